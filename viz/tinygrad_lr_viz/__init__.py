@@ -1,0 +1,1 @@
+"""Pictures of what tinygrad_lr computes."""
