@@ -1,0 +1,21 @@
+"""The table of derivatives, a module for each chapter of NumPy's manual; `table` says how a row reads."""
+
+from . import elementwise, indexing, products, reductions, shape
+from .indexing import scatter
+from .shape import cast
+from .table import DERIVATIVES, Derivative, constant, derivative, differentiable
+
+__all__ = [
+    "DERIVATIVES",
+    "Derivative",
+    "cast",
+    "constant",
+    "derivative",
+    "differentiable",
+    "elementwise",
+    "indexing",
+    "products",
+    "reductions",
+    "scatter",
+    "shape",
+]

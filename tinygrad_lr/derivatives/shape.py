@@ -1,0 +1,60 @@
+"""Shape, assembly and dtype: the elements stay what they are, so the gradient only moves back to its place."""
+
+from typing import Any
+
+import numpy as np
+
+from .table import constant, derivative, differentiable
+
+
+@differentiable(lambda g, y, a, dtype: g.astype(a.dtype))
+def cast(a: Any, dtype: Any) -> Any:
+    """a in another dtype: the method `astype` as a function. To a dtype without fractions nothing flows back."""
+    return a.astype(dtype)
+
+
+def _inverse(axes: Any) -> Any:
+    """The order of axes that undoes the given one."""
+    return None if axes is None else tuple(sorted(range(len(axes)), key=lambda i: axes[i] % len(axes)))
+
+
+def _pieces(g: Any, y: Any, arrays: Any, axis: Any = 0) -> list[Any]:
+    """What of g belongs to each of the arrays that were concatenated."""
+    if axis is None:
+        flat, arrays, axis = arrays, [np.ravel(a) for a in arrays], 0
+        return [np.reshape(p, np.shape(a)) for p, a in zip(_pieces(g, y, arrays), flat, strict=True)]
+    pieces, end = [], 0
+    for a in arrays:
+        begin, end = end, end + np.shape(a)[axis]
+        pieces.append(g[(slice(None),) * (axis % g.ndim) + (slice(begin, end),)])
+    return pieces
+
+
+def _layers(g: Any, y: Any, arrays: Any, axis: int = 0) -> list[Any]:
+    """What of g belongs to each of the arrays that were stacked."""
+    return [g[(slice(None),) * (axis % g.ndim) + (i,)] for i in range(len(arrays))]
+
+
+def _same(function: Any) -> None:
+    """A row for a function that only reshapes: the gradient takes the argument's shape again."""
+    derivative(function, lambda g, y, a, axis=None: np.reshape(g, a.shape))
+
+
+# fmt: off
+
+_same(np.expand_dims)
+_same(np.squeeze)
+derivative(np.reshape,      lambda g, y, a, shape=None, order="C": np.reshape(g, a.shape, order=order))
+derivative(np.ravel,        lambda g, y, a, order="C": np.reshape(g, a.shape, order=order))
+derivative(np.transpose,    lambda g, y, a, axes=None: np.transpose(g, _inverse(axes)))
+derivative(np.matrix_transpose, lambda g, y, x: np.swapaxes(g, -1, -2))
+derivative(np.swapaxes,     lambda g, y, a, axis1, axis2: np.swapaxes(g, axis1, axis2))
+derivative(np.moveaxis,     lambda g, y, a, source, destination: np.moveaxis(g, destination, source))
+derivative(np.broadcast_to, lambda g, y, array, shape: g)
+derivative(np.copy,         lambda g, y, a, order="K": g)
+derivative(np.concatenate,  _pieces)
+derivative(np.stack,        _layers)
+
+# fmt: on
+
+constant(np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.result_type)

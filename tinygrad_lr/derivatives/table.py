@@ -1,0 +1,104 @@
+"""The table of derivatives: one row for each NumPy function that a gradient can flow back through.
+
+A row is the function, then one rule for each of its array arguments:
+
+    derivative(np.multiply, lambda g, y, a, b: g * b,
+                            lambda g, y, a, b: g * a)
+
+In every rule `g` is the gradient that arrives at the output, `y` is the output, and then come exactly the
+call's own arguments and keywords, under NumPy's names. The rule returns the gradient for its argument.
+
+What a rule may rely on, and what it must keep to:
+
+- It is plain NumPy. It gets arrays, or Tensors when the gradient itself is to be differentiated; then what
+  it computes is recorded like anything else, and so the row serves derivatives of every order.
+- It never writes into what it was given.
+- Broadcasting is not its business, in either direction. Where an argument was broadcast, the sweep sums. And
+  a gradient may be smaller than what it belongs to, as long as it broadcasts to it: the gradient of
+  `np.sum(a)` is `g` itself, one number, however large `a` is. Rules of elementwise functions get such small
+  gradients as they are; all others get `g` in the full shape of `y`.
+- A rule that is None says that the function is piecewise constant in that argument. An argument without a
+  rule is an error when it needs a gradient.
+- A function of a list of arrays (`np.concatenate`) returns a list of gradients. A function with several
+  results (`np.split`) gets in `g` and `y` a tuple.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Rule = Callable[..., Any]
+
+
+class Derivative:
+    """A row of the table."""
+
+    __slots__ = ("elementwise", "function", "parameters", "rules")
+
+    def __init__(self, function: Callable[..., Any], rules: tuple[Rule | None, ...]) -> None:
+        self.function = function
+        self.rules = rules
+        self.elementwise = isinstance(function, np.ufunc) and function.signature is None
+        code = next((rule.__code__ for rule in rules if rule is not None), None)
+        names = code.co_varnames[2 : code.co_argcount] if code else ()
+        defaults = next((rule.__defaults__ or () for rule in rules if rule is not None), ())
+        #: the function's own parameters with their defaults, as the rule names them; `...` where there is none
+        self.parameters = dict(zip(names, (...,) * (len(names) - len(defaults)) + defaults, strict=True))
+
+
+DERIVATIVES: dict[Any, Derivative] = {}
+
+
+def derivative(function: Callable[..., Any], *rules: Rule | None) -> None:
+    """Add (or replace) the row of a function: one rule per array argument, in order.
+
+    `function` is anything that answers NumPy's protocols, such as a NumPy or SciPy ufunc. For a function of
+    your own see `differentiable`.
+
+    >>> import numpy as np
+    >>> from tinygrad_lr import derivative, record, tensor
+    >>> from scipy.special import erf  # doctest: +SKIP
+    >>> derivative(erf, lambda g, y, x: g * 2 / np.sqrt(np.pi) * np.exp(-x * x))  # doctest: +SKIP
+    """
+    DERIVATIVES[function] = Derivative(function, rules)
+
+
+def constant(*functions: Callable[..., Any]) -> None:
+    """Declare functions whose result does not change with their arguments, or is not a number to differentiate."""
+    for function in functions:
+        DERIVATIVES[function] = Derivative(function, ())
+
+
+def differentiable(*rules: Rule | None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorate a function of arrays with its derivative: one rule per array argument.
+
+    The function itself gets plain arrays. Called with a Tensor it goes through NumPy's protocol like any
+    NumPy function, so `backward`, higher derivatives and drawing work at once.
+
+    >>> import numpy as np
+    >>> from tinygrad_lr import differentiable, record, tensor
+    >>> @differentiable(lambda g, y, x: g * np.where(x > 0, 1.0, 0.1))
+    ... def leaky_relu(x):
+    ...     return np.where(x > 0, x, 0.1 * x)
+    >>> x = tensor([-1.0, 2.0])
+    >>> x.attach_grad()
+    >>> with record():
+    ...     y = leaky_relu(x)
+    >>> y.backward()
+    >>> x.grad
+    tensor([0.1, 1. ])
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            for value in (*args, *options.values()):
+                if getattr(value, "is_tensor", False):
+                    return value.__array_function__(call, (type(value),), args, options)
+            return function(*args, **options)
+
+        call.__name__, call.__doc__, call.__module__ = function.__name__, function.__doc__, function.__module__
+        derivative(call, *rules)
+        return call
+
+    return decorate

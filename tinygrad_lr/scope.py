@@ -1,0 +1,123 @@
+"""Where recording is on: the scopes `record`, `pause`, `train_mode`, `predict_mode` and `detect_anomaly`.
+
+The mode is one `ContextVar`, so it is local to the thread and to the asyncio task, and each scope puts back
+what it found, also after an exception.
+"""
+
+import threading
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import Any
+
+RECORDING, TRAINING, ANOMALY = 1, 2, 4  # bits of the mode: a test of one costs less than an attribute
+
+MODE: ContextVar[int] = ContextVar("tinygrad_lr_mode", default=0)
+
+
+class Local(threading.local):
+    """What belongs to one thread: the tape that calls are recorded on, None until the next recorded call."""
+
+    tape: Any = None
+
+
+LOCAL = Local()
+
+
+class Scope:
+    """A `with` block that sets some bits of the mode, clears others and leaves the rest."""
+
+    __slots__ = ("_clear", "_set", "_tokens")
+
+    def __init__(self, set_bits: int, clear_bits: int = 0) -> None:
+        self._set, self._clear = set_bits, ~clear_bits
+        self._tokens: list[Token[int]] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(MODE.set(MODE.get() & self._clear | self._set))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        MODE.reset(self._tokens.pop())
+        LOCAL.tape = None  # the tape now lives as long as a tensor that was recorded on it
+
+
+def record(train_mode: bool = True) -> Scope:
+    """Record what is computed from attached tensors, so that `backward` can differentiate it.
+
+    Also switches to training mode, or to prediction mode with `train_mode=False`.
+
+    >>> from tinygrad_lr import tensor, record
+    >>> x = tensor([1.0, 2.0])
+    >>> x.attach_grad()
+    >>> with record():
+    ...     y = (x * x).sum()
+    >>> y.backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
+    return Scope(RECORDING | TRAINING) if train_mode else Scope(RECORDING, TRAINING)
+
+
+def pause(train_mode: bool = False) -> Scope:
+    """Stop recording for a block inside `record()`; its results count as constants.
+
+    Also switches to prediction mode, or to training mode with `train_mode=True`.
+
+    >>> from tinygrad_lr import is_recording, pause, record
+    >>> with record(), pause():
+    ...     is_recording()
+    False
+    """
+    return Scope(TRAINING, RECORDING) if train_mode else Scope(0, RECORDING | TRAINING)
+
+
+def train_mode() -> Scope:
+    """Behave as in training (dropout drops, ...) without changing whether calls are recorded.
+
+    >>> from tinygrad_lr import is_training, train_mode
+    >>> with train_mode():
+    ...     is_training()
+    True
+    """
+    return Scope(TRAINING)
+
+
+def predict_mode() -> Scope:
+    """Behave as in prediction without changing whether calls are recorded.
+
+    >>> from tinygrad_lr import is_training, predict_mode, record
+    >>> with record(), predict_mode():
+    ...     is_training()
+    False
+    """
+    return Scope(0, TRAINING)
+
+
+def detect_anomaly() -> Scope:
+    """Make `backward` raise `AnomalyError` at the first derivative that is NaN or infinite.
+
+    Put it around the forward computation as well as around `backward`: the error then names the operation
+    and the file and line that called it. Slower; meant for finding a bug.
+
+    >>> import numpy as np
+    >>> from tinygrad_lr import detect_anomaly, is_recording, record, tensor
+    >>> x = tensor([0.0])
+    >>> x.attach_grad()
+    >>> with detect_anomaly(), record(), np.errstate(divide="ignore"):
+    ...     np.sqrt(x).backward()
+    Traceback (most recent call last):
+    ...
+    tinygrad_lr.errors.AnomalyError: the derivative of np.sqrt with respect to its argument 0 is infinite ...
+    """
+    return Scope(ANOMALY)
+
+
+def is_recording() -> bool:
+    """Whether calls on attached tensors are being recorded here."""
+    return bool(MODE.get() & RECORDING)
+
+
+def is_training() -> bool:
+    """Whether layers should behave as in training here."""
+    return bool(MODE.get() & TRAINING)

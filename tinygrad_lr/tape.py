@@ -1,0 +1,145 @@
+"""The tape: the calls that were recorded, in the order in which they were made.
+
+A recorded tensor is a place on a tape, so it only needs to know the tape and its index there. The tape is one
+flat list, and all that it holds of a call are functions, numbers and arrays: Python's cyclic garbage
+collector has nothing to follow in it, however long it grows.
+
+A tensor from elsewhere, an attached leaf or a tensor on another tape, enters a tape as an input. A tape has
+inputs from older tapes only, so that tapes never refer to each other in a circle.
+"""
+
+import itertools
+import weakref
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from .scope import LOCAL
+
+
+class Traceable(Protocol):
+    """What the tape and the sweep know of a tensor."""
+
+    array: Any
+    tape: Any
+    index: int
+    attachment: "Attachment | None"
+
+    def __hash__(self) -> int: ...
+
+
+class Call(NamedTuple):
+    """One entry of a tape: six items of its list."""
+
+    derivative: Any  # the row of the table; INPUT for an input, FREED after a backward that went past it
+    value: Any
+    arguments: Any  # arrays, in the order of the call; for an input the tensor itself
+    parents: Any  # for each argument its index on this tape, or -1; a tuple of them for a list of arrays
+    options: Any
+    moment: int  # of the clock of writes
+
+
+ENTRY = len(Call._fields)
+INPUT, FREED, PART = "input", "freed", "part"
+FREED_CALL = Call(FREED, None, (), (), {}, 0)
+
+
+class Writes:
+    """A clock that ticks at every write in place, and when each array still alive was last written.
+
+    A view counts as the array that owns its memory.
+    """
+
+    def __init__(self) -> None:
+        self.now = 0
+        self._last: dict[int, tuple[int, Any]] = {}
+
+    @staticmethod
+    def _owner(array: Any) -> Any:
+        while hasattr(base := getattr(array, "base", None), "__array_ufunc__"):
+            array = base
+        return array
+
+    def note(self, array: Any) -> None:
+        """`array` is about to be written."""
+        owner = self._owner(array)
+        key = id(owner)
+        self.now += 1
+        last = self._last.get(key)
+        forget = last[1] if last else weakref.ref(owner, lambda _: self._last.pop(key, None))
+        self._last[key] = (self.now, forget)
+
+    def since(self, moment: int, array: Any) -> bool:
+        """Whether `array` was written after `moment`."""
+        last = self._last.get(id(self._owner(array)))
+        return last is not None and last[0] > moment
+
+
+WRITES = Writes()
+
+
+class Attachment:
+    """The gradient that belongs to an attached tensor, and what `backward` shall do with it."""
+
+    __slots__ = ("grad", "grad_req")
+
+    def __init__(self, grad: Any, grad_req: str) -> None:
+        self.grad, self.grad_req = grad, grad_req
+
+
+class Tape:
+    """Calls in the order in which they were made, ENTRY items each, in one list."""
+
+    __slots__ = ("attachments", "calls", "inputs", "number", "places")
+    _numbers = itertools.count()
+
+    def __init__(self) -> None:
+        self.number = next(Tape._numbers)
+        self.calls: list[Any] = []
+        self.inputs: dict[Traceable, int] = {}
+        self.attachments: dict[int, Attachment] = {}  # of tensors on this tape that have their own .grad
+        self.places: dict[int, str] = {}  # the user's file and row, under detect_anomaly()
+
+    def __getitem__(self, index: int) -> Call:
+        return Call(*self.calls[index : index + ENTRY])
+
+    def append(self, *call: Any) -> int:
+        index = len(self.calls)
+        self.calls += call
+        return index
+
+    def index_of(self, tensor: Traceable) -> int:
+        """Where a tracked tensor stands on this tape, after entering it as an input if need be."""
+        if tensor.tape is self:
+            return tensor.index
+        index = self.inputs.get(tensor)
+        if index is None:
+            self.inputs[tensor] = index = self.append(INPUT, tensor.array, tensor, (), {}, 0)
+        return index
+
+
+LEAVES = Tape()  # the tape of those who were not computed: an attached leaf is one of its (unwritten) entries
+new_leaf: Callable[[], int] = itertools.count().__next__
+
+
+def current_tape(tensors: Any) -> Tape:
+    """The tape to record a call on that reads the given tracked tensors: never older than one of them."""
+    tape: Tape | None = LOCAL.tape
+    if tape is None or any(t.tape.number > tape.number for t in tensors):
+        tape = LOCAL.tape = Tape()
+    return tape
+
+
+def is_modified(call: Call) -> bool:
+    """Whether an array that a call read or made has been written since."""
+    if call.moment == WRITES.now:
+        return False
+    arrays = [call.value, *call.arguments]
+    while arrays:
+        array = arrays.pop()
+        if isinstance(array, (list, tuple)):
+            arrays.extend(array)
+        elif not isinstance(array, np.generic) and WRITES.since(call.moment, array):
+            return True
+    return False

@@ -1,0 +1,730 @@
+"""The Tensor: an array that can remember where it came from.
+
+All of NumPy's functions and operators work on Tensors. Every one of them ends in `apply`, which calls the
+function on the arrays inside and, where recording is on, puts the call on the tape.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import errors
+from .derivatives import DERIVATIVES, Derivative, cast
+from .scope import ANOMALY, LOCAL, MODE, RECORDING, Scope
+from .sweep import lifted_arguments, sweep
+from .tape import FREED, INPUT, LEAVES, PART, WRITES, Attachment, Tape, current_tape, new_leaf
+
+OUTSIDE, UNATTACHED = -1, -2  # why a tensor is on no tape
+NO_OPTIONS: dict[str, Any] = {}
+
+
+class Origin(NamedTuple):
+    """Where a tensor came from: the call that made it."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    options: dict[str, Any]
+
+
+def _method(function: Callable[..., Any]) -> Callable[..., "Tensor"]:
+    """NumPy's function as a method: the tensor is its first argument."""
+
+    def method(self: Tensor, *args: Any, **options: Any) -> Tensor:
+        result: Tensor = call(function, (self, *args), options)
+        return result
+
+    method.__name__ = method.__qualname__ = function.__name__
+    method.__doc__ = f"`np.{function.__name__}` of this tensor, with the same arguments."
+    return method
+
+
+def _unary(function: Callable[..., Any]) -> Callable[["Tensor"], "Tensor"]:
+    row = DERIVATIVES[function]
+    return lambda self: apply(row, (self,))
+
+
+def _binary(function: Callable[..., Any]) -> Callable[["Tensor", Any], "Tensor"]:
+    row = DERIVATIVES[function]
+    return lambda self, other: apply(row, (self, other))
+
+
+def _reflected(function: Callable[..., Any]) -> Callable[["Tensor", Any], "Tensor"]:
+    row = DERIVATIVES[function]
+    return lambda self, other: apply(row, (other, self))
+
+
+class Tensor:
+    """An array, the place on a tape where it was computed, and the gradient that belongs to it.
+
+    Made by `tensor` (copies its data), by `asarray` (shares it) and by computing. Whatever answers NumPy's
+    protocols can be the array inside.
+
+    Attributes
+    ----------
+    array : the array inside. A write to it is not seen by the engine and can make a gradient wrong: write to
+        the tensor, or read through `numpy()`.
+    """
+
+    __slots__ = ("__weakref__", "array", "attachment", "index", "tape")
+    __hash__ = object.__hash__  # a tensor is itself, whatever its values
+    is_tensor = True
+
+    def __init__(
+        self, array: Any, tape: Tape | None = None, index: int = OUTSIDE, attachment: Attachment | None = None
+    ) -> None:
+        self.array = array
+        self.tape = tape
+        self.index = index
+        self.attachment = attachment
+
+    # ---- the gradient -------------------------------------------------------------------------------------
+
+    def attach_grad(self, grad_req: str = "write") -> None:
+        """Make `backward` store the gradient with respect to this tensor in `.grad`, which starts as zeros.
+
+        With `grad_req="add"` later gradients are added, with "null" none is stored. A tensor that was
+        computed inside `record()` keeps its graph, and gets the gradient that flows through it.
+
+        Raises TypeError unless the dtype is a real floating one, and ValueError for another `grad_req`.
+
+        >>> from tinygrad_lr import tensor
+        >>> w = tensor([1.0, 2.0])
+        >>> w.attach_grad()
+        >>> w.grad
+        tensor([0., 0.])
+        """
+        if grad_req not in ("write", "add", "null"):
+            raise ValueError(f'grad_req must be "write", "add" or "null", not {grad_req!r}')
+        if np.issubdtype(self.dtype, np.complexfloating):
+            raise TypeError(
+                f"{errors.describe(self)} is complex; only real tensors have gradients here. "
+                "Keep the real and the imaginary part in two tensors."
+            )
+        if not np.issubdtype(self.dtype, np.floating):
+            raise TypeError(
+                f"{errors.describe(self)} cannot have a gradient: that needs a floating dtype. "
+                "Cast it first: x = x.astype(float)"
+            )
+        self.drop_grad()
+        self.attachment = Attachment(Tensor(np.zeros_like(self.array)), grad_req)
+        if grad_req != "null":
+            if self.tape is None:
+                self.tape, self.index = LEAVES, new_leaf()
+            else:
+                self.tape.attachments[self.index] = self.attachment
+
+    def drop_grad(self) -> None:
+        """Undo `attach_grad`: `.grad` becomes None; the graph of a computed tensor stays."""
+        self.attachment = None
+        if self.tape is LEAVES:
+            self.tape, self.index = None, UNATTACHED
+        elif self.tape is not None:
+            self.tape.attachments.pop(self.index, None)
+
+    @property
+    def grad(self) -> Any:
+        """The gradient (a Tensor of this tensor's shape and dtype), or None unless `attach_grad` was called."""
+        return self.attachment and self.attachment.grad
+
+    @grad.setter
+    def grad(self, gradient: Any) -> None:
+        if self.attachment is None:
+            raise AttributeError(f"{errors.describe(self)} has no gradient to set; call attach_grad() first")
+        gradient = asarray(gradient)
+        if gradient.shape != self.shape:
+            raise ValueError(f"a gradient of shape {gradient.shape} for {errors.describe(self)}")
+        self.attachment.grad = gradient
+
+    def backward(self, out_grad: Any = None, retain_graph: bool = False, create_graph: bool = False) -> None:
+        """Differentiate this tensor with respect to every attached tensor it depends on, into their `.grad`.
+
+        Parameters
+        ----------
+        out_grad : the gradient of the final result with respect to this tensor, in this tensor's shape; ones
+            by default.
+        retain_graph : keep the graph for another `backward`; otherwise it is freed on the way.
+        create_graph : record the gradients' own computation, so that they can be differentiated again.
+
+        Raises an `AutogradError` that says what to mend: see `tinygrad_lr.errors`.
+
+        >>> from tinygrad_lr import record, tensor
+        >>> x = tensor(3.0)
+        >>> x.attach_grad()
+        >>> with record():
+        ...     y = x**2
+        >>> y.backward()
+        >>> x.grad
+        tensor(6.)
+        """
+        backward([self], [out_grad], retain_graph, create_graph)
+
+    def detach(self) -> "Tensor":
+        """The same values as a constant: no gradient flows through. Shares memory."""
+        return Tensor(self.array, None, UNATTACHED)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether this is an attached tensor that was not itself computed from one."""
+        return self.tape is LEAVES
+
+    @property
+    def node(self) -> tuple[int, int] | None:
+        """The place in the graph, equal for two tensors that are the same result; None for a constant."""
+        return None if self.tape is None else (self.tape.number, self.index)
+
+    @property
+    def origin(self) -> Origin | None:
+        """The call that made this tensor; None for a leaf, a constant, and after the graph was freed.
+
+        Among the arguments, those that a gradient flows back to are Tensors, the others plain arrays.
+
+        >>> from tinygrad_lr import record, tensor
+        >>> x = tensor([1.0, 2.0])
+        >>> x.attach_grad()
+        >>> with record():
+        ...     y = x * 3
+        >>> y.origin
+        Origin(function=<ufunc 'multiply'>, arguments=(tensor([1., 2.]), 3), options={})
+        """
+        if self.tape is None or self.tape is LEAVES:
+            return None
+        call = self.tape[self.index]
+        if call.derivative is FREED:
+            return None
+        arguments = lifted_arguments(tensor_at, self.tape, call.arguments, call.parents)
+        return Origin(call.derivative.function, tuple(arguments), call.options)
+
+    # ---- in place -----------------------------------------------------------------------------------------
+
+    def _check_writable(self, value: Any, instead: str) -> None:
+        if MODE.get() & RECORDING:
+            if self.tape is not None:
+                raise errors.InPlaceError(
+                    f"{errors.describe(self)} is being differentiated, so it cannot be changed in place inside "
+                    f"record(). Write {instead}, or do it after the with block or under pause()."
+                )
+            if any(t.tape is not None for t in tensors_in((value,))):
+                raise errors.LostGradientError(
+                    f"writing a differentiated value into {errors.describe(self)} would lose its gradient. "
+                    f"Write {instead}."
+                )
+        WRITES.note(self.array)
+        if isinstance(self.array, np.generic):  # a 0-d result: NumPy hands those out as immutable scalars
+            self.array = np.array(self.array)
+
+    def _in_place(self, function: Callable[[Any, Any], Any], other: Any, symbol: str) -> "Tensor":
+        self._check_writable(other, f"`x = x {symbol} ...` instead of `x {symbol}= ...`")
+        array = function(self.array, other.array if isinstance(other, Tensor) else other)
+        if array is not self.array:  # immutable arrays, such as Dask's, are replaced
+            if array.shape != self.shape:
+                raise ValueError(f"a value of shape {array.shape} cannot be put into {errors.describe(self)}")
+            self.array = array.astype(self.dtype)
+        return self
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._check_writable(value, "np.where(mask, value, x), or build it with np.concatenate or np.stack,")
+        self.array[unwrapped(key)] = unwrapped(value)
+
+    def __iadd__(self, other: Any) -> "Tensor":
+        return self._in_place(operator.iadd, other, "+")
+
+    def __isub__(self, other: Any) -> "Tensor":
+        return self._in_place(operator.isub, other, "-")
+
+    def __imul__(self, other: Any) -> "Tensor":
+        return self._in_place(operator.imul, other, "*")
+
+    def __itruediv__(self, other: Any) -> "Tensor":
+        return self._in_place(operator.itruediv, other, "/")
+
+    def __ifloordiv__(self, other: Any) -> "Tensor":
+        return self._in_place(operator.ifloordiv, other, "//")
+
+    def __imod__(self, other: Any) -> "Tensor":
+        return self._in_place(operator.imod, other, "%")
+
+    def __ipow__(self, other: Any) -> "Tensor":
+        return self._in_place(operator.ipow, other, "**")
+
+    def __imatmul__(self, other: Any) -> "Tensor":
+        return self._in_place(operator.imatmul, other, "@")
+
+    # ---- out of the graph ---------------------------------------------------------------------------------
+
+    def _check_not_lost(self, how: str, instead: str) -> None:
+        if self.tape is not None and MODE.get() & RECORDING:
+            raise errors.LostGradientError(
+                f"{how} would turn {errors.describe(self)}, which is being differentiated, into a plain value "
+                f"and lose its gradient. {instead}, or say x.detach(), x.numpy() or x.item() if that is meant."
+            )
+
+    def numpy(self) -> Any:
+        """The values as a NumPy array: a view that cannot be written."""
+        view = np.asarray(self.array).view()
+        view.flags.writeable = False
+        return view
+
+    asnumpy = numpy
+
+    def item(self, *index: int) -> Any:
+        """The only element, or the one at `index`, as a Python number."""
+        return self.array.item(*index)
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers."""
+        return self.array.tolist()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        self._check_not_lost("np.asarray", "Call NumPy's functions on the tensor itself (np.stack for a list)")
+        if copy or (dtype is not None and np.dtype(dtype) != self.dtype):
+            return np.array(self.array, dtype, copy=copy)
+        return self.numpy()
+
+    def __float__(self) -> float:
+        self._check_not_lost("float() or a function of math", "Use NumPy's function: np.sin, not math.sin")
+        return float(self.array)
+
+    def __int__(self) -> int:
+        self._check_not_lost("int()", "Use np.floor or np.trunc")
+        return int(self.array)
+
+    def __complex__(self) -> complex:
+        self._check_not_lost("complex()", "Work with real tensors")
+        return complex(self.array)
+
+    def __index__(self) -> int:
+        return operator.index(self.array.item() if self.shape == () else self.array)
+
+    def __bool__(self) -> bool:
+        return bool(self.array)
+
+    def __reduce__(self) -> Any:  # copying and pickling keep the values and the attachment, not the graph
+        return _rebuilt, (np.array(self.array), self.attachment and self.attachment.grad_req)
+
+    def __repr__(self) -> str:
+        array = self.array if hasattr(self.array, "__array_function__") else np.asarray(self.array)
+        text = repr(array)
+        return f"tensor{text[5:]}".replace("\n ", "\n  ") if text.startswith("array(") else f"tensor({text})"
+
+    def __str__(self) -> str:
+        return str(self.array)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.array, spec)
+
+    # ---- what an array has --------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape  # type: ignore[no-any-return]  # of any array type
+
+    @property
+    def dtype(self) -> Any:
+        return self.array.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.array.ndim  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        return self.array.size  # type: ignore[no-any-return]
+
+    @property
+    def T(self) -> "Tensor":
+        return call(np.transpose, (self,))
+
+    @property
+    def mT(self) -> "Tensor":
+        return call(np.matrix_transpose, (self,))
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a 0-d tensor")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator["Tensor"]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, key: Any) -> "Tensor":
+        return apply(GETITEM, (self, key))
+
+    def reshape(self, *shape: Any, order: str = "C") -> "Tensor":
+        """The same elements in another shape, given as numbers or as a tuple."""
+        new = shape[0] if len(shape) == 1 else shape
+        return call(np.reshape, (self, new), NO_OPTIONS if order == "C" else {"order": order})
+
+    def transpose(self, *axes: Any) -> "Tensor":
+        """The axes in another order (reversed by default), given as numbers or as a tuple."""
+        return call(np.transpose, (self, axes[0] if len(axes) == 1 else axes or None))
+
+    def astype(self, dtype: Any) -> "Tensor":
+        """The values in another dtype; a gradient flows back in this tensor's own."""
+        return call(cast, (self, np.dtype(dtype)))
+
+
+    # ---- NumPy's functions --------------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **options: Any) -> Any:
+        function = ufunc if method == "__call__" else getattr(ufunc, method)
+        return call(function, args, options)
+
+    def __array_function__(
+        self, function: Callable[..., Any], types: Any, args: Sequence[Any], options: dict[str, Any]
+    ) -> Any:
+        return call(function, args, options)
+
+    __neg__, __pos__, __abs__, __invert__ = map(_unary, (np.negative, np.positive, np.absolute, np.invert))
+    __add__, __radd__ = _binary(np.add), _reflected(np.add)
+    __sub__, __rsub__ = _binary(np.subtract), _reflected(np.subtract)
+    __mul__, __rmul__ = _binary(np.multiply), _reflected(np.multiply)
+    __truediv__, __rtruediv__ = _binary(np.divide), _reflected(np.divide)
+    __floordiv__, __rfloordiv__ = _binary(np.floor_divide), _reflected(np.floor_divide)
+    __mod__, __rmod__ = _binary(np.remainder), _reflected(np.remainder)
+    __matmul__, __rmatmul__ = _binary(np.matmul), _reflected(np.matmul)
+    __rpow__ = _reflected(np.power)
+    __and__, __rand__ = _binary(np.bitwise_and), _reflected(np.bitwise_and)
+    __or__, __ror__ = _binary(np.bitwise_or), _reflected(np.bitwise_or)
+    __xor__, __rxor__ = _binary(np.bitwise_xor), _reflected(np.bitwise_xor)
+    __lt__, __le__ = _binary(np.less), _binary(np.less_equal)
+    __gt__, __ge__ = _binary(np.greater), _binary(np.greater_equal)
+    __eq__, __ne__ = _binary(np.equal), _binary(np.not_equal)  # type: ignore[assignment]  # as NumPy's: elementwise
+
+    def __pow__(self, exponent: Any) -> "Tensor":
+        if type(exponent) in (int, float) and exponent == 2:  # as for arrays: 15 times faster than np.power
+            return apply(DERIVATIVES[np.square], (self,))
+        return apply(DERIVATIVES[np.power], (self, exponent))
+
+    sum, prod, mean, var, std = map(_method, (np.sum, np.prod, np.mean, np.var, np.std))
+    max, min, argmax, argmin = map(_method, (np.max, np.min, np.argmax, np.argmin))
+    all, any, argsort, nonzero = map(_method, (np.all, np.any, np.argsort, np.nonzero))
+    cumsum, cumprod, ptp, round, clip = map(_method, (np.cumsum, np.cumprod, np.ptp, np.round, np.clip))
+    dot, trace, diagonal, take, repeat = map(_method, (np.dot, np.trace, np.diagonal, np.take, np.repeat))
+    squeeze, swapaxes, ravel, flatten = map(_method, (np.squeeze, np.swapaxes, np.ravel, np.ravel))
+    copy, conj, searchsorted = map(_method, (np.copy, np.conj, np.searchsorted))
+
+
+GETITEM = DERIVATIVES[operator.getitem]
+
+
+def tensor_at(array: Any, tape: Tape, index: int) -> Tensor:
+    """The tensor at a place on a tape: the very one that entered there, or one made for the purpose."""
+    call = tape[index]
+    if call.derivative is INPUT:
+        entered: Tensor = call.arguments
+        return entered
+    return Tensor(array, tape, index, tape.attachments.get(index))
+
+
+def tensors_in(values: Any) -> Iterator[Tensor]:
+    """The tensors among some arguments, also inside lists and tuples."""
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from tensors_in(value)
+
+
+def unwrapped(value: Any) -> Any:
+    """The same value with the array in place of each tensor."""
+    if isinstance(value, Tensor):
+        return value.array
+    if isinstance(value, (list, tuple)):
+        parts = [unwrapped(part) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    return value
+
+
+def wrapped(value: Any, index: int = OUTSIDE) -> Any:
+    """The same value with a constant Tensor in place of each array."""
+    if isinstance(value, np.generic) or hasattr(value, "__array_ufunc__"):
+        return Tensor(value, None, index)
+    if isinstance(value, (list, tuple)):
+        parts = [wrapped(part, index) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    return value
+
+
+def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, Any] = NO_OPTIONS) -> Any:
+    """What NumPy's protocols lead to: any of its functions, called with a Tensor somewhere among the arguments."""
+    if options.get("out") is not None:
+        return _into(function, args, options)
+    row = DERIVATIVES.get(function)
+    if row is not None:
+        return apply(row, args, options)
+    if function in WRITERS:
+        args[0]._check_writable(args[1:], "np.where(mask, value, x)")
+    elif MODE.get() & RECORDING:
+        for t in tensors_in((*args, *options.values())):
+            if t.tape is not None:
+                raise errors.NoDerivativeError(
+                    f"{errors.name_of(function)} has no derivative in the table, and {errors.describe(t)} is being "
+                    "differentiated. Add one with `tinygrad_lr.derivative(function, rule)`, or pass x.detach() "
+                    "if its result counts as a constant."
+                )
+    options = {name: unwrapped(value) for name, value in options.items()}
+    return wrapped(function(*map(unwrapped, args), **options))
+
+
+def _into(function: Callable[..., Any], args: Sequence[Any], options: dict[str, Any]) -> Any:
+    """A call with `out=`: the same as writing its result in place."""
+    options = dict(options)
+    out = options.pop("out")
+    out = out[0] if isinstance(out, tuple) and len(out) == 1 else out
+    for t in tensors_in((*args, *options.values(), out)):
+        if t.tape is not None and MODE.get() & RECORDING:
+            raise errors.LostGradientError(
+                f"{errors.name_of(function)} with out= would lose the gradient of {errors.describe(t)}. "
+                "Leave out= away, and use what the function returns."
+            )
+    for target in tensors_in((out,)):
+        target._check_writable(None, "the call without out=")
+    options = {name: unwrapped(value) for name, value in options.items()}
+    function(*map(unwrapped, args), out=unwrapped(out), **options)
+    return out
+
+
+def apply(row: Derivative, args: Sequence[Any], options: dict[str, Any] = NO_OPTIONS) -> Any:
+    """Call a function of the table on the arrays inside its arguments, and record the call if need be."""
+    if options:
+        args, options = _by_position(row, args, options)
+    arrays = [
+        a.array if isinstance(a, Tensor) else unwrapped(a) if isinstance(a, (list, tuple)) else a for a in args
+    ]
+    value = row.function(*arrays, **options)
+    if not MODE.get() & RECORDING:
+        return Tensor(value) if isinstance(value, np.ndarray) else wrapped(value)
+    tracked = [t for t in tensors_in(args) if t.tape is not None]
+    if not tracked or not row.rules:
+        return Tensor(value, None, UNATTACHED) if isinstance(value, np.ndarray) else wrapped(value, UNATTACHED)
+    return _record(row, args, arrays, options, value, current_tape(tracked))
+
+
+def _record(
+    row: Derivative, args: Sequence[Any], arrays: Sequence[Any], options: dict[str, Any], value: Any, tape: Tape
+) -> Any:
+    """Put a call on the tape, and make tensors of its results."""
+
+    def parent(argument: Any) -> Any:
+        if isinstance(argument, Tensor):
+            return -1 if argument.tape is None else tape.index_of(argument)
+        if isinstance(argument, (list, tuple)):
+            parents = tuple(map(parent, argument))
+            return parents if any(p != -1 for p in parents) else -1
+        return -1
+
+    parents = tuple(map(parent, args))
+    for position, p in enumerate(parents):
+        if p != -1 and position >= len(row.rules):
+            raise errors.NoDerivativeError(
+                f"{errors.name_of(row.function)} has no derivative with respect to its argument {position}. "
+                "Pass x.detach() if that counts as a constant."
+            )
+    rules = row.rules
+    parents = tuple(-1 if p != -1 and rules[i] is None else p for i, p in enumerate(parents))
+    unknown = [name for name in options if name not in row.parameters]
+    if unknown:
+        raise errors.NoDerivativeError(
+            f"{errors.name_of(row.function)} has no derivative when called with {unknown[0]}=. Leave it away."
+        )
+    if all(p == -1 for p in parents):
+        return wrapped(value, UNATTACHED)
+    if isinstance(value, list):
+        value = tuple(value)
+    moment = WRITES.now
+    index = tape.append(row, value, tuple(arrays), parents, options, moment)
+    if MODE.get() & ANOMALY:
+        tape.places[index] = errors.place()
+    if not isinstance(value, tuple):
+        return Tensor(value, tape, index)
+    parts = [
+        Tensor(part, tape, tape.append(PART, part, (None, i), (index, -1), NO_OPTIONS, moment))
+        for i, part in enumerate(value)
+    ]
+    return type(value)(*parts) if hasattr(value, "_fields") else parts
+
+
+def _by_position(
+    row: Derivative, args: Sequence[Any], options: dict[str, Any]
+) -> tuple[Sequence[Any], dict[str, Any]]:
+    """The same call with its tensors given by position, where the rules look for them."""
+    names = list(row.parameters)
+    last = max(
+        (names.index(name) for name, value in options.items() if name in names and any(tensors_in((value,)))),
+        default=-1,
+    )
+    options = dict(options)
+    missing = names[len(args) : last + 1]
+    args = (*args, *(options.pop(name, row.parameters[name]) for name in missing))
+    return args, {name: unwrapped(value) for name, value in options.items()}
+
+
+def _rebuilt(array: Any, grad_req: str | None) -> Tensor:
+    tensor = Tensor(array)
+    if grad_req:
+        tensor.attach_grad(grad_req)
+    return tensor
+
+
+WRITERS = {np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis}
+
+
+def tensor(data: Any, dtype: Any = None) -> Tensor:
+    """A Tensor holding a copy of `data`: a number, nested lists, an array or a Tensor.
+
+    >>> from tinygrad_lr import tensor
+    >>> tensor([[1, 2], [3, 4]]).shape
+    (2, 2)
+    """
+    if isinstance(data, Tensor):
+        data._check_not_lost("tensor()", "Use x.copy()")
+        data = data.array
+    if hasattr(data, "__array_function__") and not isinstance(data, np.ndarray):
+        return Tensor(data.copy() if dtype is None else data.astype(dtype), None, UNATTACHED)
+    return Tensor(np.array(data, dtype), None, UNATTACHED)
+
+
+def asarray(data: Any, dtype: Any = None) -> Tensor:
+    """A Tensor on the memory of `data` where that is possible: no copy is made of an array.
+
+    A write to that array by other means is not seen by the engine: between `record()` and `backward()` it
+    would make a gradient wrong.
+
+    >>> import numpy as np
+    >>> from tinygrad_lr import asarray
+    >>> data = np.zeros(3)
+    >>> asarray(data).array is data
+    True
+    """
+    if isinstance(data, Tensor):
+        return data if dtype is None else data.astype(dtype)
+    if not hasattr(data, "__array_function__") or isinstance(data, np.ndarray):
+        data = np.asarray(data, dtype)
+    elif dtype is not None:
+        data = data.astype(dtype)
+    return Tensor(data, None, UNATTACHED)
+
+
+def _with_gradients(heads: Sequence[Tensor], head_grads: Sequence[Any]) -> list[tuple[Tensor, Any]]:
+    """Each head with its gradient: the one given, or ones, as one number that broadcasts."""
+    if len(heads) != len(head_grads):
+        raise ValueError(f"{len(heads)} heads but {len(head_grads)} head gradients")
+    pairs = []
+    for head, gradient in zip(heads, head_grads, strict=True):
+        if not isinstance(head, Tensor):
+            raise TypeError(f"a head must be a Tensor, not {type(head).__name__}")
+        if head.tape is None and head.index == UNATTACHED:
+            raise errors.NothingAttachedError(
+                f"{errors.describe(head)} depends on no tensor with an attached gradient. "
+                "Call x.attach_grad() before the computation."
+            )
+        if head.tape is None:
+            raise errors.NotRecordedError(
+                f"{errors.describe(head)} was computed outside record() (or under pause()), so nothing is known "
+                "of how. Compute it inside `with record():`."
+            )
+        if gradient is None:
+            gradient = head.dtype.type(1)
+        elif np.shape(gradient) != head.shape:
+            raise ValueError(
+                f"the head gradient has shape {np.shape(gradient)}, but {errors.describe(head)} needs its own shape"
+            )
+        elif not isinstance(gradient, Tensor):
+            gradient = np.asarray(gradient, head.dtype)
+        pairs.append((head, gradient))
+    return pairs
+
+
+def _gradients(pairs: list[tuple[Tensor, Any]], retain_graph: bool, create_graph: bool) -> dict[Attachment, Any]:
+    """Sweep from the heads: arrays, or with `create_graph` Tensors that can be differentiated again."""
+    if not create_graph:
+        gradients = sweep([(head, unwrapped(g)) for head, g in pairs], retain_graph)
+        if not retain_graph:
+            LOCAL.tape = None  # it has gaps now: go on with a new one, so that this one can be freed
+        return gradients
+    with Scope(RECORDING):
+        return sweep([(head, asarray(g)) for head, g in pairs], True, tensor_at)
+
+
+def _as_own(gradient: Any, array: Any) -> Tensor:
+    """What a sweep made for a tensor as a gradient of its own: in its shape and dtype, and shared with no other."""
+    if gradient.shape != array.shape:
+        gradient = np.broadcast_to(gradient, array.shape)
+    if isinstance(gradient, Tensor):
+        with Scope(RECORDING):
+            return gradient.astype(array.dtype)
+    return Tensor(gradient.astype(array.dtype))
+
+
+def backward(
+    heads: Tensor | Sequence[Tensor],
+    head_grads: Any = None,
+    retain_graph: bool = False,
+    create_graph: bool = False,
+) -> None:
+    """Differentiate several heads at once: the sum of `head_grads[i] * heads[i]`, into the `.grad` of what they
+    depend on. See `Tensor.backward`.
+    """
+    if isinstance(heads, Tensor):
+        heads, head_grads = [heads], [head_grads]
+    pairs = _with_gradients(heads, [None] * len(heads) if head_grads is None else head_grads)
+    for attachment, gradient in _gradients(pairs, retain_graph or create_graph, create_graph).items():
+        own = _as_own(gradient, attachment.grad.array)
+        attachment.grad = attachment.grad + own if attachment.grad_req == "add" else own
+
+
+def grad(
+    heads: Tensor | Sequence[Tensor],
+    variables: Any,
+    head_grads: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+) -> Any:
+    """The gradients of the heads with respect to the variables; nothing is stored in any `.grad`.
+
+    Returns one Tensor for a single variable, a list for a list. A variable is any tensor of the graph. The
+    graph is kept if `retain_graph`, by default if `create_graph`.
+
+    Raises UnreachedError if the heads do not depend on a variable.
+
+    >>> from tinygrad_lr import autograd, record, tensor
+    >>> x = tensor(3.0)
+    >>> x.attach_grad()
+    >>> with record():
+    ...     y = x**3
+    ...     slope = autograd.grad(y, x, create_graph=True)
+    >>> slope, autograd.grad(slope, x)
+    (tensor(27.), tensor(18.))
+    """
+    if isinstance(heads, Tensor):
+        heads, head_grads = [heads], [head_grads]
+    pairs = _with_gradients(heads, [None] * len(heads) if head_grads is None else head_grads)
+    single = isinstance(variables, Tensor)
+    wanted: list[Tensor] = [variables] if single else list(variables)
+    slots, borrowed = [], []
+    for position, variable in enumerate(wanted):
+        if variable.tape is None:
+            raise errors.UnreachedError(_unreached(position, variable) + " It is a constant: attach its gradient first.")
+        slot = variable.attachment if variable.tape is LEAVES else variable.tape.attachments.get(variable.index)
+        if slot is None:  # a computed tensor without a gradient of its own: listen there for this sweep
+            slot = variable.tape.attachments[variable.index] = Attachment(None, "null")
+            borrowed.append(variable)
+        slots.append(slot)
+    try:
+        gradients = _gradients(pairs, create_graph if retain_graph is None else retain_graph, create_graph)
+    finally:
+        for variable in borrowed:
+            del variable.tape.attachments[variable.index]
+    for position, (variable, slot) in enumerate(zip(wanted, slots, strict=True)):
+        if slot not in gradients:
+            raise errors.UnreachedError(_unreached(position, variable))
+    result = [_as_own(gradients[slot], v.array) for v, slot in zip(wanted, slots, strict=True)]
+    return result[0] if single else result
+
+
+def _unreached(position: int, variable: Tensor) -> str:
+    return f"the heads do not depend on variables[{position}], {errors.describe(variable)}."
