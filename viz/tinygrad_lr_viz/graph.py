@@ -1,0 +1,503 @@
+"""Draw how a Tensor was computed: its graph in Graphviz's DOT language, and pictures of that."""
+
+from __future__ import annotations
+
+import operator
+import sys
+import unicodedata
+from collections import Counter, deque
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lr import Tensor
+from tinygrad_lr.errors import GraphFreedError, NotRecordedError
+from tinygrad_lr.tensor import Origin
+
+from .layout import LayoutError, render
+
+__all__ = ["Drawing", "draw_graph"]
+
+# Okabe and Ito's colours, which stay apart for colour-blind readers (https://jfly.uni-koeln.de/color/)
+FORWARD, BACKWARD, PARAMETER, NEUTRAL, INK = "#0072B2", "#D55E00", "#E69F00", "#767676", "#222222"
+FONT = 'fontname="Helvetica,Arial,sans-serif"'
+
+NEAREST = 30  # nodes drawn of a graph that is folded: what still fits on a page
+STUB = 6  # uses, beyond which a leaf is drawn again at each: one node with many edges takes very long to lay out
+LEAVES_AT_FOLD = 8  # leaves drawn at the folded part, the others are counted
+NAME, LINE = 24, 32  # characters of a name and of a line, beyond which they are cut
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture of a graph. It shows itself in Jupyter, as the text of its DOT where nothing can lay it out.
+
+    Attributes
+    ----------
+    dot : the graph in Graphviz's DOT language, the same for the same program.
+    title : what is drawn, in one sentence: the picture's alternative text.
+    """
+
+    dot: str = field(repr=False)
+    title: str
+
+    def svg(self) -> str:
+        """The picture as SVG. Raises :class:`~tinygrad_lr_viz.layout.LayoutError` if no Graphviz is here."""
+        # Graphviz has the title in it already; screen readers look for it on the picture as a whole
+        label = f'<svg role="img" aria-label="{_xml(self.title)}" '
+        return render(self.dot, "svg").decode().replace("<svg ", label, 1)
+
+    def save(self, path: str | Path) -> None:
+        """Write the picture to ``path``; its suffix says what: ``.svg``, ``.png``, ``.pdf`` or ``.dot``.
+
+        Raises ValueError for another suffix, and :class:`~tinygrad_lr_viz.layout.LayoutError` when no
+        renderer here makes that format; nothing is written then.
+        """
+        suffix = Path(path).suffix.lower()
+        if suffix == ".dot":
+            picture = self.dot.encode()
+        elif suffix == ".svg":
+            picture = self.svg().encode()
+        elif suffix in (".png", ".pdf"):
+            picture = render(self.dot, suffix[1:])
+        else:
+            raise ValueError(f"{str(path)!r}: name the picture .svg, .png, .pdf or .dot")
+        Path(path).write_bytes(picture)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        try:
+            return {"image/svg+xml": self.svg(), "text/plain": repr(self)}
+        except LayoutError as error:
+            return {"text/plain": f"{error}\n\n{self.dot}"}
+
+
+def draw_graph(
+    head: Tensor,
+    *,
+    names: Mapping[str, Any] | None = None,
+    values: bool = True,
+    gradients: bool = True,
+    direction: str = "LR",
+    legend: bool = True,
+    max_nodes: int = 500,
+) -> Drawing:
+    """Draw how ``head`` was computed, and along which of its edges ``backward`` passes gradients.
+
+    Tensors have the names of the caller's variables (``w``) or of attributes of objects in them
+    (``model.w``, or ``w`` for ``self.w``). The graph has to be there still: draw before ``backward()``, or
+    after ``backward(retain_graph=True)``, which also shows the gradients.
+
+    Parameters
+    ----------
+    head : the tensor whose graph is drawn; of any shape.
+    names : names that go before all others: ``{"w": w}``, with Tensors or with arrays as values.
+    values : show the number in a tensor of one element, and all, or the range and mean, of a larger one.
+    gradients : show the attached tensors' gradients, "grad -" while there is none, and where they flow.
+    direction : ``"LR"`` draws from left to right, ``"TB"`` from top to bottom.
+    legend : explain the kinds of nodes and edges in a corner.
+    max_nodes : a graph of more nodes is folded. The part nearest to the head is drawn, and one node stands
+        for everything before it and says so.
+
+    Raises TypeError if ``head`` is not a Tensor or ``names`` not names of Tensors and arrays, ValueError for
+    another direction, NotRecordedError and GraphFreedError if there is no graph, or none any more.
+
+    >>> from tinygrad_lr import record, tensor
+    >>> w = tensor([2.0, -3.4])
+    >>> w.attach_grad()
+    >>> with record():
+    ...     loss = (w * w).sum()
+    >>> drawing = draw_graph(loss)
+    >>> drawing
+    Drawing(title='Computation graph of loss: 2 operations from w')
+    >>> drawing.dot.count('"w" -> "multiply"')
+    2
+    """
+    if not isinstance(head, Tensor):
+        raise TypeError(f"draw_graph draws the graph of a Tensor, not of {type(head).__name__}")
+    if direction not in ("LR", "TB"):
+        raise ValueError(f'direction must be "LR" (left to right) or "TB" (top to bottom), not {direction!r}')
+    for name, value in (names or {}).items():
+        if not (isinstance(name, str) and hasattr(value, "shape")):
+            raise TypeError(f'names must be like {{"w": w}}, a Tensor or an array for each, not {name!r}: {value!r}')
+    if head.node is None:
+        raise NotRecordedError(
+            "there is no graph to draw: this tensor was computed outside record(), or from nothing with an "
+            "attached gradient. Call w.attach_grad() and compute it inside `with record():`."
+        )
+    if head.origin is None and not head.is_leaf:
+        raise GraphFreedError(
+            "there is no graph to draw any more: backward() has freed it. Draw before backward(), or call "
+            "backward(retain_graph=True)."
+        )
+    graph = _read(head)
+    # the variables of the function that called, then of its module
+    frame = sys._getframe(1)
+    scopes = [dict(names or {}), frame.f_locals, frame.f_globals]
+    return _Writer(graph, head, values, gradients, direction).write(scopes, legend, max_nodes)
+
+
+# ---- reading the graph ------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Graph:
+    origins: dict[Hashable, Origin]  # of the operations, the last to be computed first
+    inputs: dict[Hashable, list[Any]]  # the Tensors and arrays that each operation read, in order, repeated
+    tensors: dict[Hashable, Tensor]  # each tensor of the graph
+
+
+def _is_array(value: Any) -> bool:
+    """Whether an argument is drawn as a node; numbers, NumPy's own too, are written into the operation's."""
+    return hasattr(value, "shape") and not isinstance(value, np.generic)
+
+
+def _arrays(values: Any) -> Iterator[Any]:
+    """The Tensors and arrays among some arguments, also inside lists and tuples."""
+    for value in values:
+        if _is_array(value):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _arrays(value)
+
+
+def _key(value: Any) -> Hashable:
+    """What is equal for the same result and for the same constant."""
+    return value.node if isinstance(value, Tensor) else id(value)
+
+
+def _read(head: Tensor) -> _Graph:
+    """Find all operations, and order them so that each comes after everything that used its result."""
+    origins: dict[Hashable, Origin] = {}
+    inputs: dict[Hashable, list[Any]] = {}
+    tensors: dict[Hashable, Tensor] = {head.node: head}
+    uses: Counter[Hashable] = Counter()
+    todo = [head]
+    while todo:
+        tensor = todo.pop()
+        if (origin := tensor.origin) is None:
+            continue
+        origins[tensor.node], inputs[tensor.node] = origin, list(_arrays(origin.arguments))
+        for value in inputs[tensor.node]:
+            if isinstance(value, Tensor):
+                uses[value.node] += 1
+                if value.node not in tensors:
+                    tensors[value.node] = value
+                    todo.append(value)
+    ready, order = deque([head.node] if origins else []), {}
+    while ready:
+        key = ready.popleft()
+        order[key] = origins[key]
+        for value in inputs[key]:
+            if isinstance(value, Tensor):
+                uses[value.node] -= 1
+                if not uses[value.node] and value.node in origins:
+                    ready.append(value.node)
+    return _Graph(order, inputs, tensors)
+
+
+def _names(wanted: set[Hashable], scopes: list[Mapping[str, Any]]) -> dict[Hashable, str]:
+    """Name what is wanted by the variables that hold it, else by attributes and items of what they hold.
+
+    Names nearest to a scope win, so the search goes one level deeper at a time; the objects it looks at are
+    limited, because a variable may hold anything.
+    """
+    found: dict[Hashable, str] = {}
+    for scope in scopes:
+        level = [(name, value) for name, value in scope.items() if not name.startswith("_")]
+        seen: set[int] = set()
+        for _ in range(4):
+            deeper: list[tuple[str, Any]] = []
+            for name, value in level:
+                if isinstance(value, Tensor):
+                    keys: tuple[Hashable, ...] = (value.node, id(value.array))
+                else:
+                    keys = (id(value),)
+                for key in keys:
+                    if key in wanted:
+                        found.setdefault(key, name)
+                if _is_array(value) or isinstance(value, (ModuleType, FunctionType, type)) or id(value) in seen:
+                    continue
+                seen.add(id(value))
+                if len(deeper) < 10_000:
+                    deeper += _parts(name, value)
+            level = deeper
+    return found
+
+
+def _parts(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """What an object holds, with the Python that a reader would write for it."""
+    if isinstance(value, Mapping):
+        yield from ((f"{name}[{key!r}]", part) for key, part in list(value.items())[:1000])
+    elif isinstance(value, (list, tuple)):
+        yield from ((f"{name}[{i}]", part) for i, part in enumerate(value[:1000]))
+    elif isinstance(attributes := getattr(value, "__dict__", None), dict):
+        prefix = "" if name == "self" else f"{name}."
+        yield from ((f"{prefix}{attribute}", part) for attribute, part in attributes.items())
+
+
+# ---- words ------------------------------------------------------------------------------------------------
+
+
+def _short(text: str, length: int = LINE) -> str:
+    """A text on one line, with what cannot be printed, or would reorder the line, as Python's escapes."""
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: length + 1])
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, (float, np.floating)) else str(value)
+
+
+def _summary(array: Any) -> str:
+    """The values of an array in a few words."""
+    if not isinstance(array, (np.ndarray, np.generic)):
+        return type(array).__name__  # its values may be on a cluster, or not yet computed
+    if array.size == 0:
+        return "empty"
+    if array.size <= 3:
+        return ", ".join(map(_number, array.ravel()))
+    if not np.issubdtype(array.dtype, np.floating):
+        return f"{_number(array.min())} … {_number(array.max())}" if array.dtype.kind in "biu" else ""
+    nan, infinite = np.isnan(array).sum(), np.isinf(array).sum()
+    if nan or infinite:
+        counts = [f"{n} {word}" for n, word in ((nan, "NaN"), (infinite, "inf")) if n]
+        return f"{', '.join(counts)} of {array.size}"
+    return f"{_number(array.min())} … {_number(array.max())}"
+
+
+def _gradient(tensor: Tensor) -> str:
+    """The gradient in a few words; a dash until there is one, because the zeros it starts as are none."""
+    written = getattr(tensor.attachment, "written", np.any(tensor.grad.array))
+    return f"grad {_summary(tensor.grad.array) if written else '-'}"
+
+
+def _text(argument: Any) -> str:
+    """An argument as it stands in the call, a dot for what an edge brings."""
+    if _is_array(argument):
+        return "·"
+    if isinstance(argument, (list, tuple)):
+        items = ", ".join(map(_text, argument[:LINE]))
+        return f"[{items}]" if isinstance(argument, list) else f"({items})"
+    if isinstance(argument, slice):
+        parts = ["" if part is None else str(part) for part in (argument.start, argument.stop, argument.step)]
+        return ":".join(parts[: 2 if argument.step is None else 3])
+    if isinstance(argument, (type, np.dtype)):
+        return np.dtype(argument).name
+    if argument is ...:
+        return "..."
+    return _number(argument) if isinstance(argument, (float, np.generic)) else repr(argument)
+
+
+def _call(origin: Origin) -> str:
+    """A call in a few words: `matmul`, `sum(axis=0)`, `divide(·, 2)`, `[1:3]`."""
+    function, arguments, options = origin
+    if function is operator.getitem:
+        key = arguments[1]
+        return _short(f"[{', '.join(map(_text, key))}]" if isinstance(key, tuple) else f"[{_text(key)}]")
+    words = [_text(argument) for argument in arguments]
+    if not set("".join(words)) - set("·[](), "):  # nothing that the edges do not say
+        words = []
+    words += [f"{name}={_text(value)}" for name, value in options.items()]
+    name = getattr(function, "__name__", type(function).__name__)
+    return _short(f"{name}({', '.join(words)})" if words else name)
+
+
+# ---- writing DOT ------------------------------------------------------------------------------------------
+
+
+def _quoted(text: str, special: str = "") -> str:
+    """A text as a quoted string of DOT that means nothing but itself, whatever is in it."""
+    text = text.replace("\\", "\\\\").replace("&", "&amp;").replace('"', '\\"')
+    for character in special:
+        text = text.replace(character, f"\\{character}")
+    return text
+
+
+def _xml(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+
+
+def _width(lines: list[str], size: float = 12) -> float:
+    """Inches that the widest of the lines takes at most.
+
+    Graphviz would measure it by the metrics of Helvetica, and knows none for most scripts; the browser may
+    then use a wider font, and the text would stick out of its box.
+    """
+
+    def ems(character: str) -> float:
+        if unicodedata.combining(character):
+            return 0.0
+        if unicodedata.east_asian_width(character) in "WF":
+            return 1.05
+        return 0.34 if character in " .,()[]:-|il" else 0.88 if character in "mwMW…" else 0.66
+
+    return max(sum(map(ems, line)) for line in lines) * size / 72 + 0.25
+
+
+class _Writer:
+    """The DOT of a graph, line by line in the order of the computation."""
+
+    def __init__(self, graph: _Graph, head: Tensor, values: bool, gradients: bool, direction: str) -> None:
+        self.graph, self.head = graph, head
+        self.values, self.gradients, self.direction = values, gradients, direction
+        self.names: dict[Hashable, str] = {}
+        self.ids: dict[Hashable, str] = {}  # of the nodes written so far
+        self.taken: set[str] = set()
+        self.lines: list[str] = []
+
+    def write(self, scopes: list[Mapping[str, Any]], legend: bool, max_nodes: int) -> Drawing:
+        graph = self.graph
+        drawn = self._nearest(max_nodes)
+        folded = [key for key in graph.origins if key not in drawn]
+        used = [value for key in drawn for value in graph.inputs[key]]
+        leaves = {v.node: v for key in folded for v in graph.inputs[key] if _key(v) in graph.tensors and v.is_leaf}
+        self.names = _names({self.head.node, *drawn, *leaves, *map(_key, used)}, scopes)
+
+        often = {key for key, n in Counter(_key(v) for v in used if _key(v) not in graph.origins).items() if n > STUB}
+        if not drawn:
+            self._leaf(self.head)
+        if folded:
+            self._fold(len(folded), list(leaves.values()), self._size())
+        for key in reversed(drawn):
+            stubs: dict[Hashable, str] = {}
+            sources = []
+            for value in graph.inputs[key]:
+                source = _key(value)
+                if source in graph.origins:
+                    sources.append(self.ids[source if source in self.ids else "fold"])
+                elif source in often and source in self.ids:
+                    if source not in stubs:
+                        stubs[source] = self._leaf(value, stub=True)
+                    sources.append(stubs[source])
+                else:
+                    sources.append(self.ids[source] if source in self.ids else self._leaf(value))
+            target = self._operation(key)
+            for source_id, value in zip(sources, graph.inputs[key], strict=True):
+                self._edge(source_id, target, value, key)
+
+        title = self._title()
+        head = [
+            f'digraph "{_quoted(title)}" {{',
+            f"rankdir={self.direction}; ordering=in; bgcolor=white; nodesep=0.25; ranksep=0.5; pad=0.15",
+            f'node [{FONT}, fontsize=12, fontcolor="{INK}", color="{INK}", style=filled, fillcolor=white]',
+            f'edge [{FONT}, fontsize=10, fontcolor="{NEUTRAL}", color="{FORWARD}", arrowsize=0.7, penwidth=1.3]',
+        ]
+        lines = [*head, *self.lines, *(self._legend() if legend else [])]
+        return Drawing("\n  ".join(lines) + "\n}\n", title)
+
+    def _size(self) -> int:
+        return len(self.graph.origins.keys() | {_key(v) for values in self.graph.inputs.values() for v in values})
+
+    def _nearest(self, max_nodes: int) -> list[Hashable]:
+        """The operations to draw, from the head backwards: all of them, or the nearest."""
+        if self._size() <= max_nodes:
+            return list(self.graph.origins)
+        drawn, nodes = [], set[Hashable]()
+        for key in self.graph.origins:
+            nodes |= {key, *map(_key, self.graph.inputs[key])}
+            if drawn and len(nodes) > min(NEAREST, max_nodes):
+                break
+            drawn.append(key)
+        return drawn
+
+    def _title(self) -> str:
+        operations = len(self.graph.origins)
+        leaves = [self.ids[k] for k, t in self.graph.tensors.items() if t.is_leaf and k in self.ids]
+        name = _short(self.names.get(self.head.node, "a tensor"), NAME)
+        count = f"{operations:,} operation{'s' * (operations != 1)}"
+        return f"Computation graph of {name}: {count} from {', '.join(leaves[:LEAVES_AT_FOLD])}"
+
+    def _add(self, key: Hashable, name: str, attributes: str) -> str:
+        """Write a node, under a name that no other node has."""
+        number, unique = 1, name
+        while unique in self.taken:
+            number += 1
+            unique = f"{name} {number}"
+        self.taken.add(unique)
+        self.ids.setdefault(key, unique)
+        self.lines.append(f'"{_quoted(unique)}" [{attributes}]')
+        return unique
+
+    def _facts(self, array: Any, name: str | None) -> list[str]:
+        """Name, shape and values, a line each."""
+        lines = [] if name is None else [_short(name, NAME)]
+        lines.append(str(tuple(array.shape)))
+        if self.values and (summary := _summary(array)):
+            lines.append(_short(summary))
+        return lines
+
+    def _leaf(self, value: Any, stub: bool = False) -> str:
+        """Write what was not computed here: a parameter, data, or the result of a part that was freed."""
+        key = _key(value)
+        name = self.names.get(key)
+        attributes = "shape=box, style=dashed"
+        kind = "data"
+        array = value
+        if isinstance(value, Tensor):
+            array = value.array
+            kind = "parameter" if value.is_leaf else "freed by backward()"
+            if value.is_leaf:
+                attributes = f'shape=box, style="rounded,filled", fillcolor="{PARAMETER}", penwidth=2.2'
+            else:
+                attributes = "shape=box, style=dotted"
+        lines = [_short(name or kind, NAME)] if stub else self._facts(array, name or kind)
+        if isinstance(value, Tensor) and self.gradients and value.attachment is not None and not stub:
+            lines.append(_short(_gradient(value)))
+        label = "\\n".join(map(_quoted, lines))
+        return self._add(key, lines[0], f'{attributes}, label="{label}", width={_width(lines):.2f}')
+
+    def _operation(self, key: Hashable) -> str:
+        """Write an operation together with its result."""
+        tensor, name, call = self.graph.tensors[key], self.names.get(key), _call(self.graph.origins[key])
+        lines = self._facts(tensor.array, name)
+        if self.gradients and tensor.attachment is not None:
+            lines.append(_short(_gradient(tensor)))
+        call_text, result = _quoted(call, "{}|<>"), "\\n".join(_quoted(line, "{}|<>") for line in lines)
+        label = f"{call_text}|{result}" if self.direction == "LR" else f"{{{call_text}|{result}}}"
+        attributes = f'shape=Mrecord, label="{label}", width={_width([call, *lines]):.2f}'
+        return self._add(key, _short(name or call, NAME), attributes)
+
+    def _fold(self, operations: int, leaves: list[Tensor], total: int) -> None:
+        """Write the one node that stands for all operations before those that are drawn."""
+        shown = leaves[:LEAVES_AT_FOLD]
+        sources = [self._leaf(leaf) for leaf in shown]
+        lines = [f"… {operations:,} earlier operations"]
+        if len(leaves) > len(shown):
+            lines.append(f"from {len(leaves) - len(shown):,} more parameters")
+        lines += ["folded here; to draw them all:", f"draw_graph(…, max_nodes={total})"]
+        label = "\\n".join(lines)
+        fold = self._add("fold", lines[0], f'shape=box3d, label="{label}", width={_width(lines):.2f}')
+        for source, leaf in zip(sources, shown, strict=True):
+            self._edge(source, fold, leaf, None)
+
+    def _edge(self, source: str, target: str, value: Any, key: Hashable) -> None:
+        attributes = []
+        if self.gradients and isinstance(value, Tensor):
+            attributes = [f'color="{FORWARD}:{BACKWARD}", dir=both']
+            function = self.graph.origins[key].function if key in self.graph.origins else None
+            elementwise = isinstance(function, np.ufunc) and function.signature is None
+            if elementwise and value.shape != self.graph.tensors[key].shape:
+                attributes.append('label="broadcast,\\ngradient summed"')
+        line = f'"{_quoted(source)}" -> "{_quoted(target)}"'
+        self.lines.append(f"{line} [{', '.join(attributes)}]" if attributes else line)
+
+    def _legend(self) -> list[str]:
+        """A small graph of one node of each kind."""
+        both = f'[color="{FORWARD}:{BACKWARD}", dir=both, label="values →\\n← gradients"]'
+        operation = "operation|its result" if self.direction == "LR" else "{operation|its result}"
+        return [
+            "subgraph cluster_legend {",
+            f'  label="legend"; {FONT}; fontsize=10; fontcolor="{NEUTRAL}"; color="{NEUTRAL}"; labeljust=l',
+            "  node [fontsize=10, margin=0.12, height=0.3]",
+            f'  "legend: parameter" [label="parameter", shape=box, style="rounded,filled", '
+            f'fillcolor="{PARAMETER}", penwidth=2.2]',
+            '  "legend: data" [label="data", shape=box, style=dashed]',
+            f'  "legend: operation" [label="{operation}", shape=Mrecord]',
+            f'  "legend: parameter" -> "legend: operation" {both if self.gradients else ""}',
+            '  "legend: data" -> "legend: operation" [label="values"]',
+            "}",
+        ]
