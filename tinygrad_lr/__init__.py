@@ -1,4 +1,23 @@
-"""Reverse-mode automatic differentiation from scratch, on NumPy."""
+"""Reverse-mode automatic differentiation from scratch, on NumPy.
+
+>>> import numpy as np
+>>> from tinygrad_lr import record, tensor
+>>> x = tensor([0.0, 1.0, 2.0])
+>>> x.attach_grad()
+>>> with record():
+...     y = np.sum(x * np.exp(-x))
+>>> y.backward()
+>>> x.grad
+tensor([ 1.        ,  0.        , -0.13533528])
+
+Every name of NumPy's that is not written out here is lifted from NumPy on demand (`tinygrad_lr.exp`,
+`tinygrad_lr.linalg.norm`), so that a program can use one name for everything:
+`import tinygrad_lr as d2l`, or `as np`.
+"""
+
+from typing import Any
+
+import numpy as _np
 
 from . import autograd
 from .autograd import (
@@ -11,6 +30,74 @@ from .autograd import (
     train_mode,
 )
 from .derivatives import constant, derivative, differentiable
+from .names import (
+    arange,
+    array,
+    astype,
+    concat,
+    eye,
+    full,
+    lift,
+    linspace,
+    matmul,
+    normal,
+    numpy,
+    ones,
+    rand,
+    randn,
+    reduce_max,
+    reduce_mean,
+    reduce_sum,
+    reshape,
+    size,
+    zeros,
+)
 from .tensor import Tensor, asarray, tensor
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Tensor",
+    "arange",
+    "array",
+    "asarray",
+    "astype",
+    "autograd",
+    "concat",
+    "constant",
+    "derivative",
+    "detect_anomaly",
+    "differentiable",
+    "eye",
+    "full",
+    "is_recording",
+    "is_training",
+    "lift",
+    "linspace",
+    "matmul",
+    "normal",
+    "numpy",
+    "ones",
+    "pause",
+    "predict_mode",
+    "rand",
+    "randn",
+    "record",
+    "reduce_max",
+    "reduce_mean",
+    "reduce_sum",
+    "reshape",
+    "size",
+    "tensor",
+    "train_mode",
+    "zeros",
+]
+
+
+def __getattr__(name: str) -> Any:
+    value = globals()[name] = lift(_np, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *dir(_np)} - {"annotations"})

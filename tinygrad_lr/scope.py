@@ -34,12 +34,13 @@ class Scope:
 
     def __enter__(self) -> None:
         self._tokens.append(MODE.set(MODE.get() & self._clear | self._set))
+        LOCAL.tape = None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         MODE.reset(self._tokens.pop())
-        LOCAL.tape = None  # the tape now lives as long as a tensor that was recorded on it
+        LOCAL.tape = None  # a tape ends with its scope, and lives as long as a tensor that stands on it
 
 
 def record(train_mode: bool = True) -> Scope:
@@ -104,11 +105,11 @@ def detect_anomaly() -> Scope:
     >>> from tinygrad_lr import detect_anomaly, is_recording, record, tensor
     >>> x = tensor([0.0])
     >>> x.attach_grad()
-    >>> with detect_anomaly(), record(), np.errstate(divide="ignore"):
+    >>> with detect_anomaly(), record(), np.errstate(divide="ignore"):  # doctest: +ELLIPSIS
     ...     np.sqrt(x).backward()
     Traceback (most recent call last):
     ...
-    tinygrad_lr.errors.AnomalyError: the derivative of np.sqrt with respect to its argument 0 is infinite ...
+    tinygrad_lr.errors.AnomalyError: the derivative of np.sqrt, called at ..., is infinite in 1 of ...
     """
     return Scope(ANOMALY)
 

@@ -46,12 +46,34 @@ def sweep(
 
 
 def _sweep_tape(
-    tape: Tape, gradients: dict[int, Any], received: dict[Attachment, Any], retain_graph: bool, lift: Lift | None
+    tape: Tape,
+    gradients: dict[int, Any],
+    received: dict[Attachment, Any],
+    retain_graph: bool,
+    lift: Lift | None,
 ) -> Iterator[tuple[Traceable, Any]]:
     """Sweep one tape from the places that have a gradient; yields what arrives at its inputs."""
     calls, attachments, anomaly = tape.calls, tape.attachments, MODE.get() & ANOMALY
     turns = [-index for index in gradients]  # a heap: the place nearest to the end comes first
     heapify(turns)
+
+    def give(parent: int, argument: Any, gradient: Any) -> None:
+        try:
+            fits = gradient.shape == argument.shape
+        except AttributeError:
+            fits = False
+        if not fits:
+            gradient = _fitted(gradient, argument, value, row)
+        if anomaly and not np.all(np.isfinite(gradient)):
+            raise errors.AnomalyError(
+                _anomaly(row, gradient, value, tape.places.get(index) if tape.places else None)
+            )
+        if parent in gradients:
+            gradients[parent] = gradients[parent] + gradient
+        else:
+            gradients[parent] = gradient
+            heappush(turns, -parent)
+
     while turns:
         index = -heappop(turns)
         gradient = gradients.pop(index)
@@ -71,7 +93,7 @@ def _sweep_tape(
         if not retain_graph:
             calls[index : index + ENTRY] = FREED_CALL
         if row is PART:  # one of several results: its gradient waits for those of the others
-            (parent, _), part = parents, arguments[1]
+            parent, part = parents[0], arguments[1]
             if parent not in gradients:
                 gradients[parent] = {}
                 heappush(turns, -parent)
@@ -81,27 +103,22 @@ def _sweep_tape(
             value, arguments = _lifted(lift, tape, index, value, arguments, parents)
         if not row.elementwise:
             gradient = _in_full(gradient, value)
-        for rule, parent, argument in zip(row.rules, parents, arguments):
+        for rule, parent, argument in zip(row.rules, parents, arguments, strict=False):
             if parent == -1:
                 continue
-            made = rule(gradient, value, *arguments, **options)
-            nested = type(parent) is tuple
-            for origin, source, part in zip(parent, argument, made) if nested else ((parent, argument, made),):
-                if origin == -1:
-                    continue
-                if getattr(part, "shape", None) != source.shape:
-                    part = _fitted(part, source, value, row)
-                if anomaly and not np.all(np.isfinite(part)):
-                    raise errors.AnomalyError(_anomaly(row, part, value, tape.places.get(index)))
-                if origin in gradients:
-                    gradients[origin] = gradients[origin] + part
-                else:
-                    gradients[origin] = part
-                    heappush(turns, -origin)
+            made = (
+                rule(gradient, value, *arguments, **options) if options else rule(gradient, value, *arguments)
+            )
+            if type(parent) is int:
+                give(parent, argument, made)
+                continue
+            for part, one_argument, one_made in zip(parent, argument, made, strict=True):  # a list of arrays
+                if part != -1:
+                    give(part, one_argument, one_made)
 
 
 def _in_full(gradient: Any, value: Any) -> Any:
-    """The gradient in the shape of the output; for several outputs a tuple, with zeros where nothing arrived."""
+    """The gradient in the shape of the output; a tuple for several outputs, zeros where nothing arrived."""
     if isinstance(value, tuple):
         return tuple(_in_full(gradient.get(i, y.dtype.type(0)), y) for i, y in enumerate(value))
     return gradient if gradient.shape == value.shape else np.broadcast_to(gradient, value.shape)
@@ -116,13 +133,13 @@ def _fitted(gradient: Any, argument: Any, value: Any, row: Any) -> Any:
     if row.elementwise and argument.shape != value.shape and gradient.shape != value.shape:
         gradient = np.broadcast_to(gradient, value.shape)
     extra = gradient.ndim - argument.ndim
-    sizes = (1,) * -extra + gradient.shape[max(extra, 0) :]
-    axes = tuple(axis + extra for axis, (n, m) in enumerate(zip(argument.shape, sizes)) if n == 1 != m)
-    if axes:
-        gradient = np.sum(gradient, axis=axes, keepdims=True)
     if extra > 0:
         gradient = np.sum(gradient, axis=tuple(range(extra)))
-    if any(m not in (1, n) for n, m in zip(argument.shape, sizes) if n != 1):
+    sizes = (1,) * -extra + gradient.shape
+    axes = tuple(axis for axis, n in enumerate(argument.shape) if n == 1 and sizes[axis] != 1)
+    if axes:
+        gradient = np.sum(gradient, axis=axes, keepdims=True)
+    if any(n != 1 and m not in (1, n) for n, m in zip(argument.shape, sizes, strict=True)):
         raise ValueError(
             f"a rule of {errors.name_of(row.function)} returned a gradient of shape {gradient.shape} "
             f"for an argument of shape {argument.shape}"
@@ -149,7 +166,7 @@ def lifted_arguments(lift: Lift, tape: Tape, arguments: Any, parents: Any) -> li
         else argument
         if parent == -1
         else lift(argument, tape, parent)
-        for argument, parent in zip(arguments, parents)
+        for argument, parent in zip(arguments, parents, strict=True)
     ]
 
 

@@ -10,12 +10,10 @@ inputs from older tapes only, so that tapes never refer to each other in a circl
 
 import itertools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-
-from .scope import LOCAL
+from .scope import ANOMALY, LOCAL, MODE
 
 
 class Traceable(Protocol):
@@ -42,7 +40,7 @@ class Call(NamedTuple):
 
 ENTRY = len(Call._fields)
 INPUT, FREED, PART = "input", "freed", "part"
-FREED_CALL = Call(FREED, None, (), (), {}, 0)
+FREED_CALL: tuple[Any, ...] = (FREED, None, (), (), {}, 0)
 
 
 class Writes:
@@ -99,7 +97,8 @@ class Tape:
         self.calls: list[Any] = []
         self.inputs: dict[Traceable, int] = {}
         self.attachments: dict[int, Attachment] = {}  # of tensors on this tape that have their own .grad
-        self.places: dict[int, str] = {}  # the user's file and row, under detect_anomaly()
+        # the user's file and row of each call, under detect_anomaly()
+        self.places: dict[int, str] | None = {} if MODE.get() & ANOMALY else None
 
     def __getitem__(self, index: int) -> Call:
         return Call(*self.calls[index : index + ENTRY])
@@ -123,23 +122,9 @@ LEAVES = Tape()  # the tape of those who were not computed: an attached leaf is 
 new_leaf: Callable[[], int] = itertools.count().__next__
 
 
-def current_tape(tensors: Any) -> Tape:
-    """The tape to record a call on that reads the given tracked tensors: never older than one of them."""
+def current_tape(read: Iterable[Tape]) -> Tape:
+    """The tape to record a call on whose arguments stand on the given tapes: not older than one of them."""
     tape: Tape | None = LOCAL.tape
-    if tape is None or any(t.tape.number > tape.number for t in tensors):
+    if tape is None or any(other.number > tape.number for other in read):
         tape = LOCAL.tape = Tape()
     return tape
-
-
-def is_modified(call: Call) -> bool:
-    """Whether an array that a call read or made has been written since."""
-    if call.moment == WRITES.now:
-        return False
-    arrays = [call.value, *call.arguments]
-    while arrays:
-        array = arrays.pop()
-        if isinstance(array, (list, tuple)):
-            arrays.extend(array)
-        elif not isinstance(array, np.generic) and WRITES.since(call.moment, array):
-            return True
-    return False

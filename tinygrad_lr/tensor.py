@@ -9,12 +9,13 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
+from typing import cast as cast_type
 
 import numpy as np
 
 from . import errors
 from .derivatives import DERIVATIVES, Derivative, cast
-from .scope import ANOMALY, LOCAL, MODE, RECORDING, Scope
+from .scope import LOCAL, MODE, RECORDING, Scope
 from .sweep import lifted_arguments, sweep
 from .tape import FREED, INPUT, LEAVES, PART, WRITES, Attachment, Tape, current_tape, new_leaf
 
@@ -30,31 +31,75 @@ class Origin(NamedTuple):
     options: dict[str, Any]
 
 
-def _method(function: Callable[..., Any]) -> Callable[..., "Tensor"]:
+def _method(function: Any) -> Callable[..., Tensor]:
     """NumPy's function as a method: the tensor is its first argument."""
 
     def method(self: Tensor, *args: Any, **options: Any) -> Tensor:
-        result: Tensor = call(function, (self, *args), options)
-        return result
+        return call(function, (self, *args), options)
 
     method.__name__ = method.__qualname__ = function.__name__
     method.__doc__ = f"`np.{function.__name__}` of this tensor, with the same arguments."
     return method
 
 
-def _unary(function: Callable[..., Any]) -> Callable[["Tensor"], "Tensor"]:
+def _unary(function: Any) -> Callable[[Tensor], Tensor]:
+    """NumPy's function as the method of an operator."""
     row = DERIVATIVES[function]
     return lambda self: apply(row, (self,))
 
 
-def _binary(function: Callable[..., Any]) -> Callable[["Tensor", Any], "Tensor"]:
+def _binary(function: Any) -> Callable[[Tensor, Any], Tensor]:
+    """The same for two operands. It does what `apply` does, but faster: most calls are of this kind."""
     row = DERIVATIVES[function]
-    return lambda self, other: apply(row, (self, other))
+    if not row.rules:
+        return lambda self, other: apply(row, (self, other))
+
+    def method(self: Tensor, other: Any) -> Tensor:
+        x = self.array
+        if isinstance(other, Tensor):
+            y, tape = other.array, other.tape
+        else:
+            y, tape = other, None
+        value = function(x, y)
+        if not MODE.get() & RECORDING:
+            return Tensor(value)
+        if self.tape is None and tape is None:
+            return Tensor(value, None, UNATTACHED)
+        return _record_pair(row, self, other, x, y, value)
+
+    return method
 
 
-def _reflected(function: Callable[..., Any]) -> Callable[["Tensor", Any], "Tensor"]:
+def _reflected(function: Any) -> Callable[[Tensor, Any], Tensor]:
+    """The same with the operands swapped; the other one is no Tensor."""
     row = DERIVATIVES[function]
-    return lambda self, other: apply(row, (other, self))
+
+    def method(self: Tensor, other: Any) -> Tensor:
+        value = function(other, self.array)
+        if not MODE.get() & RECORDING:
+            return Tensor(value)
+        if self.tape is None or not row.rules:
+            return Tensor(value, None, UNATTACHED)
+        return _record_pair(row, other, self, other, self.array, value)
+
+    return method
+
+
+def _record_pair(row: Derivative, a: Any, b: Any, x: Any, y: Any, value: Any) -> Tensor:
+    """`_record` for a call of two arguments a and b, with the arrays x and y inside."""
+    first = a.tape if isinstance(a, Tensor) else None
+    second = b.tape if isinstance(b, Tensor) else None
+    tape = LOCAL.tape
+    if first is not tape or second is not tape:
+        tape = current_tape([t for t in (first, second) if t is not None])
+    i = -1 if first is None else a.index if first is tape else tape.index_of(a)
+    j = -1 if second is None else b.index if second is tape else tape.index_of(b)
+    calls = tape.calls
+    index = len(calls)
+    calls += (row, value, (x, y), (i, j), NO_OPTIONS, WRITES.now)
+    if tape.places is not None:
+        tape.places[index] = errors.place()
+    return Tensor(value, tape, index)
 
 
 class Tensor:
@@ -127,7 +172,7 @@ class Tensor:
 
     @property
     def grad(self) -> Any:
-        """The gradient (a Tensor of this tensor's shape and dtype), or None unless `attach_grad` was called."""
+        """The gradient, a Tensor of the same shape and dtype; None unless `attach_grad` was called."""
         return self.attachment and self.attachment.grad
 
     @grad.setter
@@ -162,7 +207,7 @@ class Tensor:
         """
         backward([self], [out_grad], retain_graph, create_graph)
 
-    def detach(self) -> "Tensor":
+    def detach(self) -> Tensor:
         """The same values as a constant: no gradient flows through. Shares memory."""
         return Tensor(self.array, None, UNATTACHED)
 
@@ -204,7 +249,7 @@ class Tensor:
         if MODE.get() & RECORDING:
             if self.tape is not None:
                 raise errors.InPlaceError(
-                    f"{errors.describe(self)} is being differentiated, so it cannot be changed in place inside "
+                    f"{errors.describe(self)} is being differentiated: it cannot be changed in place inside "
                     f"record(). Write {instead}, or do it after the with block or under pause()."
                 )
             if any(t.tape is not None for t in tensors_in((value,))):
@@ -216,7 +261,7 @@ class Tensor:
         if isinstance(self.array, np.generic):  # a 0-d result: NumPy hands those out as immutable scalars
             self.array = np.array(self.array)
 
-    def _in_place(self, function: Callable[[Any, Any], Any], other: Any, symbol: str) -> "Tensor":
+    def _in_place(self, function: Callable[[Any, Any], Any], other: Any, symbol: str) -> Tensor:
         self._check_writable(other, f"`x = x {symbol} ...` instead of `x {symbol}= ...`")
         array = function(self.array, other.array if isinstance(other, Tensor) else other)
         if array is not self.array:  # immutable arrays, such as Dask's, are replaced
@@ -229,28 +274,28 @@ class Tensor:
         self._check_writable(value, "np.where(mask, value, x), or build it with np.concatenate or np.stack,")
         self.array[unwrapped(key)] = unwrapped(value)
 
-    def __iadd__(self, other: Any) -> "Tensor":
+    def __iadd__(self, other: Any) -> Tensor:
         return self._in_place(operator.iadd, other, "+")
 
-    def __isub__(self, other: Any) -> "Tensor":
+    def __isub__(self, other: Any) -> Tensor:
         return self._in_place(operator.isub, other, "-")
 
-    def __imul__(self, other: Any) -> "Tensor":
+    def __imul__(self, other: Any) -> Tensor:
         return self._in_place(operator.imul, other, "*")
 
-    def __itruediv__(self, other: Any) -> "Tensor":
+    def __itruediv__(self, other: Any) -> Tensor:
         return self._in_place(operator.itruediv, other, "/")
 
-    def __ifloordiv__(self, other: Any) -> "Tensor":
+    def __ifloordiv__(self, other: Any) -> Tensor:
         return self._in_place(operator.ifloordiv, other, "//")
 
-    def __imod__(self, other: Any) -> "Tensor":
+    def __imod__(self, other: Any) -> Tensor:
         return self._in_place(operator.imod, other, "%")
 
-    def __ipow__(self, other: Any) -> "Tensor":
+    def __ipow__(self, other: Any) -> Tensor:
         return self._in_place(operator.ipow, other, "**")
 
-    def __imatmul__(self, other: Any) -> "Tensor":
+    def __imatmul__(self, other: Any) -> Tensor:
         return self._in_place(operator.imatmul, other, "@")
 
     # ---- out of the graph ---------------------------------------------------------------------------------
@@ -258,8 +303,8 @@ class Tensor:
     def _check_not_lost(self, how: str, instead: str) -> None:
         if self.tape is not None and MODE.get() & RECORDING:
             raise errors.LostGradientError(
-                f"{how} would turn {errors.describe(self)}, which is being differentiated, into a plain value "
-                f"and lose its gradient. {instead}, or say x.detach(), x.numpy() or x.item() if that is meant."
+                f"{how} would turn {errors.describe(self)}, which is being differentiated, into a plain "
+                f"value without a gradient. {instead}, or say x.detach(), x.numpy() or x.item() if you mean that."
             )
 
     def numpy(self) -> Any:
@@ -279,7 +324,9 @@ class Tensor:
         return self.array.tolist()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        self._check_not_lost("np.asarray", "Call NumPy's functions on the tensor itself (np.stack for a list)")
+        self._check_not_lost(
+            "np.asarray", "Call NumPy's functions on the tensor itself (np.stack for a list)"
+        )
         if copy or (dtype is not None and np.dtype(dtype) != self.dtype):
             return np.array(self.array, dtype, copy=copy)
         return self.numpy()
@@ -335,11 +382,11 @@ class Tensor:
         return self.array.size  # type: ignore[no-any-return]
 
     @property
-    def T(self) -> "Tensor":
+    def T(self) -> Tensor:
         return call(np.transpose, (self,))
 
     @property
-    def mT(self) -> "Tensor":
+    def mT(self) -> Tensor:
         return call(np.matrix_transpose, (self,))
 
     def __len__(self) -> int:
@@ -347,25 +394,24 @@ class Tensor:
             raise TypeError("len() of a 0-d tensor")
         return self.shape[0]
 
-    def __iter__(self) -> Iterator["Tensor"]:
+    def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
 
-    def __getitem__(self, key: Any) -> "Tensor":
+    def __getitem__(self, key: Any) -> Tensor:
         return apply(GETITEM, (self, key))
 
-    def reshape(self, *shape: Any, order: str = "C") -> "Tensor":
+    def reshape(self, *shape: Any, order: str = "C") -> Tensor:
         """The same elements in another shape, given as numbers or as a tuple."""
         new = shape[0] if len(shape) == 1 else shape
         return call(np.reshape, (self, new), NO_OPTIONS if order == "C" else {"order": order})
 
-    def transpose(self, *axes: Any) -> "Tensor":
+    def transpose(self, *axes: Any) -> Tensor:
         """The axes in another order (reversed by default), given as numbers or as a tuple."""
         return call(np.transpose, (self, axes[0] if len(axes) == 1 else axes or None))
 
-    def astype(self, dtype: Any) -> "Tensor":
+    def astype(self, dtype: Any) -> Tensor:
         """The values in another dtype; a gradient flows back in this tensor's own."""
         return call(cast, (self, np.dtype(dtype)))
-
 
     # ---- NumPy's functions --------------------------------------------------------------------------------
 
@@ -392,9 +438,9 @@ class Tensor:
     __xor__, __rxor__ = _binary(np.bitwise_xor), _reflected(np.bitwise_xor)
     __lt__, __le__ = _binary(np.less), _binary(np.less_equal)
     __gt__, __ge__ = _binary(np.greater), _binary(np.greater_equal)
-    __eq__, __ne__ = _binary(np.equal), _binary(np.not_equal)  # type: ignore[assignment]  # as NumPy's: elementwise
+    __eq__, __ne__ = _binary(np.equal), _binary(np.not_equal)  # type: ignore[assignment]  # elementwise
 
-    def __pow__(self, exponent: Any) -> "Tensor":
+    def __pow__(self, exponent: Any) -> Tensor:
         if type(exponent) in (int, float) and exponent == 2:  # as for arrays: 15 times faster than np.power
             return apply(DERIVATIVES[np.square], (self,))
         return apply(DERIVATIVES[np.power], (self, exponent))
@@ -449,8 +495,8 @@ def wrapped(value: Any, index: int = OUTSIDE) -> Any:
     return value
 
 
-def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, Any] = NO_OPTIONS) -> Any:
-    """What NumPy's protocols lead to: any of its functions, called with a Tensor somewhere among the arguments."""
+def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, Any] = NO_OPTIONS) -> Tensor:
+    """Any function of NumPy's with a Tensor somewhere among its arguments: where its protocols lead."""
     if options.get("out") is not None:
         return _into(function, args, options)
     row = DERIVATIVES.get(function)
@@ -462,12 +508,12 @@ def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, A
         for t in tensors_in((*args, *options.values())):
             if t.tape is not None:
                 raise errors.NoDerivativeError(
-                    f"{errors.name_of(function)} has no derivative in the table, and {errors.describe(t)} is being "
-                    "differentiated. Add one with `tinygrad_lr.derivative(function, rule)`, or pass x.detach() "
-                    "if its result counts as a constant."
+                    f"{errors.name_of(function)} has no derivative in the table, and {errors.describe(t)} is "
+                    "being differentiated. Add one with `tinygrad_lr.derivative(function, rule)`, or pass "
+                    "x.detach() if its result counts as a constant."
                 )
     options = {name: unwrapped(value) for name, value in options.items()}
-    return wrapped(function(*map(unwrapped, args), **options))
+    return cast_type(Tensor, wrapped(function(*map(unwrapped, args), **options)))
 
 
 def _into(function: Callable[..., Any], args: Sequence[Any], options: dict[str, Any]) -> Any:
@@ -488,64 +534,82 @@ def _into(function: Callable[..., Any], args: Sequence[Any], options: dict[str, 
     return out
 
 
-def apply(row: Derivative, args: Sequence[Any], options: dict[str, Any] = NO_OPTIONS) -> Any:
-    """Call a function of the table on the arrays inside its arguments, and record the call if need be."""
+def apply(row: Derivative, args: Sequence[Any], options: dict[str, Any] = NO_OPTIONS) -> Tensor:
+    """Call a function of the table on the arrays inside its arguments, and record the call if need be.
+
+    Returns a Tensor, or several in a list or tuple where NumPy returns several arrays.
+    """
     if options:
         args, options = _by_position(row, args, options)
-    arrays = [
-        a.array if isinstance(a, Tensor) else unwrapped(a) if isinstance(a, (list, tuple)) else a for a in args
-    ]
+    arrays, tapes = [], []
+    for a in args:
+        if isinstance(a, Tensor):
+            arrays.append(a.array)
+            if a.tape is not None:
+                tapes.append(a.tape)
+        elif isinstance(a, (list, tuple)):
+            arrays.append(unwrapped(a))
+            tapes += [t.tape for t in tensors_in(a) if t.tape is not None]
+        else:
+            arrays.append(a)
     value = row.function(*arrays, **options)
-    if not MODE.get() & RECORDING:
-        return Tensor(value) if isinstance(value, np.ndarray) else wrapped(value)
-    tracked = [t for t in tensors_in(args) if t.tape is not None]
-    if not tracked or not row.rules:
-        return Tensor(value, None, UNATTACHED) if isinstance(value, np.ndarray) else wrapped(value, UNATTACHED)
-    return _record(row, args, arrays, options, value, current_tape(tracked))
+    recording = MODE.get() & RECORDING
+    if recording and tapes and row.rules:
+        return _record(row, args, tuple(arrays), options, value, current_tape(tapes))
+    result: Tensor = wrapped(value, UNATTACHED if recording else OUTSIDE)
+    return result
 
 
 def _record(
-    row: Derivative, args: Sequence[Any], arrays: Sequence[Any], options: dict[str, Any], value: Any, tape: Tape
-) -> Any:
+    row: Derivative, args: Sequence[Any], arrays: Any, options: dict[str, Any], value: Any, tape: Tape
+) -> Tensor:
     """Put a call on the tape, and make tensors of its results."""
-
-    def parent(argument: Any) -> Any:
-        if isinstance(argument, Tensor):
-            return -1 if argument.tape is None else tape.index_of(argument)
-        if isinstance(argument, (list, tuple)):
-            parents = tuple(map(parent, argument))
-            return parents if any(p != -1 for p in parents) else -1
-        return -1
-
-    parents = tuple(map(parent, args))
-    for position, p in enumerate(parents):
-        if p != -1 and position >= len(row.rules):
-            raise errors.NoDerivativeError(
-                f"{errors.name_of(row.function)} has no derivative with respect to its argument {position}. "
-                "Pass x.detach() if that counts as a constant."
-            )
-    rules = row.rules
-    parents = tuple(-1 if p != -1 and rules[i] is None else p for i, p in enumerate(parents))
-    unknown = [name for name in options if name not in row.parameters]
-    if unknown:
+    parents = _parents(row, args, tape)
+    if parents.count(-1) == len(parents):
+        return cast_type(Tensor, wrapped(value, UNATTACHED))
+    if options and (unknown := options.keys() - row.parameters.keys()):
         raise errors.NoDerivativeError(
-            f"{errors.name_of(row.function)} has no derivative when called with {unknown[0]}=. Leave it away."
+            f"{errors.name_of(row.function)} has no derivative when called with {min(unknown)}=. "
+            "Leave it away."
         )
-    if all(p == -1 for p in parents):
-        return wrapped(value, UNATTACHED)
-    if isinstance(value, list):
-        value = tuple(value)
     moment = WRITES.now
-    index = tape.append(row, value, tuple(arrays), parents, options, moment)
-    if MODE.get() & ANOMALY:
+    several = isinstance(value, (list, tuple))
+    index = tape.append(row, tuple(value) if several else value, arrays, parents, options, moment)
+    if tape.places is not None:
         tape.places[index] = errors.place()
-    if not isinstance(value, tuple):
+    if not several:
         return Tensor(value, tape, index)
     parts = [
         Tensor(part, tape, tape.append(PART, part, (None, i), (index, -1), NO_OPTIONS, moment))
         for i, part in enumerate(value)
     ]
-    return type(value)(*parts) if hasattr(value, "_fields") else parts
+    return cast_type(Tensor, type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts))
+
+
+def _parents(row: Derivative, args: Sequence[Any], tape: Tape) -> tuple[Any, ...]:
+    """The place on the tape of each argument that a gradient flows back to, -1 for the others."""
+    parents: list[Any] = []
+    parent: int | tuple[int, ...]
+    for position, a in enumerate(args):
+        if isinstance(a, Tensor):
+            parent = -1 if a.tape is None else tape.index_of(a)
+        elif isinstance(a, (list, tuple)) and any(t.tape is not None for t in tensors_in(a)):
+            parent = tuple(-1 if getattr(t, "tape", None) is None else tape.index_of(t) for t in a)
+            names = tuple(row.parameters)
+            if position >= len(names) or names[position] not in LISTS:
+                raise errors.LostGradientError(
+                    f"{errors.name_of(row.function)} got a list with a differentiated tensor in it, and "
+                    "would lose its gradient. Make one tensor of the list first: np.stack(list)."
+                )
+        else:
+            parent = -1
+        if parent != -1 and position >= len(row.rules):
+            raise errors.NoDerivativeError(
+                f"{errors.name_of(row.function)} has no derivative with respect to its argument {position}. "
+                "Pass x.detach() if that counts as a constant."
+            )
+        parents.append(-1 if parent == -1 or row.rules[position] is None else parent)
+    return tuple(parents)
 
 
 def _by_position(
@@ -569,6 +633,9 @@ def _rebuilt(array: Any, grad_req: str | None) -> Tensor:
         tensor.attach_grad(grad_req)
     return tensor
 
+
+#: what rules call an argument that is a list of arrays
+LISTS = {"arrays"}
 
 WRITERS = {np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis}
 
@@ -624,14 +691,14 @@ def _with_gradients(heads: Sequence[Tensor], head_grads: Sequence[Any]) -> list[
             )
         if head.tape is None:
             raise errors.NotRecordedError(
-                f"{errors.describe(head)} was computed outside record() (or under pause()), so nothing is known "
-                "of how. Compute it inside `with record():`."
+                f"{errors.describe(head)} was computed outside record() (or under pause()), so nothing is "
+                "known of how. Compute it inside `with record():`."
             )
         if gradient is None:
             gradient = head.dtype.type(1)
         elif np.shape(gradient) != head.shape:
             raise ValueError(
-                f"the head gradient has shape {np.shape(gradient)}, but {errors.describe(head)} needs its own shape"
+                f"the head gradient has shape {np.shape(gradient)}; {errors.describe(head)} needs its own"
             )
         elif not isinstance(gradient, Tensor):
             gradient = np.asarray(gradient, head.dtype)
@@ -639,7 +706,9 @@ def _with_gradients(heads: Sequence[Tensor], head_grads: Sequence[Any]) -> list[
     return pairs
 
 
-def _gradients(pairs: list[tuple[Tensor, Any]], retain_graph: bool, create_graph: bool) -> dict[Attachment, Any]:
+def _gradients(
+    pairs: list[tuple[Tensor, Any]], retain_graph: bool, create_graph: bool
+) -> dict[Attachment, Any]:
     """Sweep from the heads: arrays, or with `create_graph` Tensors that can be differentiated again."""
     if not create_graph:
         gradients = sweep([(head, unwrapped(g)) for head, g in pairs], retain_graph)
@@ -651,7 +720,7 @@ def _gradients(pairs: list[tuple[Tensor, Any]], retain_graph: bool, create_graph
 
 
 def _as_own(gradient: Any, array: Any) -> Tensor:
-    """What a sweep made for a tensor as a gradient of its own: in its shape and dtype, and shared with no other."""
+    """What a sweep made for an array, in its shape and dtype, and shared with no other gradient."""
     if gradient.shape != array.shape:
         gradient = np.broadcast_to(gradient, array.shape)
     if isinstance(gradient, Tensor):
@@ -666,8 +735,9 @@ def backward(
     retain_graph: bool = False,
     create_graph: bool = False,
 ) -> None:
-    """Differentiate several heads at once: the sum of `head_grads[i] * heads[i]`, into the `.grad` of what they
-    depend on. See `Tensor.backward`.
+    """Differentiate several heads at once, as `Tensor.backward` does one.
+
+    With one head gradient for each head, the gradients are those of the sum of `head_grads[i] * heads[i]`.
     """
     if isinstance(heads, Tensor):
         heads, head_grads = [heads], [head_grads]
@@ -708,17 +778,22 @@ def grad(
     slots, borrowed = [], []
     for position, variable in enumerate(wanted):
         if variable.tape is None:
-            raise errors.UnreachedError(_unreached(position, variable) + " It is a constant: attach its gradient first.")
-        slot = variable.attachment if variable.tape is LEAVES else variable.tape.attachments.get(variable.index)
-        if slot is None:  # a computed tensor without a gradient of its own: listen there for this sweep
-            slot = variable.tape.attachments[variable.index] = Attachment(None, "null")
-            borrowed.append(variable)
+            raise errors.UnreachedError(
+                f"{_unreached(position, variable)} It is a constant: attach it first."
+            )
+        slot = variable.attachment
+        if slot is None or variable.tape is not LEAVES:  # a computed tensor: listen there during this sweep
+            listeners = variable.tape.attachments
+            slot = listeners.get(variable.index)
+            if slot is None:
+                slot = listeners[variable.index] = Attachment(None, "null")
+                borrowed.append((listeners, variable.index))
         slots.append(slot)
     try:
         gradients = _gradients(pairs, create_graph if retain_graph is None else retain_graph, create_graph)
     finally:
-        for variable in borrowed:
-            del variable.tape.attachments[variable.index]
+        for listeners, index in borrowed:
+            del listeners[index]
     for position, (variable, slot) in enumerate(zip(wanted, slots, strict=True)):
         if slot not in gradients:
             raise errors.UnreachedError(_unreached(position, variable))

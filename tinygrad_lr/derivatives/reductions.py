@@ -21,7 +21,7 @@ def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
 
 def _spread(g: Any, axis: Any, ndim: int, keepdims: Any) -> Any:
     """`g` with the reduced axes put back, of size 1."""
-    if keepdims or np.ndim(g) == 0 and axis is None:
+    if keepdims or (axis is None and np.ndim(g) == 0):
         return g
     return np.expand_dims(g, _axes(axis, ndim))
 

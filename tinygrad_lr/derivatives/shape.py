@@ -1,4 +1,4 @@
-"""Shape, assembly and dtype: the elements stay what they are, so the gradient only moves back to its place."""
+"""Shape, assembly and dtype: the elements stay what they are, and the gradient moves back to its place."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from .table import constant, derivative, differentiable
 
 @differentiable(lambda g, y, a, dtype: g.astype(a.dtype))
 def cast(a: Any, dtype: Any) -> Any:
-    """a in another dtype: the method `astype` as a function. To a dtype without fractions nothing flows back."""
+    """a in another dtype: the method `astype` as a function."""
     return a.astype(dtype)
 
 

@@ -1,0 +1,157 @@
+"""NumPy's names on Tensors, for programs that take everything from one place, as the book's do.
+
+Arguments may be Tensors, results are Tensors. The names below are written out, because NumPy lacks them or to
+have them typed; all others are lifted from NumPy when they are asked for.
+"""
+
+import functools
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from .derivatives import cast
+from .tensor import Tensor, call, tensor
+
+array = tensor
+
+
+def lift(module: ModuleType, name: str) -> Any:
+    """What NumPy, or one of its modules, has under a name; its functions wrapped so as to return Tensors."""
+    if name.startswith("_") or name == "test" or not hasattr(module, name):
+        raise AttributeError(f"neither tinygrad_lr nor {module.__name__} has the name {name!r}")
+    value = getattr(module, name)
+    if isinstance(value, ModuleType):
+        return Lifted(value)
+    if not callable(value) or isinstance(value, type):
+        return value
+
+    @functools.wraps(value)
+    def function(*args: Any, **options: Any) -> Any:
+        return call(value, args, options)
+
+    return function
+
+
+class Lifted:
+    """A module of NumPy's, such as `linalg` or `random`, whose functions take and return Tensors."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        return lift(self._module, name)
+
+    def __dir__(self) -> list[str]:
+        return dir(self._module)
+
+    def __repr__(self) -> str:
+        return f"<{self._module.__name__} on Tensors>"
+
+
+def zeros(shape: int | tuple[int, ...], dtype: Any = None) -> Tensor:
+    """A tensor of zeros.
+
+    >>> from tinygrad_lr import zeros
+    >>> zeros(2)
+    tensor([0., 0.])
+    """
+    return tensor(np.zeros(shape), dtype)
+
+
+def ones(shape: int | tuple[int, ...], dtype: Any = None) -> Tensor:
+    """A tensor of ones."""
+    return tensor(np.ones(shape), dtype)
+
+
+def full(shape: int | tuple[int, ...], value: float, dtype: Any = None) -> Tensor:
+    """A tensor with the same value everywhere."""
+    return tensor(np.full(shape, value), dtype)
+
+
+def arange(*bounds: float, dtype: Any = None) -> Tensor:
+    """Evenly spaced values: `arange(stop)`, `arange(start, stop)` or `arange(start, stop, step)`."""
+    return tensor(np.arange(*bounds), dtype)
+
+
+def linspace(start: float, stop: float, num: int = 50, dtype: Any = None) -> Tensor:
+    """`num` evenly spaced values from `start` to `stop`, both included."""
+    return tensor(np.linspace(start, stop, num), dtype)
+
+
+def eye(n: int, m: int | None = None, dtype: Any = None) -> Tensor:
+    """A matrix with ones on the diagonal."""
+    return tensor(np.eye(n, m), dtype)
+
+
+def normal(loc: float = 0.0, scale: float = 1.0, size: int | tuple[int, ...] | None = None) -> Tensor:
+    """Draws from a normal distribution with mean `loc` and standard deviation `scale`.
+
+    They come from NumPy's global generator: `np.random.seed` makes them reproducible.
+
+    >>> from tinygrad_lr import normal
+    >>> normal(0, 0.01, (2, 1)).shape
+    (2, 1)
+    """
+    return tensor(np.random.normal(loc, scale, size))
+
+
+def rand(*shape: int) -> Tensor:
+    """Draws from the uniform distribution on [0, 1), from NumPy's global generator."""
+    return tensor(np.random.uniform(size=shape))
+
+
+def randn(*shape: int) -> Tensor:
+    """Draws from the standard normal distribution, from NumPy's global generator."""
+    return tensor(np.random.standard_normal(shape))
+
+
+def matmul(a: Any, b: Any) -> Tensor:
+    """The matrix product: `np.matmul` on Tensors."""
+    result: Tensor = call(np.matmul, (a, b))
+    return result
+
+
+def reshape(x: Any, *shape: Any) -> Tensor:
+    """The same elements in another shape, given as numbers or as a tuple."""
+    return (x if isinstance(x, Tensor) else tensor(x)).reshape(*shape)
+
+
+def reduce_sum(x: Any, *args: Any, **options: Any) -> Tensor:
+    """`np.sum`, under the book's name."""
+    result: Tensor = call(np.sum, (x, *args), options)
+    return result
+
+
+def reduce_mean(x: Any, *args: Any, **options: Any) -> Tensor:
+    """`np.mean`, under the book's name."""
+    result: Tensor = call(np.mean, (x, *args), options)
+    return result
+
+
+def reduce_max(x: Any, *args: Any, **options: Any) -> Tensor:
+    """`np.max`, under the book's name."""
+    result: Tensor = call(np.max, (x, *args), options)
+    return result
+
+
+def concat(tensors: Any, axis: int = 0) -> Tensor:
+    """`np.concatenate`, under the book's name."""
+    result: Tensor = call(np.concatenate, (tensors, axis))
+    return result
+
+
+def astype(x: Tensor, dtype: Any) -> Tensor:
+    """The values in another dtype."""
+    result: Tensor = call(cast, (x, np.dtype(dtype)))
+    return result
+
+
+def numpy(x: Tensor) -> Any:
+    """The values as a NumPy array that cannot be written."""
+    return x.numpy()
+
+
+def size(x: Any) -> int:
+    """The number of elements."""
+    return int(np.size(x.array if isinstance(x, Tensor) else x))
