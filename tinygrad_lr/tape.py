@@ -80,10 +80,11 @@ WRITES = Writes()
 class Attachment:
     """The gradient that belongs to an attached tensor, and what `backward` shall do with it."""
 
-    __slots__ = ("grad", "grad_req")
+    __slots__ = ("grad", "grad_req", "written")
 
     def __init__(self, grad: Any, grad_req: str) -> None:
         self.grad, self.grad_req = grad, grad_req
+        self.written = False  # whether a backward has stored a gradient yet
 
 
 class Tape:

@@ -90,8 +90,8 @@ def _record_pair(row: Derivative, a: Any, b: Any, x: Any, y: Any, value: Any) ->
     first = a.tape if isinstance(a, Tensor) else None
     second = b.tape if isinstance(b, Tensor) else None
     tape = LOCAL.tape
-    if first is not tape or second is not tape:
-        tape = current_tape([t for t in (first, second) if t is not None])
+    if tape is None or (first or tape).number > tape.number or (second or tape).number > tape.number:
+        tape = LOCAL.tape = Tape()
     i = -1 if first is None else a.index if first is tape else tape.index_of(a)
     j = -1 if second is None else b.index if second is tape else tape.index_of(b)
     calls = tape.calls
@@ -304,7 +304,7 @@ class Tensor:
         if self.tape is not None and MODE.get() & RECORDING:
             raise errors.LostGradientError(
                 f"{how} would turn {errors.describe(self)}, which is being differentiated, into a plain "
-                f"value without a gradient. {instead}, or say x.detach(), x.numpy() or x.item() if you mean that."
+                f"value without a gradient. {instead}, or say x.detach(), x.numpy() or x.item() if meant."
             )
 
     def numpy(self) -> Any:
@@ -344,7 +344,7 @@ class Tensor:
         return complex(self.array)
 
     def __index__(self) -> int:
-        return operator.index(self.array.item() if self.shape == () else self.array)
+        return operator.index(self.array.item())
 
     def __bool__(self) -> bool:
         return bool(self.array)
@@ -745,6 +745,7 @@ def backward(
     for attachment, gradient in _gradients(pairs, retain_graph or create_graph, create_graph).items():
         own = _as_own(gradient, attachment.grad.array)
         attachment.grad = attachment.grad + own if attachment.grad_req == "add" else own
+        attachment.written = True
 
 
 def grad(
