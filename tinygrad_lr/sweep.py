@@ -172,7 +172,7 @@ def lifted_arguments(lift: Lift, tape: Tape, arguments: Any, parents: Any) -> li
 
 def _check_unmodified(call: Call) -> None:
     """Raise if an array that a call read or made was written after it."""
-    arrays = [("its result", call.value), *((f"argument {i}", a) for i, a in enumerate(call.arguments))]
+    arrays = [("the result", call.value), *((f"argument {i}", a) for i, a in enumerate(call.arguments))]
     while arrays:
         what, array = arrays.pop()
         if isinstance(array, (list, tuple)):

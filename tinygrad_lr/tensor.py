@@ -618,7 +618,11 @@ def _by_position(
     """The same call with its tensors given by position, where the rules look for them."""
     names = list(row.parameters)
     last = max(
-        (names.index(name) for name, value in options.items() if name in names and any(tensors_in((value,)))),
+        (
+            names.index(name)
+            for name, value in options.items()
+            if name in names and next(tensors_in((value,)), None) is not None
+        ),
         default=-1,
     )
     options = dict(options)
