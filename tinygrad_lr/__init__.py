@@ -15,7 +15,8 @@ Every name of NumPy's that is not written out here is lifted from NumPy on deman
 `import tinygrad_lr as d2l`, or `as np`.
 """
 
-from typing import Any
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING, Any
 
 import numpy as _np
 
@@ -54,10 +55,43 @@ from .names import (
 )
 from .tensor import Tensor, asarray, tensor
 
+if TYPE_CHECKING:
+    from .board import ProgressBoard
+    from .data import DataModule, SyntheticRegressionData
+    from .hyperparameters import HyperParameters, add_to_class
+    from .linear import LinearRegressionScratch
+    from .module import Module
+    from .optim import SGD
+    from .trainer import DivergenceError, Trainer
+
 __version__ = "0.1.0"
 
+#: where the names for learning are; they are imported when they are first used
+_LEARNING = {
+    "DataModule": "data",
+    "DivergenceError": "trainer",
+    "HyperParameters": "hyperparameters",
+    "LinearRegressionScratch": "linear",
+    "Module": "module",
+    "ProgressBoard": "board",
+    "SGD": "optim",
+    "SyntheticRegressionData": "data",
+    "Trainer": "trainer",
+    "add_to_class": "hyperparameters",
+}
+
 __all__ = [
+    "SGD",
+    "DataModule",
+    "DivergenceError",
+    "HyperParameters",
+    "LinearRegressionScratch",
+    "Module",
+    "ProgressBoard",
+    "SyntheticRegressionData",
     "Tensor",
+    "Trainer",
+    "add_to_class",
     "arange",
     "array",
     "asarray",
@@ -95,9 +129,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    value = globals()[name] = lift(_np, name)
+    if name in _LEARNING:
+        value = getattr(_import_module(f".{_LEARNING[name]}", __name__), name)
+    else:
+        value = lift(_np, name)
+    globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *dir(_np)} - {"annotations"})
+    return sorted({*globals(), *_LEARNING, *dir(_np)})
