@@ -1,0 +1,162 @@
+"""Data: minibatches, and the synthetic data set whose true parameters are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .hyperparameters import HyperParameters
+from .names import matmul
+from .tensor import Tensor, asarray
+
+
+class TensorLoader:
+    """Minibatches of tensors that have one row per example: every iteration is one epoch.
+
+    With a `seed` the examples are shuffled anew for each epoch, in an order that depends on nothing but the
+    seed and the number of the epoch. Setting `epoch` so continues where another run stopped.
+
+    Parameters
+    ----------
+    tensors : of equal length.
+    batch_size : number of examples in a minibatch; the last one of an epoch has what is left.
+    seed : of the order, or None for the order of the rows.
+
+    >>> from tinygrad_lr import arange
+    >>> from tinygrad_lr.data import TensorLoader
+    >>> loader = TensorLoader([arange(5)], batch_size=3)
+    >>> len(loader), list(loader)
+    (2, [(tensor([0, 1, 2]),), (tensor([3, 4]),)])
+    """
+
+    def __init__(self, tensors: Sequence[Any], batch_size: int, seed: int | None = None) -> None:
+        self.tensors = tuple(map(asarray, tensors))
+        self.batch_size, self.seed, self.epoch = batch_size, seed, 0
+        lengths = [len(t) for t in self.tensors]
+        if len(set(lengths)) > 1:
+            raise ValueError(f"the tensors need one row per example each, but their lengths are {lengths}")
+        if not lengths or not lengths[0]:
+            raise ValueError("a loader needs at least one example, but there is none")
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        self.num_examples = lengths[0]
+
+    def __len__(self) -> int:
+        return -(-self.num_examples // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        if self.seed is None:
+            order = np.arange(self.num_examples)
+        else:
+            order = np.random.default_rng([self.seed, self.epoch]).permutation(self.num_examples)
+        self.epoch += 1
+        return self._batches(order)
+
+    def _batches(self, order: Any) -> Iterator[tuple[Tensor, ...]]:
+        for start in range(0, self.num_examples, self.batch_size):
+            rows = order[start : start + self.batch_size]
+            yield tuple(t[rows] for t in self.tensors)
+
+
+class DataModule(HyperParameters):
+    """Data for training and validation. A subclass says in `get_dataloader` where its minibatches come from.
+
+    Parameters
+    ----------
+    root : folder of the files, for subclasses that read some.
+    num_workers : in the book, processes that load; here everything is loaded in this one.
+    """
+
+    batch_size: int = 32
+    seed: int | None = None
+
+    def __init__(self, root: str = "../data", num_workers: int = 4) -> None:
+        self.save_hyperparameters()
+
+    def get_dataloader(self, train: bool) -> Any:
+        """The minibatches for training, or those for validation: something with `len()` to iterate over."""
+        cls = type(self).__name__
+        raise NotImplementedError(
+            f"{cls} has no method get_dataloader. Write `def get_dataloader(self, train):` in the class, or "
+            f"after @add_to_class({cls}); it returns minibatches: self.get_tensorloader((X, y), train)."
+        )
+
+    def train_dataloader(self) -> Any:
+        """The minibatches for training."""
+        return self.get_dataloader(train=True)
+
+    def val_dataloader(self) -> Any:
+        """The minibatches for validation, or None."""
+        return self.get_dataloader(train=False)
+
+    def get_tensorloader(
+        self, tensors: Sequence[Any], train: bool, indices: Any = slice(0, None)
+    ) -> TensorLoader:
+        """Minibatches of `self.batch_size` from the rows `indices` of the tensors, shuffled for training.
+
+        The order depends on `self.seed`; if that is None, on NumPy's global generator.
+        """
+        seed = self.seed
+        if train and seed is None:
+            seed = int(np.random.randint(2**31))
+        return TensorLoader([t[indices] for t in tensors], self.batch_size, seed if train else None)
+
+
+class SyntheticRegressionData(DataModule):
+    """Data that a linear model made: y = Xw + b + noise.
+
+    Parameters
+    ----------
+    w : the true weights, shape (d,) or (d, 1).
+    b : the true bias, a number.
+    noise : the standard deviation of the normal noise.
+    num_train, num_val : numbers of examples; without validation examples, `val_dataloader()` is None.
+    batch_size : number of examples in a minibatch.
+    seed : of the inputs, the noise and the order of the minibatches; None for NumPy's global generator, which
+        np.random.seed sets.
+
+    Attributes
+    ----------
+    X : inputs, drawn from the standard normal distribution, shape (n, d).
+    y : shape (n, 1).
+    n : num_train + num_val.
+
+    >>> from tinygrad_lr.data import SyntheticRegressionData
+    >>> data = SyntheticRegressionData(w=[2, -3.4], b=4.2, seed=0)
+    >>> X, y = next(iter(data.train_dataloader()))
+    >>> X.shape, y.shape
+    ((32, 2), (32, 1))
+    """
+
+    b: Any
+    noise: float
+    num_train: int
+    num_val: int
+
+    def __init__(
+        self,
+        w: Any,
+        b: Any,
+        noise: float = 0.01,
+        num_train: int = 1000,
+        num_val: int = 1000,
+        batch_size: int = 32,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters(ignore=["w"])
+        self.w = asarray(w)
+        self.n = num_train + num_val
+        # the third number tells this stream from those of the epochs' orders, which have two
+        draw: Any = np.random if seed is None else np.random.default_rng([seed, 0, 1])
+        self.X = asarray(draw.standard_normal((self.n, self.w.size)))
+        errors = noise * draw.standard_normal((self.n, 1))
+        self.y = matmul(self.X, self.w.reshape(-1, 1)) + b + errors
+
+    def get_dataloader(self, train: bool) -> Any:
+        if not train and self.num_val == 0:
+            return None
+        rows = slice(0, self.num_train) if train else slice(self.num_train, None)
+        return self.get_tensorloader((self.X, self.y), train, rows)
