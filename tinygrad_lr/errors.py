@@ -2,11 +2,10 @@
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
-PACKAGE = str(Path(__file__).parent)
+PACKAGE = __file__.removesuffix("errors.py")  # with the separator: not a neighbour of a longer name
 
 
 class AutogradError(RuntimeError):
