@@ -26,10 +26,22 @@ __all__ = ["Drawing", "draw_graph"]
 FORWARD, BACKWARD, PARAMETER, NEUTRAL, INK = "#0072B2", "#D55E00", "#E69F00", "#767676", "#222222"
 FONT = 'fontname="Helvetica,Arial,sans-serif"'
 
+# the kinds of nodes differ in their outlines too
+LEAF = f'shape=box, style="rounded,filled", fillcolor="{PARAMETER}", penwidth=2.2'
+DATA, FREED, FOLD, OPERATION = (
+    "shape=box, style=dashed",
+    "shape=box, style=dotted",
+    "shape=box3d",
+    "shape=Mrecord",
+)
+BOTH_WAYS = f'color="{FORWARD}:{BACKWARD}", dir=both'
+
 NEAREST = 30  # nodes drawn of a graph that is folded: what still fits on a page
-STUB = 6  # uses, beyond which a leaf is drawn again at each: one node with many edges takes very long to lay out
+STUB = (
+    6  # uses, beyond which a leaf is drawn again at each: one node with many edges takes very long to lay out
+)
 LEAVES_AT_FOLD = 8  # leaves drawn at the folded part, the others are counted
-NAME, LINE = 24, 32  # characters of a name and of a line, beyond which they are cut
+NAME, ARGUMENT, LINE = 24, 12, 32  # characters of a name, an argument and a line, beyond which they are cut
 
 
 @dataclass(frozen=True)
@@ -113,7 +125,7 @@ def draw_graph(
     >>> drawing = draw_graph(loss)
     >>> drawing
     Drawing(title='Computation graph of loss: 2 operations from w')
-    >>> drawing.dot.count('"w" -> "multiply"')
+    >>> drawing.dot.count('"w" -> "multiply(w, w)"')
     2
     """
     if not isinstance(head, Tensor):
@@ -122,7 +134,9 @@ def draw_graph(
         raise ValueError(f'direction must be "LR" (left to right) or "TB" (top to bottom), not {direction!r}')
     for name, value in (names or {}).items():
         if not (isinstance(name, str) and hasattr(value, "shape")):
-            raise TypeError(f'names must be like {{"w": w}}, a Tensor or an array for each, not {name!r}: {value!r}')
+            raise TypeError(
+                f'names must be like {{"w": w}}, a Tensor or an array for each, not {name!r}: {value!r}'
+            )
     if head.node is None:
         raise NotRecordedError(
             "there is no graph to draw: this tensor was computed outside record(), or from nothing with an "
@@ -134,9 +148,8 @@ def draw_graph(
             "backward(retain_graph=True)."
         )
     graph = _read(head)
-    # the variables of the function that called, then of its module
     frame = sys._getframe(1)
-    scopes = [dict(names or {}), frame.f_locals, frame.f_globals]
+    scopes = [names or {}, _public(frame.f_locals), _public(frame.f_globals)]
     return _Writer(graph, head, values, gradients, direction).write(scopes, legend, max_nodes)
 
 
@@ -147,7 +160,12 @@ def draw_graph(
 class _Graph:
     origins: dict[Hashable, Origin]  # of the operations, the last to be computed first
     inputs: dict[Hashable, list[Any]]  # the Tensors and arrays that each operation read, in order, repeated
-    tensors: dict[Hashable, Tensor]  # each tensor of the graph
+    tensors: dict[Hashable, Tensor]
+
+    @property
+    def size(self) -> int:
+        """How many nodes it takes to draw all of it."""
+        return len(self.origins.keys() | {_key(value) for values in self.inputs.values() for value in values})
 
 
 def _is_array(value: Any) -> bool:
@@ -180,22 +198,26 @@ def _read(head: Tensor) -> _Graph:
         tensor = todo.pop()
         if (origin := tensor.origin) is None:
             continue
-        origins[tensor.node], inputs[tensor.node] = origin, list(_arrays(origin.arguments))
-        for value in inputs[tensor.node]:
-            if isinstance(value, Tensor):
-                uses[value.node] += 1
-                if value.node not in tensors:
-                    tensors[value.node] = value
-                    todo.append(value)
-    ready, order = deque([head.node] if origins else []), {}
-    while ready:
-        key = ready.popleft()
-        order[key] = origins[key]
+        key = tensor.node
+        origins[key], inputs[key] = origin, list(_arrays(origin.arguments))
         for value in inputs[key]:
             if isinstance(value, Tensor):
-                uses[value.node] -= 1
-                if not uses[value.node] and value.node in origins:
-                    ready.append(value.node)
+                source = value.node
+                uses[source] += 1
+                if source not in tensors:
+                    tensors[source] = value
+                    todo.append(value)
+    order: dict[Hashable, Origin] = {}
+    ready = deque[Hashable]([head.node] if origins else [])
+    while ready:
+        done = ready.popleft()
+        order[done] = origins[done]
+        for value in inputs[done]:
+            if isinstance(value, Tensor):
+                source = value.node
+                uses[source] -= 1
+                if not uses[source] and source in origins:
+                    ready.append(source)
     return _Graph(order, inputs, tensors)
 
 
@@ -207,36 +229,35 @@ def _names(wanted: set[Hashable], scopes: list[Mapping[str, Any]]) -> dict[Hasha
     """
     found: dict[Hashable, str] = {}
     for scope in scopes:
-        level = [(name, value) for name, value in scope.items() if not name.startswith("_")]
+        level = list(scope.items())
         seen: set[int] = set()
-        for _ in range(4):
+        for _ in range(5):
             deeper: list[tuple[str, Any]] = []
             for name, value in level:
-                if isinstance(value, Tensor):
-                    keys: tuple[Hashable, ...] = (value.node, id(value.array))
-                else:
-                    keys = (id(value),)
-                for key in keys:
+                for key in (value.node, id(value.array)) if isinstance(value, Tensor) else (id(value),):
                     if key in wanted:
                         found.setdefault(key, name)
-                if _is_array(value) or isinstance(value, (ModuleType, FunctionType, type)) or id(value) in seen:
-                    continue
-                seen.add(id(value))
-                if len(deeper) < 10_000:
+                if id(value) not in seen and len(deeper) < 10_000:
+                    seen.add(id(value))
                     deeper += _parts(name, value)
             level = deeper
     return found
 
 
+def _public(scope: Mapping[str, Any]) -> dict[str, Any]:
+    """Variables without Python's own and Jupyter's `_`, `__` and `_1`, which hold results a second time."""
+    return {name: value for name, value in scope.items() if not name.startswith("_")}
+
+
 def _parts(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """What an object holds, with the Python that a reader would write for it."""
-    if isinstance(value, Mapping):
-        yield from ((f"{name}[{key!r}]", part) for key, part in list(value.items())[:1000])
+    """What an object holds, each with the Python that a reader would write for it."""
+    if isinstance(value, dict):
+        yield from ((f"{name}[{key!r}]", part) for key, part in value.items() if isinstance(key, (str, int)))
     elif isinstance(value, (list, tuple)):
         yield from ((f"{name}[{i}]", part) for i, part in enumerate(value[:1000]))
-    elif isinstance(attributes := getattr(value, "__dict__", None), dict):
+    elif not isinstance(value, (ModuleType, FunctionType, type)):
         prefix = "" if name == "self" else f"{name}."
-        yield from ((f"{prefix}{attribute}", part) for attribute, part in attributes.items())
+        yield from ((f"{prefix}{part}", v) for part, v in getattr(value, "__dict__", {}).items())
 
 
 # ---- words ------------------------------------------------------------------------------------------------
@@ -248,24 +269,21 @@ def _short(text: str, length: int = LINE) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
-def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, (float, np.floating)) else str(value)
+def _number(value: Any, digits: int = 3) -> str:
+    return f"{value:.{digits}g}" if isinstance(value, (float, np.floating)) else str(value)
 
 
 def _summary(array: Any) -> str:
     """The values of an array in a few words."""
     if not isinstance(array, (np.ndarray, np.generic)):
         return type(array).__name__  # its values may be on a cluster, or not yet computed
-    if array.size == 0:
-        return "empty"
     if array.size <= 3:
-        return ", ".join(map(_number, array.ravel()))
-    if not np.issubdtype(array.dtype, np.floating):
-        return f"{_number(array.min())} … {_number(array.max())}" if array.dtype.kind in "biu" else ""
-    nan, infinite = np.isnan(array).sum(), np.isinf(array).sum()
-    if nan or infinite:
-        counts = [f"{n} {word}" for n, word in ((nan, "NaN"), (infinite, "inf")) if n]
-        return f"{', '.join(counts)} of {array.size}"
+        return ", ".join(_number(number, 3 if array.ndim else 4) for number in array.ravel()) or "empty"
+    if array.dtype.kind not in "biuf":
+        return ""
+    counts = [(np.isnan(array).sum(), "NaN"), (np.isinf(array).sum(), "inf")]
+    if any(n for n, _ in counts):  # a range would hide them
+        return f"{', '.join(f'{n} {word}' for n, word in counts if n)} of {array.size}"
     return f"{_number(array.min())} … {_number(array.max())}"
 
 
@@ -275,12 +293,12 @@ def _gradient(tensor: Tensor) -> str:
     return f"grad {_summary(tensor.grad.array) if written else '-'}"
 
 
-def _text(argument: Any) -> str:
-    """An argument as it stands in the call, a dot for what an edge brings."""
+def _text(argument: Any, names: Mapping[Hashable, str]) -> str:
+    """An argument as it stands in the call: by its name, a dot for an array without one."""
     if _is_array(argument):
-        return "·"
+        return _short(names.get(_key(argument), "·"), ARGUMENT)
     if isinstance(argument, (list, tuple)):
-        items = ", ".join(map(_text, argument[:LINE]))
+        items = ", ".join(_text(item, names) for item in argument[:LINE])
         return f"[{items}]" if isinstance(argument, list) else f"({items})"
     if isinstance(argument, slice):
         parts = ["" if part is None else str(part) for part in (argument.start, argument.stop, argument.step)]
@@ -289,19 +307,19 @@ def _text(argument: Any) -> str:
         return np.dtype(argument).name
     if argument is ...:
         return "..."
-    return _number(argument) if isinstance(argument, (float, np.generic)) else repr(argument)
+    return _number(argument, 4) if isinstance(argument, (float, np.generic)) else repr(argument)
 
 
-def _call(origin: Origin) -> str:
-    """A call in a few words: `matmul`, `sum(axis=0)`, `divide(·, 2)`, `[1:3]`."""
+def _call(origin: Origin, names: Mapping[Hashable, str]) -> str:
+    """A call in a few words: `mean`, `matmul(X, w)`, `sum(axis=0)`, `divide(·, 2)`, `[1:3]`."""
     function, arguments, options = origin
     if function is operator.getitem:
-        key = arguments[1]
-        return _short(f"[{', '.join(map(_text, key))}]" if isinstance(key, tuple) else f"[{_text(key)}]")
-    words = [_text(argument) for argument in arguments]
+        key = arguments[1] if isinstance(arguments[1], tuple) else (arguments[1],)
+        return _short(f"[{', '.join(_text(part, names) for part in key)}]")
+    words = [_text(argument, names) for argument in arguments]
     if not set("".join(words)) - set("·[](), "):  # nothing that the edges do not say
         words = []
-    words += [f"{name}={_text(value)}" for name, value in options.items()]
+    words += [f"{name}={_text(value, names)}" for name, value in options.items()]
     name = getattr(function, "__name__", type(function).__name__)
     return _short(f"{name}({', '.join(words)})" if words else name)
 
@@ -338,6 +356,11 @@ def _width(lines: list[str], size: float = 12) -> float:
     return max(sum(map(ems, line)) for line in lines) * size / 72 + 0.25
 
 
+def _label(*lines: str) -> str:
+    """The words at an edge, with room around them: the font may be wider than Graphviz expects."""
+    return "\\n".join(f"    {line}    " for line in lines)
+
+
 class _Writer:
     """The DOT of a graph, line by line in the order of the computation."""
 
@@ -352,16 +375,18 @@ class _Writer:
     def write(self, scopes: list[Mapping[str, Any]], legend: bool, max_nodes: int) -> Drawing:
         graph = self.graph
         drawn = self._nearest(max_nodes)
-        folded = [key for key in graph.origins if key not in drawn]
+        folded = list(graph.origins)[len(drawn) :]
         used = [value for key in drawn for value in graph.inputs[key]]
-        leaves = {v.node: v for key in folded for v in graph.inputs[key] if _key(v) in graph.tensors and v.is_leaf}
+        before = [value for key in folded for value in graph.inputs[key] if isinstance(value, Tensor)]
+        leaves = {value.node: value for value in before if value.is_leaf}
         self.names = _names({self.head.node, *drawn, *leaves, *map(_key, used)}, scopes)
 
-        often = {key for key, n in Counter(_key(v) for v in used if _key(v) not in graph.origins).items() if n > STUB}
+        uses = Counter(_key(value) for value in used)
+        often = {key for key, n in uses.items() if n > STUB and key not in graph.origins}
         if not drawn:
             self._leaf(self.head)
         if folded:
-            self._fold(len(folded), list(leaves.values()), self._size())
+            self._fold(len(folded), list(leaves.values()), graph.size)
         for key in reversed(drawn):
             stubs: dict[Hashable, str] = {}
             sources = []
@@ -384,19 +409,17 @@ class _Writer:
             f'digraph "{_quoted(title)}" {{',
             f"rankdir={self.direction}; ordering=in; bgcolor=white; nodesep=0.25; ranksep=0.5; pad=0.15",
             f'node [{FONT}, fontsize=12, fontcolor="{INK}", color="{INK}", style=filled, fillcolor=white]',
-            f'edge [{FONT}, fontsize=10, fontcolor="{NEUTRAL}", color="{FORWARD}", arrowsize=0.7, penwidth=1.3]',
+            f'edge [{FONT}, fontsize=10, fontcolor="{NEUTRAL}", color="{FORWARD}", arrowsize=0.7]',
         ]
         lines = [*head, *self.lines, *(self._legend() if legend else [])]
         return Drawing("\n  ".join(lines) + "\n}\n", title)
 
-    def _size(self) -> int:
-        return len(self.graph.origins.keys() | {_key(v) for values in self.graph.inputs.values() for v in values})
-
     def _nearest(self, max_nodes: int) -> list[Hashable]:
         """The operations to draw, from the head backwards: all of them, or the nearest."""
-        if self._size() <= max_nodes:
+        if self.graph.size <= max_nodes:
             return list(self.graph.origins)
-        drawn, nodes = [], set[Hashable]()
+        drawn: list[Hashable] = []
+        nodes: set[Hashable] = set()
         for key in self.graph.origins:
             nodes |= {key, *map(_key, self.graph.inputs[key])}
             if drawn and len(nodes) > min(NEAREST, max_nodes):
@@ -405,8 +428,8 @@ class _Writer:
         return drawn
 
     def _title(self) -> str:
-        operations = len(self.graph.origins)
-        leaves = [self.ids[k] for k, t in self.graph.tensors.items() if t.is_leaf and k in self.ids]
+        operations, tensors = len(self.graph.origins), self.graph.tensors
+        leaves = [name for key, name in self.ids.items() if key in tensors and tensors[key].is_leaf]
         name = _short(self.names.get(self.head.node, "a tensor"), NAME)
         count = f"{operations:,} operation{'s' * (operations != 1)}"
         return f"Computation graph of {name}: {count} from {', '.join(leaves[:LEAVES_AT_FOLD])}"
@@ -422,44 +445,41 @@ class _Writer:
         self.lines.append(f'"{_quoted(unique)}" [{attributes}]')
         return unique
 
-    def _facts(self, array: Any, name: str | None) -> list[str]:
-        """Name, shape and values, a line each."""
-        lines = [] if name is None else [_short(name, NAME)]
-        lines.append(str(tuple(array.shape)))
+    def _facts(self, value: Any) -> list[str]:
+        """Shape, values and gradient of a Tensor or an array, a line each."""
+        array = value.array if isinstance(value, Tensor) else value
+        lines = [str(tuple(array.shape))]
         if self.values and (summary := _summary(array)):
-            lines.append(_short(summary))
-        return lines
+            lines.append(summary)
+        if self.gradients and isinstance(value, Tensor) and value.attachment is not None:
+            lines.append(_gradient(value))
+        return [_short(line) for line in lines]
 
     def _leaf(self, value: Any, stub: bool = False) -> str:
         """Write what was not computed here: a parameter, data, or the result of a part that was freed."""
-        key = _key(value)
-        name = self.names.get(key)
-        attributes = "shape=box, style=dashed"
-        kind = "data"
-        array = value
-        if isinstance(value, Tensor):
-            array = value.array
-            kind = "parameter" if value.is_leaf else "freed by backward()"
-            if value.is_leaf:
-                attributes = f'shape=box, style="rounded,filled", fillcolor="{PARAMETER}", penwidth=2.2'
-            else:
-                attributes = "shape=box, style=dotted"
-        lines = [_short(name or kind, NAME)] if stub else self._facts(array, name or kind)
-        if isinstance(value, Tensor) and self.gradients and value.attachment is not None and not stub:
-            lines.append(_short(_gradient(value)))
+        if not isinstance(value, Tensor):
+            kind, shape = "data", DATA
+        elif value.is_leaf:
+            kind, shape = "parameter", LEAF
+        else:
+            kind, shape = "freed by backward()", FREED
+        name = _short(self.names.get(_key(value), kind), NAME)
+        lines = [name] if stub else [name, *self._facts(value)]
         label = "\\n".join(map(_quoted, lines))
-        return self._add(key, lines[0], f'{attributes}, label="{label}", width={_width(lines):.2f}')
+        return self._add(_key(value), name, f'{shape}, label="{label}", width={_width(lines):.2f}')
 
     def _operation(self, key: Hashable) -> str:
         """Write an operation together with its result."""
-        tensor, name, call = self.graph.tensors[key], self.names.get(key), _call(self.graph.origins[key])
-        lines = self._facts(tensor.array, name)
-        if self.gradients and tensor.attachment is not None:
-            lines.append(_short(_gradient(tensor)))
-        call_text, result = _quoted(call, "{}|<>"), "\\n".join(_quoted(line, "{}|<>") for line in lines)
-        label = f"{call_text}|{result}" if self.direction == "LR" else f"{{{call_text}|{result}}}"
-        attributes = f'shape=Mrecord, label="{label}", width={_width([call, *lines]):.2f}'
-        return self._add(key, _short(name or call, NAME), attributes)
+        call, lines = _call(self.graph.origins[key], self.names), self._facts(self.graph.tensors[key])
+        name = call
+        if key in self.names:
+            name = _short(self.names[key], NAME)
+            lines.insert(0, name)
+        result = "\\n".join(_quoted(line, "{}|<>") for line in lines)
+        label = f"{_quoted(call, '{}|<>')}|{result}"
+        if self.direction == "TB":
+            label = f"{{{label}}}"
+        return self._add(key, name, f'{OPERATION}, label="{label}", width={_width([call, *lines]):.2f}')
 
     def _fold(self, operations: int, leaves: list[Tensor], total: int) -> None:
         """Write the one node that stands for all operations before those that are drawn."""
@@ -470,34 +490,34 @@ class _Writer:
             lines.append(f"from {len(leaves) - len(shown):,} more parameters")
         lines += ["folded here; to draw them all:", f"draw_graph(…, max_nodes={total})"]
         label = "\\n".join(lines)
-        fold = self._add("fold", lines[0], f'shape=box3d, label="{label}", width={_width(lines):.2f}')
+        fold = self._add("fold", lines[0], f'{FOLD}, label="{label}", width={_width(lines):.2f}')
         for source, leaf in zip(sources, shown, strict=True):
             self._edge(source, fold, leaf, None)
 
     def _edge(self, source: str, target: str, value: Any, key: Hashable) -> None:
         attributes = []
         if self.gradients and isinstance(value, Tensor):
-            attributes = [f'color="{FORWARD}:{BACKWARD}", dir=both']
+            attributes = [BOTH_WAYS]
             function = self.graph.origins[key].function if key in self.graph.origins else None
             elementwise = isinstance(function, np.ufunc) and function.signature is None
             if elementwise and value.shape != self.graph.tensors[key].shape:
-                attributes.append('label="broadcast,\\ngradient summed"')
+                attributes.append(f'label="{_label("broadcast,", "gradient summed", "")}"')
         line = f'"{_quoted(source)}" -> "{_quoted(target)}"'
         self.lines.append(f"{line} [{', '.join(attributes)}]" if attributes else line)
 
     def _legend(self) -> list[str]:
         """A small graph of one node of each kind."""
-        both = f'[color="{FORWARD}:{BACKWARD}", dir=both, label="values →\\n← gradients"]'
-        operation = "operation|its result" if self.direction == "LR" else "{operation|its result}"
+        result = "operation|its result" if self.direction == "LR" else "{operation|its result}"
+        values = f'label="{_label("values forward")}"'
+        both = f'{BOTH_WAYS}, label="{_label("values forward,", "gradients backward")}"'
         return [
             "subgraph cluster_legend {",
             f'  label="legend"; {FONT}; fontsize=10; fontcolor="{NEUTRAL}"; color="{NEUTRAL}"; labeljust=l',
-            "  node [fontsize=10, margin=0.12, height=0.3]",
-            f'  "legend: parameter" [label="parameter", shape=box, style="rounded,filled", '
-            f'fillcolor="{PARAMETER}", penwidth=2.2]',
-            '  "legend: data" [label="data", shape=box, style=dashed]',
-            f'  "legend: operation" [label="{operation}", shape=Mrecord]',
-            f'  "legend: parameter" -> "legend: operation" {both if self.gradients else ""}',
-            '  "legend: data" -> "legend: operation" [label="values"]',
+            f"  node [fontsize=10, height=0.3, width={_width(['parameter'], 10):.2f}]",
+            f'  "legend: data" [label="data", {DATA}]',
+            f'  "legend: parameter" [label="parameter", {LEAF}]',
+            f'  "legend: operation" [label="{result}", {OPERATION}]',
+            f'  "legend: data" -> "legend: operation" [{values}]',
+            f'  "legend: parameter" -> "legend: operation" [{both if self.gradients else values}]',
             "}",
         ]
