@@ -165,8 +165,8 @@ def _new_figure(figsize: tuple[float, float]) -> Any:
 
 def as_number(value: Any) -> float:
     """A number, or the mean of an array or a Tensor, as a float."""
-    array = value.array if isinstance(value, Tensor) else value
-    return float(np.mean(array)) if np.size(array) != 1 else float(np.asarray(array).item())
+    array: Any = value.array if isinstance(value, Tensor) else value
+    return float(array if np.ndim(array) == 0 else array.mean())
 
 
 def notebook() -> Any:

@@ -42,6 +42,7 @@ class Module(HyperParameters):
     plot_train_per_epoch: float = 2
     plot_valid_per_epoch: float = 1
     trainer: Trainer | None = None
+    net: Any
 
     def __init__(self, plot_train_per_epoch: float = 2, plot_valid_per_epoch: float = 1) -> None:
         self.save_hyperparameters()
@@ -53,11 +54,11 @@ class Module(HyperParameters):
 
     # ---- what a subclass writes ----------------------------------------------------------------------------
 
-    def forward(self, *inputs: Any) -> Any:
+    def forward(self, *inputs: Any, **options: Any) -> Any:
         """The predictions for a minibatch of inputs; by default those of `self.net`."""
         if not hasattr(self, "net"):
             raise self._lacks("forward", "self, X", "the predictions")
-        return self.net(*inputs)
+        return self.net(*inputs, **options)
 
     def loss(self, y_hat: Any, y: Any) -> Any:
         """The loss of the predictions `y_hat` where the truth is `y`: a Tensor, usually with one element."""
@@ -81,8 +82,8 @@ class Module(HyperParameters):
 
     # ---- what the Trainer calls ----------------------------------------------------------------------------
 
-    def __call__(self, *inputs: Any) -> Any:
-        return self._returned(self.forward(*inputs), "forward")
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        return self._returned(self.forward(*inputs, **options), "forward")
 
     def training_step(self, batch: Sequence[Any]) -> Any:
         """The loss of one minibatch (inputs, ..., truth), which is also plotted."""
