@@ -85,6 +85,21 @@ def _reflected(function: Any) -> Callable[[Tensor, Any], Tensor]:
     return method
 
 
+def _in_place(function: Any, symbol: str) -> Callable[[Tensor, Any], Tensor]:
+    """An operator that writes into its left operand."""
+
+    def method(self: Tensor, other: Any) -> Tensor:
+        self._check_writable(other, f"`x = x {symbol} ...` instead of `x {symbol}= ...`")
+        array = function(self.array, other.array if isinstance(other, Tensor) else other)
+        if array is not self.array:  # immutable arrays, such as Dask's, are replaced
+            if array.shape != self.shape:
+                raise ValueError(f"a value of shape {array.shape} cannot be put into {errors.describe(self)}")
+            self.array = array.astype(self.dtype)
+        return self
+
+    return method
+
+
 def _record_pair(row: Derivative, a: Any, b: Any, x: Any, y: Any, value: Any) -> Tensor:
     """`_record` for a call of two arguments a and b, with the arrays x and y inside."""
     first = a.tape if isinstance(a, Tensor) else None
@@ -261,42 +276,14 @@ class Tensor:
         if isinstance(self.array, np.generic):  # a 0-d result: NumPy hands those out as immutable scalars
             self.array = np.array(self.array)
 
-    def _in_place(self, function: Callable[[Any, Any], Any], other: Any, symbol: str) -> Tensor:
-        self._check_writable(other, f"`x = x {symbol} ...` instead of `x {symbol}= ...`")
-        array = function(self.array, other.array if isinstance(other, Tensor) else other)
-        if array is not self.array:  # immutable arrays, such as Dask's, are replaced
-            if array.shape != self.shape:
-                raise ValueError(f"a value of shape {array.shape} cannot be put into {errors.describe(self)}")
-            self.array = array.astype(self.dtype)
-        return self
-
     def __setitem__(self, key: Any, value: Any) -> None:
         self._check_writable(value, "np.where(mask, value, x), or build it with np.concatenate or np.stack,")
         self.array[unwrapped(key)] = unwrapped(value)
 
-    def __iadd__(self, other: Any) -> Tensor:
-        return self._in_place(operator.iadd, other, "+")
-
-    def __isub__(self, other: Any) -> Tensor:
-        return self._in_place(operator.isub, other, "-")
-
-    def __imul__(self, other: Any) -> Tensor:
-        return self._in_place(operator.imul, other, "*")
-
-    def __itruediv__(self, other: Any) -> Tensor:
-        return self._in_place(operator.itruediv, other, "/")
-
-    def __ifloordiv__(self, other: Any) -> Tensor:
-        return self._in_place(operator.ifloordiv, other, "//")
-
-    def __imod__(self, other: Any) -> Tensor:
-        return self._in_place(operator.imod, other, "%")
-
-    def __ipow__(self, other: Any) -> Tensor:
-        return self._in_place(operator.ipow, other, "**")
-
-    def __imatmul__(self, other: Any) -> Tensor:
-        return self._in_place(operator.imatmul, other, "@")
+    __iadd__, __isub__ = _in_place(operator.iadd, "+"), _in_place(operator.isub, "-")
+    __imul__, __itruediv__ = _in_place(operator.imul, "*"), _in_place(operator.itruediv, "/")
+    __ifloordiv__, __imod__ = _in_place(operator.ifloordiv, "//"), _in_place(operator.imod, "%")
+    __ipow__, __imatmul__ = _in_place(operator.ipow, "**"), _in_place(operator.imatmul, "@")
 
     # ---- out of the graph ---------------------------------------------------------------------------------
 
@@ -498,7 +485,7 @@ def wrapped(value: Any, index: int = OUTSIDE) -> Any:
 def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, Any] = NO_OPTIONS) -> Tensor:
     """Any function of NumPy's with a Tensor somewhere among its arguments: where its protocols lead."""
     if options.get("out") is not None:
-        return _into(function, args, options)
+        return cast_type(Tensor, _into(function, args, options))
     row = DERIVATIVES.get(function)
     if row is not None:
         return apply(row, args, options)
@@ -517,21 +504,20 @@ def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, A
 
 
 def _into(function: Callable[..., Any], args: Sequence[Any], options: dict[str, Any]) -> Any:
-    """A call with `out=`: the same as writing its result in place."""
-    options = dict(options)
-    out = options.pop("out")
-    out = out[0] if isinstance(out, tuple) and len(out) == 1 else out
-    for t in tensors_in((*args, *options.values(), out)):
-        if t.tape is not None and MODE.get() & RECORDING:
+    """A call with `out=`: the same as writing its results in place."""
+    out = options["out"]
+    results = call(function, args, {name: value for name, value in options.items() if name != "out"})
+    single = not isinstance(out, tuple) or len(out) == 1
+    targets = out if isinstance(out, tuple) else (out,)
+    for target, result in zip(targets, (results,) if single else results, strict=True):
+        if result.tape is not None and not isinstance(target, Tensor):
             raise errors.LostGradientError(
-                f"{errors.name_of(function)} with out= would lose the gradient of {errors.describe(t)}. "
-                "Leave out= away, and use what the function returns."
+                f"{errors.name_of(function)} with out= would lose a gradient: an array cannot remember where "
+                "its values came from. Leave out= away, and use what the function returns."
             )
-    for target in tensors_in((out,)):
-        target._check_writable(None, "the call without out=")
-    options = {name: unwrapped(value) for name, value in options.items()}
-    function(*map(unwrapped, args), out=unwrapped(out), **options)
-    return out
+        if target is not None:
+            target[...] = result if isinstance(target, Tensor) else result.array
+    return targets[0] if single else out
 
 
 def apply(row: Derivative, args: Sequence[Any], options: dict[str, Any] = NO_OPTIONS) -> Tensor:
@@ -748,7 +734,10 @@ def backward(
     pairs = _with_gradients(heads, [None] * len(heads) if head_grads is None else head_grads)
     for attachment, gradient in _gradients(pairs, retain_graph or create_graph, create_graph).items():
         own = _as_own(gradient, attachment.grad.array)
-        attachment.grad = attachment.grad + own if attachment.grad_req == "add" else own
+        if attachment.grad_req == "add":
+            with Scope(RECORDING * create_graph):
+                own = attachment.grad + own
+        attachment.grad = own
         attachment.written = True
 
 

@@ -1,0 +1,98 @@
+"""The package's own names: the book's vocabulary, and NumPy's functions lifted to Tensors."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+import tinygrad_lr as d2l
+
+finite = st.floats(-10, 10)
+some_array = arrays(np.float64, array_shapes(min_dims=1, max_dims=3, max_side=4), elements=finite)
+
+
+@given(some_array, st.sampled_from(["exp", "sin", "sum", "mean", "argmax", "sort", "cumsum", "transpose"]))
+def test_a_lifted_function_gives_numpys_values_as_a_tensor(x, name):
+    result = getattr(d2l, name)(d2l.tensor(x))
+    assert isinstance(result, d2l.Tensor)
+    np.testing.assert_array_equal(result.numpy(), getattr(np, name)(x))
+    np.testing.assert_array_equal(getattr(d2l, name)(x).numpy(), getattr(np, name)(x))
+
+
+def test_the_modules_linalg_and_random_are_lifted():
+    assert d2l.linalg.norm(d2l.tensor([3.0, 4.0])).item() == 5.0
+    np.random.seed(3)
+    first = d2l.random.normal(0, 1, (2, 3))
+    np.random.seed(3)
+    np.testing.assert_array_equal(first.numpy(), d2l.normal(0, 1, (2, 3)).numpy())
+    assert isinstance(first, d2l.Tensor)
+
+
+def test_a_lifted_function_of_an_attached_tensor_is_recorded():
+    x = d2l.tensor([1.0, 2.0])
+    x.attach_grad()
+    with d2l.record():
+        y = d2l.reduce_sum(d2l.exp(x))
+    y.backward()
+    np.testing.assert_array_equal(x.grad.numpy(), np.exp([1.0, 2.0]))
+
+
+def test_types_and_numbers_are_numpys_own():
+    assert d2l.float32 is np.float32
+    assert d2l.pi == np.pi
+    assert d2l.newaxis is None
+
+
+@pytest.mark.parametrize("name", ["nonsense", "test", "_core"])
+def test_a_name_that_nobody_has_is_an_attribute_error(name):
+    with pytest.raises(AttributeError, match=f"neither tinygrad_lr nor numpy has the name '{name}'"):
+        getattr(d2l, name)
+
+
+def test_every_exported_name_is_there_and_listed():
+    for name in d2l.__all__:
+        assert getattr(d2l, name) is not None
+        assert name in dir(d2l)
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (lambda: d2l.zeros((2, 1)), np.zeros((2, 1))),
+        (lambda: d2l.ones(3), np.ones(3)),
+        (lambda: d2l.full((2,), 7.0), np.full(2, 7.0)),
+        (lambda: d2l.arange(2, 8, 2), np.arange(2, 8, 2)),
+        (lambda: d2l.linspace(0, 1, 5), np.linspace(0, 1, 5)),
+        (lambda: d2l.eye(2, 3), np.eye(2, 3)),
+        (lambda: d2l.reshape(d2l.arange(6), 2, 3), np.arange(6).reshape(2, 3)),
+        (lambda: d2l.reshape([1, 2], (2, 1)), np.array([[1], [2]])),
+        (lambda: d2l.reduce_mean(d2l.tensor([[1.0, 3.0]]), axis=1), np.array([2.0])),
+        (lambda: d2l.reduce_max(d2l.tensor([1.0, 3.0])), np.array(3.0)),
+        (lambda: d2l.concat([d2l.ones(1), d2l.zeros(2)]), np.array([1.0, 0.0, 0.0])),
+        (lambda: d2l.matmul(d2l.ones((2, 3)), np.ones((3, 1))), np.full((2, 1), 3.0)),
+        (lambda: d2l.astype(d2l.tensor([1.5]), "int64"), np.array([1])),
+        (lambda: d2l.tensor([1, 2], dtype="float32"), np.array([1, 2], np.float32)),
+    ],
+)
+def test_the_books_names(made, expected):
+    result = made()
+    assert isinstance(result, d2l.Tensor)
+    assert result.dtype == expected.dtype
+    np.testing.assert_array_equal(result.numpy(), expected)
+
+
+def test_random_shapes_size_and_numpy():
+    assert d2l.rand(2, 3).shape == (2, 3)
+    assert d2l.randn(4).shape == (4,)
+    assert d2l.size(d2l.ones((2, 3))) == 6
+    assert type(d2l.numpy(d2l.ones(2))) is np.ndarray
+
+
+def test_tensor_copies_and_asarray_shares():
+    data = np.zeros(2)
+    assert d2l.tensor(data).array is not data
+    assert d2l.asarray(data).array is data
+    t = d2l.tensor(data)
+    assert d2l.asarray(t) is t
+    assert d2l.asarray(t, "float32").dtype == np.float32
