@@ -373,12 +373,8 @@ def test_callbacks_hear_of_steps_and_epochs() -> None:
     start, *steps, end = log.events
     assert (start, end) == ("start", "end")
     losses = [event[2] for event in steps if event[0] != "epoch"]
-    assert [event[:2] for event in steps] == [(0, 1), (0, 2), (0, 3), ("epoch", 0)] + [
-        (1, 4),
-        (1, 5),
-        (1, 6),
-        ("epoch", 1),
-    ]
+    heard = [event[:2] for event in steps]
+    assert heard == [(0, 1), (0, 2), (0, 3), ("epoch", 0), (1, 4), (1, 5), (1, 6), ("epoch", 1)]
     assert trainer.history["train"] == [(1, sum(losses[:3]) / 3), (2, sum(losses[3:]) / 3)]
     assert [event[2:] for event in steps if event[0] == "epoch"] == list(
         zip(trainer.history["train"], trainer.history["val"], strict=True)
@@ -460,7 +456,7 @@ def test_a_diverging_run_stops_and_says_where(
 def test_nan_in_the_data_stops_the_run() -> None:
     X, y, w = normal_examples(0)
     y[3] = np.nan
-    with pytest.raises(d2l.DivergenceError, match="became nan at step [123] "):
+    with pytest.raises(d2l.DivergenceError, match=r"became nan at step [123] "):
         train(Weights(w, 0.05), Given(X, y))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -194,25 +195,37 @@ class ProgressBar:
             from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
         except ModuleNotFoundError:
             return  # it would be a pity to stop the training for its bar
-        steps = trainer.num_train_batches
+        size = shutil.get_terminal_size()  # unlike tqdm's own, 80 by 24 where the terminal does not tell
         self._bar = tqdm(
-            total=steps * trainer.max_epochs, initial=steps * trainer.epoch, unit="step", file=sys.stderr
+            total=trainer.max_epochs * trainer.num_train_batches,
+            initial=trainer.train_batch_idx,
+            bar_format="{desc} |{bar}| {elapsed}<{remaining}{postfix}",
+            file=sys.stderr,
+            ncols=size.columns,
+            nrows=size.lines,
         )
         self._written_at = -np.inf
 
     def on_step_end(self, trainer: Trainer, loss: float) -> None:
         if self._bar is not None:
             self._bar.update()
-            if time.monotonic() - self._written_at >= PAUSE:
-                self._write(trainer, f"train loss {loss:.3g}")
+            self._write(trainer, loss)
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         if self._bar is not None:
-            self._write(trainer, *(f"train loss {mean:.3g}" for _, mean in trainer.history["train"][-1:]))
+            if trainer.epoch + 1 == trainer.max_epochs:
+                self._written_at = -np.inf  # the last losses are always written
+            for _, loss in trainer.history["train"][-1:]:
+                self._write(trainer, loss)
 
-    def _write(self, trainer: Trainer, *losses: str) -> None:
-        losses += tuple(f"val loss {mean:.3g}" for _, mean in trainer.history["val"][-1:])
-        self._bar.set_description(f"epoch {trainer.epoch + 1}/{trainer.max_epochs}", refresh=False)
+    def _write(self, trainer: Trainer, loss: float) -> None:
+        if time.monotonic() - self._written_at < PAUSE:
+            return
+        losses = [
+            f"train loss {loss:.3g}",
+            *(f"val loss {mean:.3g}" for _, mean in trainer.history["val"][-1:]),
+        ]
+        self._bar.set_description_str(f"epoch {trainer.epoch + 1}/{trainer.max_epochs}", refresh=False)
         self._bar.set_postfix_str(", ".join(losses))
         self._written_at = time.monotonic()
 
