@@ -57,9 +57,11 @@ def _sweep_tape(
     turns = [-index for index in gradients]  # a heap: the place nearest to the end comes first
     heapify(turns)
 
+    shape: tuple[int, ...] | None = None
+
     def give(parent: int, argument: Any, gradient: Any) -> None:
         try:
-            fits = gradient.shape == argument.shape
+            fits = gradient.shape == argument.shape and (shape is None or shape == argument.shape)
         except AttributeError:
             fits = False
         if not fits:
@@ -101,8 +103,10 @@ def _sweep_tape(
             continue
         if lift is not None:
             value, arguments = _lifted(lift, tape, index, value, arguments, parents)
-        if not row.elementwise:
-            gradient = _in_full(gradient, value)
+        if row.elementwise:
+            shape = value.shape  # an argument of another shape was broadcast
+        else:
+            shape, gradient = None, _in_full(gradient, value)
         for rule, parent, argument in zip(row.rules, parents, arguments, strict=False):
             if parent == -1:
                 continue
@@ -130,7 +134,7 @@ def _fitted(gradient: Any, argument: Any, value: Any, row: Any) -> Any:
         raise TypeError(f"a rule of {errors.name_of(row.function)} returned None instead of a gradient")
     if not hasattr(gradient, "shape"):
         gradient = np.asarray(gradient, argument.dtype)
-    if row.elementwise and argument.shape != value.shape and gradient.shape != value.shape:
+    if row.elementwise and argument.shape != value.shape:
         gradient = np.broadcast_to(gradient, value.shape)
     extra = gradient.ndim - argument.ndim
     if extra > 0:

@@ -39,7 +39,9 @@ class Derivative:
     def __init__(self, function: Callable[..., Any], rules: tuple[Rule | None, ...]) -> None:
         self.function = function
         self.rules = rules
-        self.elementwise = isinstance(function, np.ufunc) and function.signature is None
+        self.elementwise = (
+            isinstance(function, np.ufunc) and function.signature is None and function.nout == 1
+        )
         code = next((rule.__code__ for rule in rules if rule is not None), None)
         names = code.co_varnames[2 : code.co_argcount] if code else ()
         defaults = next((rule.__defaults__ or () for rule in rules if rule is not None), ())
