@@ -1,0 +1,655 @@
+"""A training run as the command line starts it: its problem, its folder, and how it goes on after a stop.
+
+A folder belongs to one run. Each of its files is written beside its place and then moved there by
+`os.replace`, so that it is whole whenever the run is stopped.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
+from itertools import count, takewhile
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import __version__
+from .closed_form import Standardisation, least_squares, r_squared
+from .data import DataModule
+from .linear import LinearRegressionScratch
+from .scope import record
+from .tensor import asarray
+from .trainer import DivergenceError, Trainer
+
+Array = NDArray[np.float64]
+T = TypeVar("T")
+
+FORMAT = 1  # of the files: to be raised when an older version could not read them
+PARAMETERS, CHECKPOINT, SUMMARY = "parameters.npz", "checkpoint.npz", "summary.json"
+GRAPH, CURVES, SURFACE, FIT = "graph.svg", "curves.svg", "surface.svg", "fit.svg"
+PARTS = "training", "validation"
+FILES = {
+    PARAMETERS: "the learned parameters, for predict",
+    CHECKPOINT: "where training stands, for --resume",
+    SUMMARY: "settings, losses, parameters, R²",
+    GRAPH: "the computation graph of the first training step",
+    CURVES: "training and validation loss by epoch",
+    SURFACE: "SGD's path over the loss surface",
+    FIT: "the data and the fit",
+}
+
+
+class RunError(Exception):
+    """A run that cannot be started, finished, read or continued: one line that says why, and the mend."""
+
+
+# ---- the problem ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Numbers to learn from, in their own units, the rows for training before those for validation.
+
+    `X` has the shape (rows, features) and `y` (rows,). The model learns from `inputs.apply(X)` and
+    `outputs.apply(y)`; `true` are the parameters (w, b) that made the data, where they are known.
+    """
+
+    features: tuple[str, ...]
+    target: str
+    X: Array
+    y: Array
+    num_train: int
+    inputs: Standardisation
+    outputs: Standardisation
+    true: tuple[Array, float] | None = None
+
+    @property
+    def training(self) -> slice:
+        return slice(0, self.num_train)
+
+    @property
+    def validation(self) -> slice:
+        return slice(self.num_train, None)
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        if self.true is None:
+            return (*self.features, "intercept")
+        return (*(f"w[{i}]" for i in range(len(self.features))), "b")
+
+    def fingerprint(self) -> str:
+        """A hash of names, numbers and split: the same for the same ones only."""
+        names = json.dumps([self.features, self.target, self.num_train]).encode()
+        return hashlib.sha256(names + self.X.tobytes() + self.y.tobytes()).hexdigest()
+
+    def standardised(self) -> tuple[Array, Array]:
+        """The training rows as the model sees them, X and y."""
+        return self.inputs.apply(self.X[self.training]), self.outputs.apply(self.y[self.training])
+
+
+class ProblemData(DataModule):
+    """The minibatches of a problem, as the model sees them."""
+
+    def __init__(self, problem: Problem, batch_size: int, seed: int) -> None:
+        super().__init__()
+        self.batch_size, self.seed, self.problem = batch_size, seed, problem
+        self.X = asarray(problem.inputs.apply(problem.X))
+        self.y = asarray(problem.outputs.apply(problem.y)[:, np.newaxis])
+
+    def get_dataloader(self, train: bool) -> Any:
+        rows = self.problem.training if train else self.problem.validation
+        return self.get_tensorloader((self.X, self.y), train, rows)
+
+
+def generator(seed: int, purpose: int) -> np.random.Generator:
+    """Random numbers of one purpose: 2 the split, 3 the first weights.
+
+    SyntheticRegressionData has number 1, and the epochs' orders have seeds of two numbers.
+    """
+    return np.random.default_rng([seed, 0, purpose])
+
+
+# ---- what is saved ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Parameters:
+    """The learned model in the data's own units, and how the data were standardised to learn it."""
+
+    features: tuple[str, ...]
+    target: str
+    w: Array
+    b: float
+    inputs: Standardisation
+    outputs: Standardisation
+
+    def predict(self, X: Array) -> Array:
+        """The target for features of shape (rows, features), all in the data's own units."""
+        return X @ self.w + self.b
+
+    def save(self, path: Path) -> None:
+        save_arrays(
+            path,
+            columns=np.array(self.features),
+            target=np.array(self.target),
+            w=self.w,
+            b=np.array(self.b),
+            input_mean=self.inputs.mean,
+            input_scale=self.inputs.scale,
+            target_mean=self.outputs.mean,
+            target_scale=self.outputs.scale,
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> "Parameters":
+        """Raises RunError unless the file holds whole parameters."""
+
+        def parse(arrays: Mapping[str, Any]) -> "Parameters":
+            features = tuple(arrays["columns"].tolist())
+            shape = (len(features),)
+            return cls(
+                features,
+                arrays["target"].item(),
+                numbers(arrays["w"], shape),
+                numbers(arrays["b"], ()).item(),
+                Standardisation(numbers(arrays["input_mean"], shape), numbers(arrays["input_scale"], shape)),
+                Standardisation(numbers(arrays["target_mean"], ()), numbers(arrays["target_scale"], ())),
+            )
+
+        return load_arrays(path, parse)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the numbers of a run, beside its problem."""
+
+    lr: float
+    epochs: int
+    batch_size: int
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """Where training stands after `epoch` epochs: all it takes to go on as if it had never stopped.
+
+    The parameters are those of the standardised problem. `history` has an epoch's mean losses in each row,
+    NaN where there is none: training, validation. `path` has the parameters (w, then b) after some of the
+    steps, by number of the step, 0 being the start.
+    """
+
+    command: str
+    settings: Settings
+    features: tuple[str, ...]
+    target: str
+    fingerprint: str
+    epoch: int
+    w: Array
+    b: float
+    history: Array
+    path: dict[int, Array] = field(repr=False)
+
+    @classmethod
+    def start(cls, command: str, problem: Problem, settings: Settings) -> "Checkpoint":
+        """Before the first step: small random weights and no bias."""
+        w = 0.01 * generator(settings.seed, 3).standard_normal(len(problem.features))
+        facts = command, settings, problem.features, problem.target, problem.fingerprint()
+        return cls(*facts, epoch=0, w=w, b=0.0, history=np.empty((0, 2)), path={0: np.append(w, 0.0)})
+
+    def parameters(self, problem: Problem) -> Parameters:
+        """What has been learned, in the data's own units."""
+        w, b = problem.inputs.to_data_units(self.w, self.b, problem.outputs)
+        return Parameters(problem.features, problem.target, w, b.item(), problem.inputs, problem.outputs)
+
+    def save(self, path: Path) -> None:
+        facts = {name: getattr(self, name) for name in ("command", "features", "target", "fingerprint")}
+        save_arrays(
+            path,
+            facts=np.array(json.dumps(facts | {"settings": asdict(self.settings)})),
+            epoch=np.array(self.epoch),
+            w=self.w,
+            b=np.array(self.b),
+            history=self.history,
+            path_steps=np.array(list(self.path)),
+            path=np.array(list(self.path.values())),
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> "Checkpoint":
+        """Raises RunError unless the file is a whole checkpoint."""
+
+        def parse(arrays: Mapping[str, Any]) -> "Checkpoint":
+            facts = json.loads(arrays["facts"].item())
+            facts |= {"settings": Settings(**facts["settings"]), "features": tuple(facts["features"])}
+            steps, epoch, size = arrays["path_steps"].tolist(), arrays["epoch"].item(), len(facts["features"])
+            if arrays["history"].shape != (epoch, 2):
+                raise ValueError("as many losses as epochs are expected")
+            return cls(
+                **facts,
+                epoch=epoch,
+                w=numbers(arrays["w"], (size,)),
+                b=numbers(arrays["b"], ()).item(),
+                history=arrays["history"],
+                path=dict(zip(steps, numbers(arrays["path"], (len(steps), size + 1)), strict=True)),
+            )
+
+        return load_arrays(path, parse)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path to write to, in the same folder; it takes the place of `path` if nothing goes wrong.
+
+    A pipe or a device, such as /dev/null, is written to directly.
+
+    Raises RunError if the file cannot be written.
+    """
+    path = path.resolve()  # a link stays one
+    if path.exists() and not path.is_file() and not path.is_dir():
+        yield path
+        return
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise RunError(
+            f"{path} cannot be written ({error.strerror}); "
+            "check that its folder exists, is writable and not full, or name another with --out"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_arrays(file: Path, **arrays: NDArray[Any]) -> None:
+    with replacing(file) as temporary:
+        np.savez(temporary, allow_pickle=False, format=np.array(FORMAT), **arrays)
+
+
+def load_arrays(path: Path, parse: Callable[[Mapping[str, Any]], T]) -> T:
+    """What `parse` makes of a file that `save_arrays` has written. Raises RunError for any other file."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            version = arrays["format"].item()
+            if version == FORMAT:
+                return parse(arrays)
+    except FileNotFoundError:
+        raise RunError(f"{path} does not exist; name the folder of a run of tinygrad-lr") from None
+    except PermissionError as error:
+        raise RunError(f"{path} cannot be read ({error.strerror}); check its permissions") from None
+    except Exception as error:  # a damaged file makes zipfile and NumPy raise almost anything
+        raise RunError(
+            f"{path} is damaged, or not a file of tinygrad-lr's; train again into a new folder"
+        ) from error
+    raise RunError(f"{path} has format {version}, but this version reads {FORMAT}; update tinygrad_lr")
+
+
+def numbers(array: Any, shape: tuple[int, ...]) -> Array:
+    """The array, if it is one of finite numbers of this shape; else ValueError."""
+    if array.dtype != np.float64 or array.shape != shape or not np.isfinite(array).all():
+        raise ValueError(f"finite numbers of shape {shape} are expected")
+    result: Array = array
+    return result
+
+
+# ---- folders ----------------------------------------------------------------------------------------------
+
+
+class RunFolder:
+    """The folder of one run. A new run never writes into a folder that holds something already."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._made: list[Path] = []  # the folder and those above it, as far as this run has made them
+
+    @classmethod
+    def new(cls, out: Path | None, name: str) -> "RunFolder":
+        """`out`, or if that is None the first of runs/name, runs/name-2, ... that does not exist.
+
+        Raises RunError if `out` holds something, or cannot be made.
+        """
+        if out is not None:
+            check_free(out)
+        path = out or next(path for path in numbered(name) if not path.exists())
+        folder = cls(path)
+        folder._made = list(takewhile(lambda p: not p.exists(), (path, *path.parents)))
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            folder.discard()
+            raise RunError(
+                f"the folder {path} cannot be made ({error.strerror}); name another with --out"
+            ) from error
+        return folder
+
+    @classmethod
+    def existing(cls, out: Path | None, name: str) -> "RunFolder":
+        """`out`, or if that is None the last of runs/name, runs/name-2, ... that exists.
+
+        Raises RunError if it holds no run.
+        """
+        paths = [out] if out is not None else list(takewhile(Path.exists, numbered(name)))
+        path = paths[-1] if paths else next(numbered(name))
+        if not (path / CHECKPOINT).is_file():
+            raise RunError(
+                f"there is no run to resume in {path}; "
+                "name its folder with --out, or start anew without --resume"
+            )
+        return cls(path)
+
+    def discard(self) -> None:
+        """Remove the run's files, and the folders that were made for it."""
+        with suppress(OSError):
+            for name in FILES:
+                (self.path / name).unlink(missing_ok=True)
+            for folder in self._made:
+                folder.rmdir()
+
+
+def numbered(name: str) -> Iterator[Path]:
+    """runs/name, runs/name-2, runs/name-3, ..."""
+    return (Path("runs", name if i == 1 else f"{name}-{i}") for i in count(1))
+
+
+def check_free(out: Path) -> None:
+    """Raise RunError if a run cannot be started in the folder `out` because something is there."""
+    if (out / CHECKPOINT).exists() or (out / PARAMETERS).exists():
+        raise RunError(
+            f"{out} holds a run already; name another folder with --out, or go on with that run by --resume"
+        )
+    try:
+        holds_files = out.exists() and any(out.iterdir())
+    except OSError as error:
+        raise RunError(f"{out} cannot be used ({error.strerror}); name another folder with --out") from error
+    if holds_files:
+        raise RunError(
+            f"{out} holds files that are no run of tinygrad-lr's; name a new or an empty folder with --out"
+        )
+
+
+# ---- training ---------------------------------------------------------------------------------------------
+
+
+class Keeper:
+    """A callback for `Trainer` that keeps what the last finished epoch has learned.
+
+    It has a checkpoint saved at the end of its first epoch, and later at most once per second.
+    """
+
+    def __init__(self, start: Checkpoint, trainer: Trainer, save: Callable[[Checkpoint], None]) -> None:
+        self._start, self._trainer, self._save = start, trainer, save
+        self._done = start.epoch, start.w, start.b
+        self._path = dict(start.path)
+        self._saved_at = -np.inf
+
+    def on_step_end(self, trainer: Trainer, loss: float) -> None:
+        # The first 2048 steps, then ever fewer: 1024 up to each doubling, however long the run is.
+        step = trainer.train_batch_idx
+        if step % (1 << max(0, step.bit_length() - 11)) == 0:
+            self._path[step] = np.append(*self._parameters())
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        self._done = trainer.epoch + 1, *self._parameters()
+        if time.monotonic() - self._saved_at > 1:
+            self._save(self.checkpoint())
+            self._saved_at = time.monotonic()
+
+    def checkpoint(self) -> Checkpoint:
+        """The state after the last finished epoch."""
+        epochs, w, b = self._done
+        history = np.full((epochs, 2), np.nan)
+        history[: len(self._start.history)] = self._start.history
+        for column, name in enumerate(("train", "val")):
+            for epoch, loss in self._trainer.history[name]:
+                if epoch <= epochs:
+                    history[epoch - 1, column] = loss
+        steps = epochs * self._trainer.num_train_batches
+        path = {step: point for step, point in self._path.items() if step <= steps}
+        return replace(self._start, epoch=epochs, w=w, b=b, history=history, path=path)
+
+    def _parameters(self) -> tuple[Array, float]:
+        model: Any = self._trainer.model
+        return model.w.array[:, 0].copy(), model.b.array.item()
+
+
+def build_model(settings: Settings, w: Array, b: float) -> LinearRegressionScratch:
+    """The chapter's model, with these parameters."""
+    model = LinearRegressionScratch(len(w), settings.lr, sigma=0)
+    model.w[:] = w[:, np.newaxis]
+    model.b[:] = b
+    return model
+
+
+def train(
+    problem: Problem,
+    data: DataModule,
+    start: Checkpoint,
+    save: Callable[[Checkpoint], None],
+    progress: bool,
+) -> Checkpoint:
+    """Train from a checkpoint to the last epoch of its settings; `save` gets some and the last.
+
+    On Ctrl-C, `save` gets the one of the last finished epoch, if there is one, before KeyboardInterrupt goes
+    on. Raises RunError if training diverges.
+    """
+    settings = start.settings
+    trainer = Trainer(settings.epochs, progress=progress)
+    keeper = Keeper(start, trainer, save)
+    trainer.callbacks.append(keeper)
+    try:
+        trainer.fit(build_model(settings, start.w, start.b), data, first_epoch=start.epoch)
+    except DivergenceError as error:
+        where = (
+            f"the loss became {error.loss} at step {error.step} (epoch {error.epoch} of {settings.epochs})"
+        )
+        raise RunError(f"training diverged: {where}; {smaller_lr(problem, settings)}") from None
+    except KeyboardInterrupt:
+        if keeper.checkpoint().epoch:
+            save(keeper.checkpoint())
+        raise
+    end = keeper.checkpoint()
+    before, after = loss(problem, start.path[0][:-1], start.path[0][-1]), loss(problem, end.w, end.b)
+    if not after <= 2 * before:  # steps that are hardly too long may take more epochs to overflow
+        where = f"the training loss was {before:.3g} at the start and is {after:.3g} after {end.epoch} epochs"
+        raise RunError(f"training diverged: {where}; {smaller_lr(problem, settings)}")
+    save(end)
+    return end
+
+
+def loss(problem: Problem, w: Array, b: float) -> float:
+    """The model's loss on all training rows."""
+    X, y = problem.standardised()
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.mean((X @ w + b - y) ** 2) / 2)
+
+
+def smaller_lr(problem: Problem, settings: Settings) -> str:
+    """What to do about a learning rate that made training diverge.
+
+    With full batches gradient descent converges below 2 / lambda, lambda being the largest eigenvalue of the
+    loss's Hessian H (Boyd and Vandenberghe, Convex Optimization, section 9.3). With B normally distributed
+    inputs in a minibatch its variance stays finite below about 2 / (lambda + trace(H) / B); half of that is
+    proposed.
+    """
+    X, _ = problem.standardised()
+    design = np.column_stack([X, np.ones(len(X))])
+    hessian = design.T @ design / len(design)
+    largest = float(np.linalg.eigvalsh(hessian)[-1])
+    proposal = min(1 / (largest + np.trace(hessian) / settings.batch_size), settings.lr / 2)
+    if settings.lr < 2 / largest:
+        problem_is = f"--lr {settings.lr:g} is too large for minibatches of {settings.batch_size}"
+    else:
+        problem_is = (
+            f"--lr {settings.lr:g} is too large, here even full batches need less than {2 / largest:.2g}"
+        )
+    return f"{problem_is}; try --lr {proposal:.1g}"
+
+
+# ---- results ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A linear model in the data's own units, and its R² on the rows for training and for validation."""
+
+    w: Array
+    b: float
+    r_squared: tuple[float, float]
+
+    @property
+    def values(self) -> list[float]:
+        """All parameters, in the order of `Problem.parameter_names`."""
+        return [*self.w.tolist(), self.b]
+
+    @classmethod
+    def of(cls, problem: Problem, w: Array, b: float) -> "Fit":
+        y, y_hat = problem.y, problem.X @ w + b
+        rows = problem.training, problem.validation
+        return cls(w, b, (r_squared(y[rows[0]], y_hat[rows[0]]), r_squared(y[rows[1]], y_hat[rows[1]])))
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """What SGD has learned, beside the closed form, and how far apart they are on the rows for training.
+
+    `difference` is that of their predictions and `spread` that of the target from its mean, as root mean
+    squares in the target's unit. `excess` is how far the loss lies above the least possible one, relative to
+    that; None if that is zero but for rounding.
+    """
+
+    learned: Fit
+    closed_form: Fit
+    loss: float
+    excess: float | None
+    difference: float
+    spread: float
+
+    @classmethod
+    def of(cls, problem: Problem, checkpoint: Checkpoint) -> "Results":
+        parameters = checkpoint.parameters(problem)
+        X, y = problem.standardised()
+        w, b = least_squares(X, y)
+        own_w, own_b = problem.inputs.to_data_units(w, b, problem.outputs)
+        # The closed form's residuals are orthogonal to every column, so the mean squares differ by this one.
+        difference = np.mean((X @ (checkpoint.w - w) + (checkpoint.b - b)) ** 2)
+        least = np.mean((X @ w + b - y) ** 2)
+        return cls(
+            learned=Fit.of(problem, parameters.w, parameters.b),
+            closed_form=Fit.of(problem, own_w, own_b.item()),
+            loss=loss(problem, checkpoint.w, checkpoint.b),
+            excess=float(difference / least) if least > 1e-20 * np.var(y) else None,
+            difference=float(np.sqrt(difference) * problem.outputs.scale),
+            spread=float(np.std(problem.y[problem.training])),
+        )
+
+
+def finite(x: float) -> float | None:
+    """The number if it is one, as JSON has no others."""
+    return x if np.isfinite(x) else None
+
+
+def summary(problem: Problem, checkpoint: Checkpoint, results: Results, not_drawn: Mapping[str, str]) -> str:
+    """The run in numbers, as JSON; null stands for what is not known or not defined."""
+    fits = {"learned": results.learned, "least_squares": results.closed_form}
+    columns = {name: fit.values for name, fit in fits.items()}
+    if problem.true is not None:
+        columns["true"] = [*problem.true[0].tolist(), problem.true[1]]
+    names = problem.parameter_names
+    facts = {
+        "format": FORMAT,
+        "command": checkpoint.command,
+        "settings": asdict(checkpoint.settings),
+        "data": {
+            "features": problem.features,
+            "target": problem.target,
+            "training_rows": problem.num_train,
+            "validation_rows": len(problem.y) - problem.num_train,
+            "sha256": checkpoint.fingerprint,
+        },
+        "parameters": [
+            {"name": name} | {column: values[i] for column, values in columns.items()}
+            for i, name in enumerate(names)
+        ],
+        "r_squared": {
+            name: dict(zip(PARTS, map(finite, fit.r_squared), strict=True)) for name, fit in fits.items()
+        },
+        "distance_from_optimum": {
+            "relative_excess_of_loss": results.excess,
+            "rms_difference_of_predictions": results.difference,
+        },
+        "standardised_loss": {
+            "all_training_rows": results.loss,
+            "mean_by_epoch": {
+                part: [finite(loss) for loss in losses]
+                for part, losses in zip(PARTS, checkpoint.history.T.tolist(), strict=True)
+            },
+        },
+        "not_drawn": dict(not_drawn),
+        "versions": {
+            "tinygrad_lr": __version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+    }
+    return json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def draw(folder: Path, problem: Problem, data: DataModule, checkpoint: Checkpoint) -> dict[str, str]:
+    """Draw a run into its folder. Returns the names of the pictures that cannot be drawn here, and why."""
+    from tinygrad_lr_viz.layout import LayoutError
+
+    def graph(path: Path) -> None:
+        from tinygrad_lr_viz.graph import draw_graph
+
+        start = checkpoint.path[0]
+        model = build_model(checkpoint.settings, start[:-1], start[-1])
+        X, y = next(iter(data.train_dataloader()))
+        with record():
+            loss = model.loss(model(X), y)
+        loss.backward(retain_graph=True)
+        names = {"X": X, "w": model.w, "b": model.b, "y": y, "loss": loss}
+        draw_graph(loss, names=names).save(path)
+
+    def curves(path: Path) -> None:
+        from tinygrad_lr_viz.plots import training_curves
+
+        epochs = range(1, checkpoint.epoch + 1)
+        train, validation = (
+            list(zip(epochs, losses, strict=True)) for losses in checkpoint.history.T.tolist()
+        )
+        training_curves({"train": train, "validation": validation}, path)
+
+    def surface(path: Path) -> None:
+        from tinygrad_lr_viz.plots import loss_surface
+
+        last = checkpoint.epoch * len(data.train_dataloader())
+        steps = checkpoint.path | {last: np.append(checkpoint.w, checkpoint.b)}
+        names = None if problem.true else problem.features
+        loss_surface(*problem.standardised(), list(steps.values()), path, names=names)
+
+    def fit(path: Path) -> None:
+        from tinygrad_lr_viz.plots import fit_plot
+
+        learned = checkpoint.parameters(problem)
+        X, y = problem.X[problem.training], problem.y[problem.training]
+        w, b = least_squares(X, y)
+        names = problem.features, problem.target
+        fit_plot(X, y, learned.w, learned.b, *names, path, closed_form=(w, b.item()))
+
+    pictures = {GRAPH: graph, CURVES: curves, SURFACE: surface}
+    if checkpoint.command == "fit":
+        pictures[FIT] = fit
+    not_drawn = {}
+    for name, picture in pictures.items():
+        try:
+            with replacing(folder / name) as path:
+                picture(path)
+        except (ImportError, LayoutError) as error:
+            not_drawn[name] = str(error)
+    return not_drawn
