@@ -133,7 +133,7 @@ def draw_graph(
     if direction not in ("LR", "TB"):
         raise ValueError(f'direction must be "LR" (left to right) or "TB" (top to bottom), not {direction!r}')
     for name, value in (names or {}).items():
-        if not (isinstance(name, str) and hasattr(value, "shape")):
+        if not (isinstance(name, str) and name.strip() and hasattr(value, "shape")):
             raise TypeError(
                 f'names must be like {{"w": w}}, a Tensor or an array for each, not {name!r}: {value!r}'
             )
@@ -339,8 +339,8 @@ def _xml(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
 
 
-def _width(lines: list[str], size: float = 12) -> float:
-    """Inches that the widest of the lines takes at most.
+def _width(lines: list[str]) -> float:
+    """Inches that the widest of the lines takes at most, at 12 points.
 
     Graphviz would measure it by the metrics of Helvetica, and knows none for most scripts; the browser may
     then use a wider font, and the text would stick out of its box.
@@ -351,14 +351,9 @@ def _width(lines: list[str], size: float = 12) -> float:
             return 0.0
         if unicodedata.east_asian_width(character) in "WF":
             return 1.05
-        return 0.34 if character in " .,()[]:-|il" else 0.88 if character in "mwMW…" else 0.66
+        return 0.4 if character in " .,()[]:-|il" else 1.0 if character in "mwMW@%…" else 0.66
 
-    return max(sum(map(ems, line)) for line in lines) * size / 72 + 0.25
-
-
-def _label(*lines: str) -> str:
-    """The words at an edge, with room around them: the font may be wider than Graphviz expects."""
-    return "\\n".join(f"    {line}    " for line in lines)
+    return max(sum(map(ems, line)) for line in lines) * 12 / 72 + 0.25
 
 
 class _Writer:
@@ -391,25 +386,27 @@ class _Writer:
             stubs: dict[Hashable, str] = {}
             sources = []
             for value in graph.inputs[key]:
-                source = _key(value)
-                if source in graph.origins:
-                    sources.append(self.ids[source if source in self.ids else "fold"])
-                elif source in often and source in self.ids:
-                    if source not in stubs:
-                        stubs[source] = self._leaf(value, stub=True)
-                    sources.append(stubs[source])
+                place = _key(value)
+                if place in graph.origins:
+                    sources.append(self.ids[place if place in self.ids else "fold"])
+                elif place in often and place in self.ids:
+                    if place not in stubs:
+                        stubs[place] = self._leaf(value, stub=True)
+                    sources.append(stubs[place])
                 else:
-                    sources.append(self.ids[source] if source in self.ids else self._leaf(value))
+                    sources.append(self.ids[place] if place in self.ids else self._leaf(value))
             target = self._operation(key)
-            for source_id, value in zip(sources, graph.inputs[key], strict=True):
-                self._edge(source_id, target, value, key)
+            numbered = self._is_ambiguous(key)
+            for i, (source, value) in enumerate(zip(sources, graph.inputs[key], strict=True), start=1):
+                self._edge(source, target, value, key, i if numbered else None)
 
         title = self._title()
         head = [
             f'digraph "{_quoted(title)}" {{',
             f"rankdir={self.direction}; ordering=in; bgcolor=white; nodesep=0.25; ranksep=0.5; pad=0.15",
             f'node [{FONT}, fontsize=12, fontcolor="{INK}", color="{INK}", style=filled, fillcolor=white]',
-            f'edge [{FONT}, fontsize=10, fontcolor="{NEUTRAL}", color="{FORWARD}", arrowsize=0.7]',
+            f'edge [{FONT}, fontsize=10, fontcolor="{NEUTRAL}", color="{FORWARD}"]',
+            "edge [arrowsize=0.7, penwidth=1.3]",
         ]
         lines = [*head, *self.lines, *(self._legend() if legend else [])]
         return Drawing("\n  ".join(lines) + "\n}\n", title)
@@ -433,6 +430,12 @@ class _Writer:
         name = _short(self.names.get(self.head.node, "a tensor"), NAME)
         count = f"{operations:,} operation{'s' * (operations != 1)}"
         return f"Computation graph of {name}: {count} from {', '.join(leaves[:LEAVES_AT_FOLD])}"
+
+    def _is_ambiguous(self, key: Hashable) -> bool:
+        """Whether only the order of the edges says which input is which; Graphviz cannot always keep that."""
+        places = {_key(value) for value in self.graph.inputs[key]}
+        ambiguous = len(places - self.names.keys()) > 1 and len(places) <= 6  # of more, numbers would overlap
+        return ambiguous and self.graph.origins[key].function not in (np.add, np.multiply)
 
     def _add(self, key: Hashable, name: str, attributes: str) -> str:
         """Write a node, under a name that no other node has."""
@@ -494,30 +497,35 @@ class _Writer:
         for source, leaf in zip(sources, shown, strict=True):
             self._edge(source, fold, leaf, None)
 
-    def _edge(self, source: str, target: str, value: Any, key: Hashable) -> None:
+    def _edge(self, source: str, target: str, value: Any, key: Hashable, position: int | None = None) -> None:
+        """Write the edge by which an operation, or the folded part, reads a value."""
         attributes = []
         if self.gradients and isinstance(value, Tensor):
-            attributes = [BOTH_WAYS]
+            attributes.append(BOTH_WAYS)
             function = self.graph.origins[key].function if key in self.graph.origins else None
             elementwise = isinstance(function, np.ufunc) and function.signature is None
             if elementwise and value.shape != self.graph.tensors[key].shape:
-                attributes.append(f'label="{_label("broadcast,", "gradient summed", "")}"')
+                # blanks keep it off the edge: the font may be wider than Graphviz expects
+                attributes.append('label="    broadcast,    \\n    gradient summed    \\n "')
+        if position is not None:
+            attributes.append(f'headlabel="{position}", labeldistance=1.6')
         line = f'"{_quoted(source)}" -> "{_quoted(target)}"'
         self.lines.append(f"{line} [{', '.join(attributes)}]" if attributes else line)
 
     def _legend(self) -> list[str]:
-        """A small graph of one node of each kind."""
+        """A small graph of one node of each kind.
+
+        It has no frame and no words at its edges: with either, Graphviz neglects `ordering=in`.
+        """
+        back = "gradients flow back" if self.gradients else "what is learned"
         result = "operation|its result" if self.direction == "LR" else "{operation|its result}"
-        values = f'label="{_label("values forward")}"'
-        both = f'{BOTH_WAYS}, label="{_label("values forward,", "gradients backward")}"'
         return [
-            "subgraph cluster_legend {",
-            f'  label="legend"; {FONT}; fontsize=10; fontcolor="{NEUTRAL}"; color="{NEUTRAL}"; labeljust=l',
-            f"  node [fontsize=10, height=0.3, width={_width(['parameter'], 10):.2f}]",
-            f'  "legend: data" [label="data", {DATA}]',
-            f'  "legend: parameter" [label="parameter", {LEAF}]',
-            f'  "legend: operation" [label="{result}", {OPERATION}]',
-            f'  "legend: data" -> "legend: operation" [{values}]',
-            f'  "legend: parameter" -> "legend: operation" [{both if self.gradients else values}]',
+            "subgraph legend {",
+            f'  node [fontsize=10, fontcolor="{NEUTRAL}", color="{NEUTRAL}", height=0.3]',
+            f'  "legend: data" [label="data\\nvalues flow forward", {DATA}, width=1.7]',
+            f'  "legend: parameter" [label="parameter\\n{back}", {LEAF}, fontcolor="{INK}", width=1.7]',
+            f'  "legend: operation" [label="{result}", {OPERATION}, width=1.1]',
+            '  "legend: data" -> "legend: operation"',
+            f'  "legend: parameter" -> "legend: operation" [{BOTH_WAYS if self.gradients else ""}]',
             "}",
         ]
