@@ -10,8 +10,8 @@ import tinygrad_lr as d2l
 from tinygrad_lr import autograd
 
 
-# The model is its parameters. Weights start small and random, the bias starts at zero. `attach_grad` gives each
-# of them a place for its gradient, and that makes it a parameter.
+# The model is its parameters. Weights start small and random, the bias starts at zero. `attach_grad` gives
+# each of them a place for its gradient, and that makes it a parameter.
 class LinearRegression(d2l.Module):
     def __init__(self, num_inputs, lr, sigma=0.01):
         super().__init__()
@@ -28,8 +28,8 @@ def forward(self, X):
     return d2l.matmul(X, self.w) + self.b
 
 
-# Half the squared error. Its derivative is the error itself, hence the half; the mean makes the size of a step
-# independent of the size of the minibatch.
+# Half the squared error. Its derivative is the error itself, hence the half; the mean makes the size of a
+# step independent of the size of the minibatch.
 @d2l.add_to_class(LinearRegression)
 def loss(self, y_hat, y):
     return d2l.reduce_mean((y_hat - y) ** 2 / 2)
