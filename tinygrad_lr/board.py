@@ -63,6 +63,8 @@ class ProgressBoard(HyperParameters):
     axes: Any
     figsize: tuple[float, float]
     display: bool
+    _waiting = False  # for a picture of the last points
+    _listening = False  # for the end of the cell
 
     def __init__(
         self,
@@ -84,11 +86,12 @@ class ProgressBoard(HyperParameters):
 
     def clear(self) -> None:
         """Forget the lines, and show the next ones in a new picture."""
+        if self._waiting:
+            self._show()
         self.raw_points: dict[str, list[tuple[Any, Any]]] = {}
         self.data: dict[str, list[Point]] = {}
         self._output: Any = None  # IPython's handle of the picture
         self._shown_at = -np.inf
-        self._waiting = False  # for the end of the cell
 
     def draw(self, x: Any, y: Any, label: str, every_n: int = 1) -> None:
         """Add a point to the line `label`: the mean of `every_n` calls makes one point.
@@ -107,17 +110,19 @@ class ProgressBoard(HyperParameters):
 
     def _show_soon(self, shell: Any) -> None:
         """Show the picture now, or if the last is too recent, with a later point or when the cell ends."""
-        if time.monotonic() - self._shown_at >= PAUSE:
-            self._show()
-        elif not self._waiting:
-            self._waiting = True
+        if not self._listening:
+            self._listening = True
 
             def at_the_end(*_: Any) -> None:
                 shell.events.unregister("post_run_cell", at_the_end)
+                self._listening = False
                 if self._waiting:
                     self._show()
 
             shell.events.register("post_run_cell", at_the_end)
+        self._waiting = True
+        if time.monotonic() - self._shown_at >= PAUSE:
+            self._show()
 
     def _show(self) -> None:
         ipython: Any = sys.modules["IPython"]
