@@ -170,7 +170,7 @@ class _Graph:
 
 def _is_array(value: Any) -> bool:
     """Whether an argument is drawn as a node; numbers, NumPy's own too, are written into the operation's."""
-    return hasattr(value, "shape") and not isinstance(value, np.generic)
+    return hasattr(value, "shape") and not isinstance(value, (np.generic, np.dtype, type))
 
 
 def _arrays(values: Any) -> Iterator[Any]:
@@ -288,9 +288,9 @@ def _summary(array: Any) -> str:
 
 
 def _gradient(tensor: Tensor) -> str:
-    """The gradient in a few words; a dash until there is one, because the zeros it starts as are none."""
-    written = getattr(tensor.attachment, "written", np.any(tensor.grad.array))
-    return f"grad {_summary(tensor.grad.array) if written else '-'}"
+    """The gradient in a few words; a dash before a first backward, because the zeros it starts as are none."""
+    attachment = tensor.attachment
+    return f"grad {_summary(attachment.grad.array)}" if attachment and attachment.written else "grad -"
 
 
 def _text(argument: Any, names: Mapping[Hashable, str]) -> str:
