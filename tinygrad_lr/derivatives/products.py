@@ -29,31 +29,39 @@ def _matmul_b(g: Any, y: Any, a: Any, b: Any) -> Any:
 derivative(np.matmul, _matmul_a, _matmul_b)
 
 
+def _split(a: Any, contracted: int) -> tuple[int, tuple[int, ...]]:
+    """The size of the axis that is summed over, and the shape of the others."""
+    return a.shape[contracted], a.shape[:contracted] + a.shape[contracted + 1 :]
+
+
 def _rows(a: Any) -> Any:
     """a as a matrix whose rows meet the columns of the other factor."""
-    return np.reshape(a, (-1, a.shape[-1]))
+    size, others = _split(a, a.ndim - 1)
+    return np.reshape(a, (math.prod(others), size))
 
 
 def _columns(b: Any) -> Any:
-    """b as a matrix whose columns meet the rows of the other factor: its next-to-last axis comes first."""
-    b = np.moveaxis(b, max(b.ndim - 2, 0), 0)
-    return np.reshape(b, (b.shape[0], -1))
+    """b as a matrix whose columns meet the rows of the other factor."""
+    contracted = max(b.ndim - 2, 0)
+    size, others = _split(b, contracted)
+    return np.reshape(np.moveaxis(b, contracted, 0), (size, math.prod(others)))
 
 
-def _dot_a(g: Any, y: Any, a: Any, b: Any) -> Any:
+def _dot_a(g: Any, y: Any, a: Any, b: Any, out: Any = None) -> Any:
     if a.ndim == 0 or b.ndim == 0:
         return g * b
-    rows, columns = math.prod(a.shape[:-1]), math.prod(b.shape) // max(a.shape[-1], 1)
-    return np.reshape(np.reshape(g, (rows, columns)) @ _columns(b).T, a.shape)
+    columns = _columns(b)
+    return np.reshape(np.reshape(g, (math.prod(a.shape[:-1]), columns.shape[1])) @ columns.T, a.shape)
 
 
-def _dot_b(g: Any, y: Any, a: Any, b: Any) -> Any:
+def _dot_b(g: Any, y: Any, a: Any, b: Any, out: Any = None) -> Any:
     if a.ndim == 0 or b.ndim == 0:
         return g * a
     contracted = max(b.ndim - 2, 0)
-    others = b.shape[:contracted] + b.shape[contracted + 1 :]
-    made = _rows(a).T @ np.reshape(g, (math.prod(a.shape[:-1]), math.prod(others)))
-    return np.moveaxis(np.reshape(made, (b.shape[contracted], *others)), 0, contracted)
+    size, others = _split(b, contracted)
+    rows = _rows(a)
+    made = rows.T @ np.reshape(g, (rows.shape[0], math.prod(others)))
+    return np.moveaxis(np.reshape(made, (size, *others)), 0, contracted)
 
 
 derivative(np.dot, _dot_a, _dot_b)
