@@ -83,6 +83,8 @@ def describe(tensor: Any) -> str:
 def name_of(function: Any) -> str:
     """A function as the user writes it: `np.exp`, `np.linalg.norm`, `scipy.special.erf`, `my_module.f`."""
     name = getattr(function, "__name__", str(function))
+    if (owner := getattr(function, "__self__", None)) is not None and hasattr(owner, "nargs"):
+        return f"{name_of(owner)}.{name}"  # a method of a ufunc
     module = getattr(function, "__module__", None) or "numpy"
     if isinstance(function, type(max)) and module in ("_operator", "builtins"):
         return {"getitem": "indexing"}.get(name, name)

@@ -102,6 +102,10 @@ def _in_place(function: Any, symbol: str) -> Callable[[Tensor, Any], Tensor]:
 
 def _record_pair(row: Derivative, a: Any, b: Any, x: Any, y: Any, value: Any) -> Tensor:
     """`_record` for a call of two arguments a and b, with the arrays x and y inside."""
+    if value.dtype.kind != "f":
+        return _constant(row, value)
+    if isinstance(y, (list, tuple)):
+        y = np.asarray(y)
     first = a.tape if isinstance(a, Tensor) else None
     second = b.tape if isinstance(b, Tensor) else None
     tape = LOCAL.tape
@@ -197,7 +201,8 @@ class Tensor:
         gradient = asarray(gradient)
         if gradient.shape != self.shape:
             raise ValueError(f"a gradient of shape {gradient.shape} for {errors.describe(self)}")
-        self.attachment.grad = gradient
+        self.attachment.grad = Tensor(gradient.array.astype(self.dtype))
+        self.attachment.written = True
 
     def backward(self, out_grad: Any = None, retain_graph: bool = False, create_graph: bool = False) -> None:
         """Differentiate this tensor with respect to every attached tensor it depends on, into their `.grad`.
@@ -272,9 +277,9 @@ class Tensor:
                     f"writing a differentiated value into {errors.describe(self)} would lose its gradient. "
                     f"Write {instead}."
                 )
-        WRITES.note(self.array)
         if isinstance(self.array, np.generic):  # a 0-d result: NumPy hands those out as immutable scalars
             self.array = np.array(self.array)
+        WRITES.note(self.array)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._check_writable(value, "np.where(mask, value, x), or build it with np.concatenate or np.stack,")
@@ -337,6 +342,8 @@ class Tensor:
         return bool(self.array)
 
     def __reduce__(self) -> Any:  # copying and pickling keep the values and the attachment, not the graph
+        if self.tape is not LEAVES:
+            self._check_not_lost("copying or pickling", "Write x.copy()")
         return _rebuilt, (np.array(self.array), self.attachment and self.attachment.grad_req)
 
     def __repr__(self) -> str:
@@ -396,6 +403,10 @@ class Tensor:
         """The axes in another order (reversed by default), given as numbers or as a tuple."""
         return call(np.transpose, (self, axes[0] if len(axes) == 1 else axes or None))
 
+    def flatten(self, order: str = "C") -> Tensor:
+        """A copy in one dimension."""
+        return self.ravel(order).copy()
+
     def astype(self, dtype: Any) -> Tensor:
         """The values in another dtype; a gradient flows back in this tensor's own."""
         return call(cast, (self, np.dtype(dtype)))
@@ -403,8 +414,9 @@ class Tensor:
     # ---- NumPy's functions --------------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **options: Any) -> Any:
-        function = ufunc if method == "__call__" else getattr(ufunc, method)
-        return call(function, args, options)
+        if method == "at":
+            return _write(ufunc.at, args[0], args, options)
+        return call(ufunc if method == "__call__" else getattr(ufunc, method), args, options)
 
     def __array_function__(
         self, function: Callable[..., Any], types: Any, args: Sequence[Any], options: dict[str, Any]
@@ -428,7 +440,8 @@ class Tensor:
     __eq__, __ne__ = _binary(np.equal), _binary(np.not_equal)  # type: ignore[assignment]  # elementwise
 
     def __pow__(self, exponent: Any) -> Tensor:
-        if type(exponent) in (int, float) and exponent == 2:  # as for arrays: 15 times faster than np.power
+        whole = type(exponent) is int or (type(exponent) is float and self.dtype.kind == "f")
+        if whole and exponent == 2:  # as for arrays: 15 times faster than np.power
             return apply(DERIVATIVES[np.square], (self,))
         return apply(DERIVATIVES[np.power], (self, exponent))
 
@@ -437,7 +450,7 @@ class Tensor:
     all, any, argsort, nonzero = map(_method, (np.all, np.any, np.argsort, np.nonzero))
     cumsum, cumprod, ptp, round, clip = map(_method, (np.cumsum, np.cumprod, np.ptp, np.round, np.clip))
     dot, trace, diagonal, take, repeat = map(_method, (np.dot, np.trace, np.diagonal, np.take, np.repeat))
-    squeeze, swapaxes, ravel, flatten = map(_method, (np.squeeze, np.swapaxes, np.ravel, np.ravel))
+    squeeze, swapaxes, ravel = map(_method, (np.squeeze, np.swapaxes, np.ravel))
     copy, conj, searchsorted = map(_method, (np.copy, np.conj, np.searchsorted))
 
 
@@ -488,10 +501,16 @@ def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, A
         return cast_type(Tensor, _into(function, args, options))
     row = DERIVATIVES.get(function)
     if row is not None:
+        if row.out is not None and len(args) > row.out:  # given by position
+            names = list(row.parameters)[row.out : len(args)]
+            return call(
+                function, args[: row.out], {**options, **dict(zip(names, args[row.out :], strict=True))}
+            )
         return apply(row, args, options)
     if function in WRITERS:
-        args[0]._check_writable(args[1:], "np.where(mask, value, x)")
-    elif MODE.get() & RECORDING:
+        target = args[0] if args else options[WRITERS[function]]
+        return cast_type(Tensor, _write(function, target, args, options))
+    if MODE.get() & RECORDING:
         for t in tensors_in((*args, *options.values())):
             if t.tape is not None:
                 raise errors.NoDerivativeError(
@@ -501,6 +520,18 @@ def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, A
                 )
     options = {name: unwrapped(value) for name, value in options.items()}
     return cast_type(Tensor, wrapped(function(*map(unwrapped, args), **options)))
+
+
+def _write(function: Any, target: Any, args: Sequence[Any], options: dict[str, Any]) -> Any:
+    """A function that writes into one of its arguments."""
+    if isinstance(target, Tensor):
+        target._check_writable((*args, *options.values()), "np.where(mask, value, x)")
+    elif MODE.get() & RECORDING and any(t.tape is not None for t in tensors_in((*args, *options.values()))):
+        raise errors.LostGradientError(
+            f"{errors.name_of(function)} into an array would lose a gradient: an array cannot remember where "
+            "its values came from. Write np.where(mask, value, x)."
+        )
+    return function(*map(unwrapped, args), **{name: unwrapped(value) for name, value in options.items()})
 
 
 def _into(function: Callable[..., Any], args: Sequence[Any], options: dict[str, Any]) -> Any:
@@ -550,16 +581,22 @@ def _record(
     row: Derivative, args: Sequence[Any], arrays: Any, options: dict[str, Any], value: Any, tape: Tape
 ) -> Tensor:
     """Put a call on the tape, and make tensors of its results."""
+    several = isinstance(value, (list, tuple))
+    if not several and value.dtype.kind != "f":
+        return _constant(row, value)
     parents = _parents(row, args, tape)
     if parents.count(-1) == len(parents):
         return cast_type(Tensor, wrapped(value, UNATTACHED))
+    arrays = tuple(
+        np.asarray(x) if i < len(row.rules) and parents[i] == -1 and isinstance(x, (list, tuple)) else x
+        for i, x in enumerate(arrays)
+    )
     if options and (unknown := options.keys() - row.parameters.keys()):
         raise errors.NoDerivativeError(
             f"{errors.name_of(row.function)} has no derivative when called with {min(unknown)}=. "
             "Leave it away."
         )
     moment = WRITES.now
-    several = isinstance(value, (list, tuple))
     index = tape.append(row, tuple(value) if several else value, arrays, parents, options, moment)
     if tape.places is not None:
         tape.places[index] = errors.place()
@@ -570,6 +607,16 @@ def _record(
         for i, part in enumerate(value)
     ]
     return cast_type(Tensor, type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts))
+
+
+def _constant(row: Derivative, value: Any) -> Tensor:
+    """A result that has no derivative: of whole numbers, or an error if it is complex."""
+    if value.dtype.kind == "c":
+        raise errors.NoDerivativeError(
+            f"{errors.name_of(row.function)} makes complex numbers of a tensor that is being differentiated; "
+            "only real ones have derivatives here. Keep real and imaginary part in two tensors."
+        )
+    return Tensor(value, None, UNATTACHED)
 
 
 def _parents(row: Derivative, args: Sequence[Any], tape: Tape) -> tuple[Any, ...]:
@@ -614,6 +661,12 @@ def _by_position(
     options = dict(options)
     missing = names[len(args) : last + 1]
     args = (*args, *(options.pop(name, row.parameters[name]) for name in missing))
+    for name, value in options.items():
+        if row.rules and MODE.get() & RECORDING and any(t.tape is not None for t in tensors_in((value,))):
+            raise errors.NoDerivativeError(
+                f"{errors.name_of(row.function)} has no derivative with respect to {name}=. "
+                "Pass x.detach() if that counts as a constant."
+            )
     return args, {name: unwrapped(value) for name, value in options.items()}
 
 
@@ -627,7 +680,14 @@ def _rebuilt(array: Any, grad_req: str | None) -> Tensor:
 #: what rules call an argument that is a list of arrays
 LISTS = {"arrays"}
 
-WRITERS = {np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis}
+#: functions that write into their first argument, and its name
+WRITERS = dict(
+    zip(
+        (np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis),
+        ("dst", "a", "arr", "a", "a", "arr"),
+        strict=True,
+    )
+)
 
 
 def tensor(data: Any, dtype: Any = None) -> Tensor:
@@ -729,8 +789,8 @@ def backward(
 
     With one head gradient for each head, the gradients are those of the sum of `head_grads[i] * heads[i]`.
     """
-    if isinstance(heads, Tensor):
-        heads, head_grads = [heads], [head_grads]
+    if not isinstance(heads, (list, tuple)):
+        heads, head_grads = [cast_type(Tensor, heads)], [head_grads]
     pairs = _with_gradients(heads, [None] * len(heads) if head_grads is None else head_grads)
     for attachment, gradient in _gradients(pairs, retain_graph or create_graph, create_graph).items():
         own = _as_own(gradient, attachment.grad.array)
@@ -764,8 +824,8 @@ def grad(
     >>> slope, autograd.grad(slope, x)
     (tensor(27.), tensor(18.))
     """
-    if isinstance(heads, Tensor):
-        heads, head_grads = [heads], [head_grads]
+    if not isinstance(heads, (list, tuple)):
+        heads, head_grads = [cast_type(Tensor, heads)], [head_grads]
     pairs = _with_gradients(heads, [None] * len(heads) if head_grads is None else head_grads)
     single = isinstance(variables, Tensor)
     wanted: list[Tensor] = [variables] if single else list(variables)

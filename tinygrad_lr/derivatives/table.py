@@ -34,7 +34,7 @@ Rule = Callable[..., Any]
 class Derivative:
     """A row of the table."""
 
-    __slots__ = ("elementwise", "function", "parameters", "rules")
+    __slots__ = ("elementwise", "function", "out", "parameters", "rules")
 
     def __init__(self, function: Callable[..., Any], rules: tuple[Rule | None, ...]) -> None:
         self.function = function
@@ -47,6 +47,8 @@ class Derivative:
         defaults = next((rule.__defaults__ or () for rule in rules if rule is not None), ())
         #: the function's parameters with their defaults (`...` for none), as the rules name them
         self.parameters = dict(zip(names, (...,) * (len(names) - len(defaults)) + defaults, strict=True))
+        #: the position of `out`, in functions that take it by position
+        self.out = list(self.parameters).index("out") if "out" in self.parameters else None
 
 
 DERIVATIVES: dict[Any, Derivative] = {}
