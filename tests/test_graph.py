@@ -231,6 +231,9 @@ def test_unnamed_operands_are_numbered() -> None:
         ("sin", "2"),
     ]
     assert "headlabel" not in draw_graph(z).dot  # a sum does not need it
+    with record():
+        many: Any = np.concatenate([x * i for i in range(9)])
+    assert re.findall(r'taillabel="(\d)"', draw_graph(many).dot) == list("123456789")
 
 
 def test_the_same_program_gives_the_same_dot() -> None:
@@ -448,6 +451,15 @@ def test_the_picture_can_be_read_on_dark_pages_and_by_screen_readers() -> None:
     assert background.get("fill") == "white"
     assert root.get("role") == "img"
     assert root.get("aria-label") == drawing.title == next(root.iter(f"{SVG}title")).text
+
+
+def test_operands_are_laid_out_in_their_order() -> None:
+    leaves = {f"x{i}": attached([float(i)]) for i in range(5)}
+    with record():
+        y: Any = np.concatenate([np.exp(leaf) for leaf in leaves.values()])
+    picture = draw_graph(y, names=leaves, direction="TB").svg()
+    places = {n: float(x) for x, n in re.findall(r'<text[^>]* x="([-\d.]+)"[^>]*>exp\((x\d)\)<', picture)}
+    assert sorted(places, key=places.__getitem__) == list(leaves)
 
 
 @pytest.mark.parametrize("direction", ["LR", "TB"])

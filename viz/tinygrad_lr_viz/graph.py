@@ -288,7 +288,7 @@ def _summary(array: Any) -> str:
 
 
 def _gradient(tensor: Tensor) -> str:
-    """The gradient in a few words; a dash before a first backward, because the zeros it starts as are none."""
+    """The gradient in a few words; a dash before a first backward: the zeros it starts as are none."""
     attachment = tensor.attachment
     return f"grad {_summary(attachment.grad.array)}" if attachment and attachment.written else "grad -"
 
@@ -396,9 +396,9 @@ class _Writer:
                 else:
                     sources.append(self.ids[place] if place in self.ids else self._leaf(value))
             target = self._operation(key)
-            numbered = self._is_ambiguous(key)
+            label = self._number_at(key)
             for i, (source, value) in enumerate(zip(sources, graph.inputs[key], strict=True), start=1):
-                self._edge(source, target, value, key, i if numbered else None)
+                self._edge(source, target, value, key, f'{label}="{i}", labeldistance=1.6' if label else "")
 
         title = self._title()
         head = [
@@ -431,11 +431,15 @@ class _Writer:
         count = f"{operations:,} operation{'s' * (operations != 1)}"
         return f"Computation graph of {name}: {count} from {', '.join(leaves[:LEAVES_AT_FOLD])}"
 
-    def _is_ambiguous(self, key: Hashable) -> bool:
-        """Whether only the order of the edges says which input is which; Graphviz cannot always keep that."""
+    def _number_at(self, key: Hashable) -> str:
+        """Where to number the edges of an operation if only their order says which input is which, else "".
+
+        They are drawn in order, but not always: words at an edge, or a crowd, can make Graphviz leave it.
+        """
         places = {_key(value) for value in self.graph.inputs[key]}
-        ambiguous = len(places - self.names.keys()) > 1 and len(places) <= 6  # of more, numbers would overlap
-        return ambiguous and self.graph.origins[key].function not in (np.add, np.multiply)
+        if len(places - self.names.keys()) < 2 or self.graph.origins[key].function in (np.add, np.multiply):
+            return ""
+        return "headlabel" if len(places) <= 6 else "taillabel"  # where they do not lie over each other
 
     def _add(self, key: Hashable, name: str, attributes: str) -> str:
         """Write a node, under a name that no other node has."""
@@ -497,9 +501,9 @@ class _Writer:
         for source, leaf in zip(sources, shown, strict=True):
             self._edge(source, fold, leaf, None)
 
-    def _edge(self, source: str, target: str, value: Any, key: Hashable, position: int | None = None) -> None:
+    def _edge(self, source: str, target: str, value: Any, key: Hashable, number: str = "") -> None:
         """Write the edge by which an operation, or the folded part, reads a value."""
-        attributes = []
+        attributes = [number] if number else []
         if self.gradients and isinstance(value, Tensor):
             attributes.append(BOTH_WAYS)
             function = self.graph.origins[key].function if key in self.graph.origins else None
@@ -507,15 +511,13 @@ class _Writer:
             if elementwise and value.shape != self.graph.tensors[key].shape:
                 # blanks keep it off the edge: the font may be wider than Graphviz expects
                 attributes.append('label="    broadcast,    \\n    gradient summed    \\n "')
-        if position is not None:
-            attributes.append(f'headlabel="{position}", labeldistance=1.6')
         line = f'"{_quoted(source)}" -> "{_quoted(target)}"'
         self.lines.append(f"{line} [{', '.join(attributes)}]" if attributes else line)
 
     def _legend(self) -> list[str]:
         """A small graph of one node of each kind.
 
-        It has no frame and no words at its edges: with either, Graphviz neglects `ordering=in`.
+        It has no frame and no words at its edges: with either, Graphviz keeps less to `ordering=in`.
         """
         back = "gradients flow back" if self.gradients else "what is learned"
         result = "operation|its result" if self.direction == "LR" else "{operation|its result}"
