@@ -258,6 +258,8 @@ class Tensor:
         if self.tape is None or self.tape is LEAVES:
             return None
         call = self.tape[self.index]
+        if call.derivative is PART:  # one of several results of the same call
+            call = self.tape[call.parents[0]]
         if call.derivative is FREED:
             return None
         arguments = lifted_arguments(tensor_at, self.tape, call.arguments, call.parents)
@@ -591,7 +593,7 @@ def _record(
         np.asarray(x) if i < len(row.rules) and parents[i] == -1 and isinstance(x, (list, tuple)) else x
         for i, x in enumerate(arrays)
     )
-    if options and (unknown := options.keys() - row.parameters.keys()):
+    if options and (unknown := options.keys() - row.options):
         raise errors.NoDerivativeError(
             f"{errors.name_of(row.function)} has no derivative when called with {min(unknown)}=. "
             "Leave it away."

@@ -181,7 +181,7 @@ class Trainer(HyperParameters):
 
     def clip_gradients(self, grad_clip_val: float, model: Module) -> None:
         """Shorten the gradient of all parameters together, in place, to the norm `grad_clip_val` at most."""
-        gradients = {id(p.grad): p.grad for p in model.parameters()}.values()  # each once, even if shared
+        gradients = [parameter.grad for parameter in model.parameters()]
         norm = math.sqrt(sum(as_number((g**2).sum()) for g in gradients))
         if norm > grad_clip_val:
             for gradient in gradients:

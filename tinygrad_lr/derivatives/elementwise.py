@@ -72,7 +72,7 @@ derivative(np.minimum,     lambda g, y, a, b: np.where(a < b, g, np.where(a == b
 derivative(np.where,       None,
                            lambda g, y, condition, a, b: np.where(condition, g, 0),
                            lambda g, y, condition, a, b: np.where(condition, 0, g))
-derivative(np.clip,        lambda g, y, a, a_min=None, a_max=None, out=None, min=None, max=None: (
+derivative(np.clip,        lambda g, y, a, a_min=None, a_max=None, out=None, *, min=None, max=None: (
                                np.where(_inside(a, a_min, a_max) & _inside(a, min, max), g, 0)))
 
 # fmt: on

@@ -34,7 +34,7 @@ Rule = Callable[..., Any]
 class Derivative:
     """A row of the table."""
 
-    __slots__ = ("elementwise", "function", "out", "parameters", "rules")
+    __slots__ = ("elementwise", "function", "options", "out", "parameters", "rules")
 
     def __init__(self, function: Callable[..., Any], rules: tuple[Rule | None, ...]) -> None:
         self.function = function
@@ -42,11 +42,13 @@ class Derivative:
         self.elementwise = (
             isinstance(function, np.ufunc) and function.signature is None and function.nout == 1
         )
-        code = next((rule.__code__ for rule in rules if rule is not None), None)
-        names = code.co_varnames[2 : code.co_argcount] if code else ()
-        defaults = next((rule.__defaults__ or () for rule in rules if rule is not None), ())
-        #: the function's parameters with their defaults (`...` for none), as the rules name them
+        rule = next((rule for rule in rules if rule is not None), lambda g, y: g)
+        code, defaults = rule.__code__, rule.__defaults__ or ()
+        names = code.co_varnames[2 : code.co_argcount]
+        #: what can be given by position, as the rules name it, with its default, `...` for none
         self.parameters = dict(zip(names, (...,) * (len(names) - len(defaults)) + defaults, strict=True))
+        #: all that can be given by name
+        self.options = {*names, *code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]}
         #: the position of `out`, in functions that take it by position
         self.out = list(self.parameters).index("out") if "out" in self.parameters else None
 
