@@ -19,17 +19,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tinygrad_lr import Tensor, asarray, autograd, record, tensor
-from tinygrad_lr.derivatives import DERIVATIVES, cast, scatter
+from tinygrad_lr.derivatives import DERIVATIVES, Derivative, cast, scatter
 from tinygrad_lr.errors import name_of
 
 quick = settings(max_examples=20, deadline=None)
 
-# ---- numbers --------------------------------------------------------------------------------------------------
+# ---- numbers ----------------------------------------------------------------------------------------------
 
 Numbers = Callable[[np.random.Generator, int], Any]  # how many numbers from which generator
 
@@ -69,7 +69,7 @@ def exponents(rng: np.random.Generator, n: int) -> Any:
     return rng.integers(-3, 4, n)
 
 
-# ---- calls ----------------------------------------------------------------------------------------------------
+# ---- calls ------------------------------------------------------------------------------------------------
 
 
 class Call(NamedTuple):
@@ -193,13 +193,13 @@ def keys(draw: st.DrawFn, shape: tuple[int, ...]) -> Any:
 
 @st.composite
 def indexings(draw: st.DrawFn) -> Call:
-    a = draw(arrays())
-    return Call((a, draw(keys(a.shape))))
+    shape = draw(shapes() | shapes(min_dims=1, min_side=1))
+    return Call((filled(draw, shape, normal), draw(keys(shape))))
 
 
 @st.composite
 def scatterings(draw: st.DrawFn) -> Call:
-    shape = draw(shapes())
+    shape = draw(shapes() | shapes(min_dims=1, min_side=1))
     key = draw(keys(shape))
     return Call((filled(draw, np.zeros(shape)[key].shape, normal), key, shape))
 
@@ -211,7 +211,7 @@ def matrix_products(draw: st.DrawFn) -> Call:
             signature=np.matmul.signature,
             max_dims=1,
             min_side=0,
-            max_side=3,  # type: ignore[arg-type]
+            max_side=3,
         )
     )
     a, b = (filled(draw, shape, normal) for shape in drawn.input_shapes)
@@ -266,10 +266,10 @@ def squeezes(draw: st.DrawFn) -> Call:
 
 @st.composite
 def transposes(draw: st.DrawFn) -> Call:
-    a = draw(arrays())
+    a = draw(arrays() | arrays(min_dims=3))  # with less than three axes every order undoes itself
     order = draw(st.permutations(range(a.ndim)))
     mixed = tuple(i - a.ndim if draw(st.booleans()) else i for i in order)
-    return Call((a, *draw(st.sampled_from([(), (None,), (mixed,), (list(mixed),)]))))
+    return Call((a, *draw(st.sampled_from([(mixed,), (list(mixed),), (None,), ()]))))
 
 
 @st.composite
@@ -281,10 +281,10 @@ def axis_swaps(draw: st.DrawFn) -> Call:
 
 @st.composite
 def axis_moves(draw: st.DrawFn) -> Call:
-    a = draw(arrays(min_dims=1))
+    a = draw(arrays(min_dims=1) | arrays(min_dims=3))
     if draw(st.booleans()):
         return Call((a, draw(st.integers(-a.ndim, a.ndim - 1)), draw(st.integers(-a.ndim, a.ndim - 1))))
-    count = draw(st.integers(0, a.ndim))
+    count = draw(st.integers(1, a.ndim))
     source, target = draw(st.permutations(range(a.ndim))), draw(st.permutations(range(a.ndim)))
     return Call((a, source[:count], [i - a.ndim for i in target[:count]]))
 
@@ -336,7 +336,7 @@ def fills(draw: st.DrawFn) -> Call:
     return Call((np.zeros(shape), value if isinstance(value, np.ndarray) else np.array(value)))
 
 
-# ---- the domains ----------------------------------------------------------------------------------------------
+# ---- the domains ------------------------------------------------------------------------------------------
 
 DOMAINS: dict[Any, Domain] = {
     np.positive: Domain(elementwise(normal), analytic=True),
@@ -393,7 +393,7 @@ ROWS = {
     if any(rule is not None and rule.__module__.startswith("tinygrad_lr.") for rule in row.rules)
 }
 
-# ---- an example: a call whose arrays lie in memory in any way, and cannot be written ---------------------------
+# ---- an example: a call whose arrays lie in memory in any way, and cannot be written ----------------------
 
 Path = tuple[int, ...]  # of an array among the arguments: its position, and its place in a list there
 
@@ -509,7 +509,7 @@ def examples(draw: st.DrawFn, function: Any) -> Example:
     return Example(function, arguments, options, chosen, as_tensors, head, rng)
 
 
-# ---- the truths -----------------------------------------------------------------------------------------------
+# ---- the truths -------------------------------------------------------------------------------------------
 
 STEP = 2.0**-7  # a power of two: adding it to a number of order 1 is nearly exact
 
@@ -572,7 +572,7 @@ def complex_step(f: Callable[[complex], Any]) -> Slope:
     return Slope(np.imag(f(1e-30j)) / 1e-30, 0.0)
 
 
-# ---- what every row must fulfil -------------------------------------------------------------------------------
+# ---- what every row must fulfil ---------------------------------------------------------------------------
 
 
 def test_every_row_has_a_domain() -> None:
@@ -621,7 +621,7 @@ def test_second_order(function: Any, data: st.DataObject) -> None:
     head.attach_grad()
     with record():
         gradients = autograd.grad(value, leaves, head, create_graph=True)
-        total: Tensor = sum((w * g).sum() for w, g in zip(weights, gradients, strict=True))  # type: ignore[assignment]
+        total: Tensor = sum((w * g).sum() for w, g in zip(weights, gradients, strict=True))
         for variable in (*leaves, head):
             total = total + 0 * variable.sum()  # so that a derivative that is zero is reached as well
     seconds = autograd.grad(total, [*leaves, head])
@@ -631,16 +631,19 @@ def test_second_order(function: Any, data: st.DataObject) -> None:
     assert abs(sum(terms) - truth.value) <= 1e-10 * size + 4 * truth.error
 
 
+FLOATS = [np.float64, np.float32, np.float16]
+
+
 def shared(arrays: Sequence[Any]) -> list[tuple[int, int]]:
     return [(i, j) for i, a in enumerate(arrays) for j, b in enumerate(arrays[:i]) if np.shares_memory(a, b)]
 
 
 @each_row
 @quick
-@given(data=st.data(), dtype=st.sampled_from([np.float64, np.float32, np.float16]))
-def test_gradients_are_arrays_of_their_own(function: Any, data: st.DataObject, dtype: Any) -> None:
-    """In the variable's shape and dtype, shared with nothing; and the value can no longer be written either."""
-    example = data.draw(examples(function))
+@given(data=st.data())
+def test_gradients_are_arrays_of_their_own(function: Any, data: st.DataObject) -> None:
+    """In the variable's shape and dtype, shared with nothing; the value cannot be written either."""
+    example, dtype = data.draw(examples(function)), data.draw(st.sampled_from(FLOATS))
     if function is cast:
         example = example._replace(options={}, arguments=(example.arguments[0], np.dtype(dtype)))
     exact = example.gradients(example.variables, example.head)
@@ -723,7 +726,78 @@ def test_repeated_operand(function: Any, data: st.DataObject) -> None:
     assert_close(leaf.grad.array, sum(separate), size)
 
 
-# ---- operators and methods are the same functions -------------------------------------------------------------
+# ---- the checks find wrong rules --------------------------------------------------------------------------
+
+PLANTED: dict[str, tuple[Any, Any, tuple[Any, ...]]] = {
+    "sign": (test_value_and_gradient, np.cos, (lambda g, y, x: g * np.sin(x),)),
+    "1% off": (test_value_and_gradient, np.exp, (lambda g, y, x: g * y * 1.01,)),
+    "1e-9 off": (test_value_and_gradient, np.exp, (lambda g, y, x: g * y * (1 + 1e-9),)),
+    "operands swapped": (
+        test_value_and_gradient,
+        np.multiply,
+        (lambda g, y, a, b: g * a, lambda g, y, a, b: g * b),
+    ),
+    "the second operand": (
+        test_value_and_gradient,
+        np.subtract,
+        (lambda g, y, a, b: g, lambda g, y, a, b: g),
+    ),
+    "axes swapped": (
+        test_value_and_gradient,
+        np.transpose,
+        (lambda g, y, a, axes=None: np.transpose(g, axes),),
+    ),
+    "axis ignored": (
+        test_value_and_gradient,
+        np.sum,
+        (lambda g, y, a, axis=None, dtype=None, out=None, keepdims=False: np.sum(g),),
+    ),
+    "repeated indices": (
+        test_value_and_gradient,
+        operator.getitem,
+        (lambda g, y, x, key: _put(np.zeros(x.shape), key, g),),
+    ),
+    "head ignored": (test_linear_in_the_head, np.sin, (lambda g, y, x: np.cos(x),)),
+    "wrong in second order only": (
+        test_second_order,
+        np.sin,
+        (lambda g, y, x: g * np.cos(getattr(x, "array", x)),),
+    ),
+    "wrong in the second derivative by the head only": (
+        test_second_order,
+        np.sin,
+        (lambda g, y, x: getattr(g, "array", g) * np.cos(x),),
+    ),
+    "head written": (
+        test_gradients_are_arrays_of_their_own,
+        np.negative,
+        (lambda g, y, x: np.negative(g, out=g),),
+    ),
+    "argument written": (test_value_and_gradient, np.square, (lambda g, y, x: g * np.multiply(x, 2, out=x),)),
+    "value written": (
+        test_gradients_are_arrays_of_their_own,
+        np.exp,
+        (lambda g, y, x: np.multiply(g, y, out=y) if y.ndim else g * y,),
+    ),
+}
+
+
+def _put(array: Any, key: Any, values: Any) -> Any:
+    array[key] = values
+    return array
+
+
+@pytest.mark.parametrize(("check", "function", "rules"), PLANTED.values(), ids=PLANTED)
+def test_wrong_rules_are_found(
+    monkeypatch: pytest.MonkeyPatch, check: Any, function: Any, rules: tuple[Any, ...]
+) -> None:
+    monkeypatch.setattr(DERIVATIVES[function], "rules", rules)
+    search = settings(max_examples=500, phases=[Phase.generate], database=None, deadline=None)
+    with pytest.raises((AssertionError, ValueError)):
+        given(st.data())(search(lambda data: check.hypothesis.inner_test(function, data)))()
+
+
+# ---- operators and methods are the same functions ---------------------------------------------------------
 
 BINARY = {
     operator.add: np.add,
@@ -849,7 +923,7 @@ def test_reshape_takes_numbers_or_a_tuple(shape: Any) -> None:
     np.testing.assert_array_equal(tensor(data).reshape(*shape).array, data.reshape(*shape), strict=True)
 
 
-# ---- ties and kinks -------------------------------------------------------------------------------------------
+# ---- ties and kinks ---------------------------------------------------------------------------------------
 
 
 def gradient(function: Callable[..., Any], *points: Any, head: Any = None, order: int = 1) -> Any:
@@ -970,7 +1044,7 @@ def test_square_root_at_zero_is_infinite_and_numpy_says_so() -> None:
         assert gradient(np.sqrt, 0.0) == np.inf
 
 
-# ---- dtypes ---------------------------------------------------------------------------------------------------
+# ---- dtypes -----------------------------------------------------------------------------------------------
 
 
 def test_cast_returns_the_gradient_in_the_dtype_of_the_variable() -> None:
@@ -1011,7 +1085,7 @@ def test_promotion_is_that_of_numpy() -> None:
         assert (other * x).dtype == (other * x.array).dtype
 
 
-# ---- options and positions ------------------------------------------------------------------------------------
+# ---- options and positions --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("order", ["A", "K"])
@@ -1101,7 +1175,6 @@ def test_fill_value_of_full_like() -> None:
 
 def test_a_rule_that_is_not_needed_is_not_called(monkeypatch: pytest.MonkeyPatch) -> None:
     """In X @ w the gradient of X would be as large as the data."""
-    from tinygrad_lr.derivatives import Derivative
 
     def never(*args: Any) -> Any:
         raise AssertionError("called for a constant")

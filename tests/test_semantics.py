@@ -1,0 +1,1538 @@
+"""The engine's promises, one by one: what is recorded, what backward does, what raises an error."""
+
+import asyncio
+import contextlib
+import copy
+import gc
+import inspect
+import math
+import operator
+import pickle
+import re
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinygrad_lr import (
+    Tensor,
+    asarray,
+    autograd,
+    detect_anomaly,
+    differentiable,
+    is_recording,
+    is_training,
+    pause,
+    predict_mode,
+    record,
+    tensor,
+    train_mode,
+)
+from tinygrad_lr.derivatives import DERIVATIVES, Derivative
+from tinygrad_lr.errors import (
+    AnomalyError,
+    AutogradError,
+    GraphFreedError,
+    InPlaceError,
+    LostGradientError,
+    ModifiedError,
+    NoDerivativeError,
+    NothingAttachedError,
+    NotRecordedError,
+    UnreachedError,
+)
+
+
+def leaf(data: Any, dtype: Any = None, grad_req: str = "write") -> Tensor:
+    made = tensor(data, dtype)
+    made.attach_grad(grad_req)
+    return made
+
+
+def same(got: Any, expected: Any) -> None:
+    np.testing.assert_array_equal(got.array if isinstance(got, Tensor) else got, expected)
+
+
+# ---- leaves -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
+@pytest.mark.parametrize("shape", [(), (1,), (0,), (2, 3)])
+def test_grad_starts_as_zeros_of_shape_and_dtype(dtype: Any, shape: tuple[int, ...]) -> None:
+    x = leaf(np.ones(shape), dtype)
+    assert (x.grad.shape, x.grad.dtype) == (shape, dtype)
+    same(x.grad, np.zeros(shape))
+    assert x.is_leaf
+
+
+@pytest.mark.parametrize("data", [1, [1, 2], [True], [np.uint8(3)]])
+def test_attaching_a_tensor_without_fractions_says_to_cast(data: Any) -> None:
+    with pytest.raises(TypeError, match=r"floating dtype.*astype\(float\)"):
+        leaf(data)
+
+
+def test_attaching_a_complex_tensor_says_to_split_it() -> None:
+    with pytest.raises(TypeError, match=r"complex.*two tensors"):
+        leaf([1j])
+
+
+def test_unknown_grad_req() -> None:
+    with pytest.raises(ValueError, match='"write", "add" or "null", not \'sum\''):
+        leaf(1.0, grad_req="sum")
+
+
+def test_grad_req_write_replaces_and_add_adds() -> None:
+    written, added = leaf(3.0), leaf(3.0, grad_req="add")
+    for _ in range(3):
+        with record():
+            y = written * added
+        y.backward()
+    same(written.grad, 3)
+    same(added.grad, 9)
+
+
+def test_grad_req_null_stores_nothing() -> None:
+    x, silent = leaf(3.0), leaf(4.0, grad_req="null")
+    with record():
+        y = x * silent
+    y.backward()
+    same(x.grad, 4)
+    same(silent.grad, 0)
+
+
+def test_attaching_again_starts_anew() -> None:
+    x = leaf(3.0)
+    with record():
+        (x * x).backward()
+    x.attach_grad("add")
+    same(x.grad, 0)
+    with record():
+        (x * x).backward()
+    same(x.grad, 6)
+
+
+def test_drop_grad_undoes_attach_grad() -> None:
+    x, w = leaf(3.0), leaf(2.0)
+    x.drop_grad()
+    assert x.grad is None
+    assert not x.is_leaf
+    with record():
+        y = x * w
+        assert (x * 2).node is None
+    y.backward()
+    same(w.grad, 3)
+
+
+def test_gradients_are_fresh_arrays() -> None:
+    """Clipping one gradient in place must not clip another."""
+    a, b = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    with record():
+        y = a + b
+    head = np.array([5.0, 6.0])
+    y.backward(head)
+    a.grad[:] = 0
+    same(b.grad, [5, 6])
+    same(head, [5, 6])
+    before = b.grad
+    with record():
+        (a + b).backward()
+    same(before, [5, 6])
+    same(b.grad, [1, 1])
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (2,)])
+def test_a_gradient_can_be_changed_in_place(shape: tuple[int, ...]) -> None:
+    x = leaf(np.full(shape, 3.0))
+    with record():
+        y = x * x
+    y.backward()
+    x.grad *= 2
+    same(x.grad, np.full(shape, 12.0))
+    x.grad[...] = 1
+    same(x.grad, np.ones(shape))
+    same(x, np.full(shape, 3.0))
+
+
+def test_setting_a_gradient() -> None:
+    x = leaf([1.0, 2.0], np.float32)
+    given = np.array([3, 4])
+    x.grad = given
+    same(x.grad, [3, 4])
+    assert x.grad.dtype == np.float32
+    given = np.array([3, 4], np.float32)
+    x.grad = given
+    assert not np.shares_memory(x.grad.array, given)
+    with pytest.raises(ValueError, match=r"shape \(3,\) for `x` \(shape \(2,\)"):
+        x.grad = np.ones(3)
+    with pytest.raises(AttributeError, match=r"no gradient to set; call attach_grad\(\)"):
+        tensor([1.0]).grad = np.ones(1)
+
+
+# ---- attach on an intermediate ----------------------------------------------------------------------------
+
+
+def test_attach_on_an_intermediate_keeps_the_graph() -> None:
+    x = leaf(3.0)
+    with record():
+        y = x * x
+        y.attach_grad()
+        z = y * y
+    z.backward()
+    same(y.grad, 18)
+    same(x.grad, 108)
+    assert not y.is_leaf
+
+
+def test_attach_on_an_intermediate_after_its_use_and_across_blocks() -> None:
+    x = leaf(3.0)
+    with record():
+        y = x * x
+    with record():
+        z = y * y + y
+    y.attach_grad("add")
+    z.backward(retain_graph=True)
+    z.backward()
+    same(y.grad, 2 * 19)
+    same(x.grad, 19 * 6)
+
+
+def test_attach_on_an_intermediate_with_null_and_drop() -> None:
+    x = leaf(3.0)
+    with record():
+        y = x * x
+        y.attach_grad("null")
+        z = y * y
+    z.backward(retain_graph=True)
+    same(y.grad, 0)
+    y.attach_grad()
+    y.drop_grad()
+    z.backward()
+    assert y.grad is None
+    same(x.grad, 108)
+
+
+def test_a_head_can_have_a_gradient_itself() -> None:
+    x = leaf([1.0, 2.0])
+    with record():
+        y = x * 3
+    y.attach_grad()
+    y.backward(np.array([5.0, 6.0]))
+    same(y.grad, [5, 6])
+    x.backward()
+    same(x.grad, [1, 1])
+
+
+# ---- recording --------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_recorded_outside_record_or_from_constants() -> None:
+    x, c = leaf([1.0]), tensor([1.0])
+    outside = x * 2
+    with record():
+        constant = c * 2
+        tracked = x * c
+        with pause():
+            paused = x * 2
+    assert (outside.node, constant.node, paused.node) == (None, None, None)
+    assert (outside.origin, constant.origin, paused.origin) == (None, None, None)
+    assert tracked.origin is not None
+    assert tracked.origin.function is np.multiply
+
+
+SCOPES: dict[
+    Callable[[], Any], tuple[bool | None, bool | None]
+] = {  # recording and training inside; None: as before
+    record: (True, True),
+    lambda: record(train_mode=False): (True, False),
+    pause: (False, False),
+    lambda: pause(train_mode=True): (False, True),
+    train_mode: (None, True),
+    predict_mode: (None, False),
+    detect_anomaly: (None, None),
+}
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.sampled_from(list(SCOPES)), max_size=6), st.booleans())
+def test_scopes_nest_and_are_restored(scopes: list[Any], fails: bool) -> None:
+    def enter(rest: list[Any], state: tuple[bool, bool]) -> None:
+        assert (is_recording(), is_training()) == state
+        if rest:
+            recording, training = SCOPES[rest[0]]
+            inside = (
+                state[0] if recording is None else recording,
+                state[1] if training is None else training,
+            )
+            with rest[0]():
+                enter(rest[1:], inside)
+        elif fails:
+            raise KeyError
+        assert (is_recording(), is_training()) == state
+
+    with contextlib.suppress(KeyError):
+        enter(scopes, (False, False))
+    assert (is_recording(), is_training()) == (False, False)
+
+
+def test_one_scope_can_be_entered_again() -> None:
+    scope = record()
+    for _ in range(2):
+        with scope, pause(), scope:
+            assert is_recording()
+        assert not is_recording()
+
+
+def in_thread(work: Callable[[], Any]) -> Any:
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(work()))
+    thread.start()
+    thread.join()
+    return results[0]
+
+
+def test_recording_is_local_to_the_thread() -> None:
+    with record():
+        assert in_thread(is_recording) is False
+
+    def starts_recording() -> bool:
+        record().__enter__()
+        return is_recording()
+
+    assert in_thread(starts_recording) is True
+    assert not is_recording()
+
+
+def test_recording_is_local_to_the_task() -> None:
+    """Two tasks take turns inside their own scopes, and get their own gradients."""
+
+    async def train(x: Tensor, scope: Any, factor: float) -> list[bool]:
+        seen = []
+        with scope:
+            y = x * factor
+            for _ in range(5):
+                seen.append(is_recording())
+                await asyncio.sleep(0)
+                y = y * x
+        if is_recording():
+            y.backward()
+        return seen
+
+    async def both() -> Any:
+        x, z = leaf(2.0), leaf(3.0)
+        seen = await asyncio.gather(train(x, record(), 1.0), train(z, pause(), 1.0))
+        assert not is_recording()
+
+        async def differentiate(v: Tensor) -> None:
+            with record():
+                y = v
+                for _ in range(3):
+                    await asyncio.sleep(0)
+                    y = y * v
+            y.backward()
+
+        await asyncio.gather(differentiate(x), differentiate(z))
+        return seen, x.grad, z.grad
+
+    seen, one, other = asyncio.run(both())
+    assert seen == [[True] * 5, [False] * 5]
+    same(one, 4 * 2**3)
+    same(other, 4 * 3**3)
+
+
+def test_threads_record_and_sweep_at_once() -> None:
+    """Each on its own data and all on one shared parameter, in lockstep."""
+    w = leaf([1.0, 2.0, 3.0])
+    barrier = threading.Barrier(4, timeout=60)
+    gradients: dict[int, Any] = {}
+
+    def work(k: int) -> None:
+        x = leaf(np.full(3, float(k)))
+        for _ in range(20):
+            with record():
+                y = w * x
+                barrier.wait()
+                loss = (y * y).sum()
+            barrier.wait()
+            gradients[k] = autograd.grad(loss, [w, x])
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for k in range(4):
+        same(gradients[k][0], 2.0 * np.array([1, 2, 3]) * k**2)
+        same(gradients[k][1], 2.0 * np.array([1, 4, 9]) * k)
+
+
+def test_a_graph_goes_from_thread_to_thread() -> None:
+    x = leaf(3.0)
+
+    def double(v: Tensor) -> Tensor:
+        with record():
+            return v * v
+
+    y = in_thread(lambda: double(x))
+    with record():
+        z = y * x
+        u = in_thread(lambda: double(z))
+        total = u * z + y
+    in_thread(lambda: total.backward())  # x**9 + x**2
+    same(x.grad, 9 * 3**8 + 6)
+
+
+def test_a_graph_spans_several_blocks() -> None:
+    x = leaf(2.0)
+    with record():
+        y = x * x
+    with record():
+        z = y * x
+        with pause():
+            constant = y * x
+        with record(train_mode=False):
+            total = z * constant + y
+    total.backward()
+    same(x.grad, 3 * 4 * 8 + 4)
+
+
+def test_state_carried_through_many_blocks() -> None:
+    """A tape that reads an older tape that reads an older one ...: swept and freed without recursion."""
+    x = leaf(1.0)
+    state: Tensor = x
+    for _ in range(5_000):
+        with record():
+            state = state + x
+    state.backward()
+    same(x.grad, 5_001)
+    del state
+
+
+def test_exception_inside_record_leaves_a_usable_engine() -> None:
+    x = leaf(2.0)
+    with pytest.raises(ValueError, match="matmul"), record():
+        _ = (x * 2) @ x
+    with record():
+        y = x * x
+    y.backward()
+    same(x.grad, 4)
+
+
+# ---- backward ---------------------------------------------------------------------------------------------
+
+
+def test_a_head_of_any_shape_gets_ones() -> None:
+    x = leaf([[1.0, 2.0], [3.0, 4.0]])
+    with record():
+        y = x * x
+    y.backward()
+    same(x.grad, [[2, 4], [6, 8]])
+
+
+@pytest.mark.parametrize(
+    "head", [np.array([3, 4]), [3.0, 4.0], tensor([3.0, 4.0]), np.float32([3, 4])], ids=type
+)
+def test_a_head_gradient_of_any_kind(head: Any) -> None:
+    x = leaf([1.0, 2.0], np.float32)
+    with record():
+        y = x * x
+    y.backward(head)
+    same(x.grad, [6, 16])
+    assert x.grad.dtype == np.float32
+
+
+@pytest.mark.parametrize("head", [1.0, np.ones(3), np.ones((1, 2)), np.ones((2, 1))], ids=np.shape)
+def test_a_head_gradient_of_another_shape(head: Any) -> None:
+    x = leaf([1.0, 2.0])
+    with record():
+        y = x * x
+    with pytest.raises(ValueError, match=re.escape(f"shape {np.shape(head)}")) as caught:
+        y.backward(head)
+    assert "`y` (shape (2,)" in str(caught.value)
+    y.backward()  # nothing was freed
+
+
+def test_several_heads() -> None:
+    x = leaf([1.0, 2.0])
+    with record():
+        a = x * x
+        b = a.sum() * 3
+    autograd.backward([a, b, a], [np.array([1.0, 2.0]), None, None])
+    same(x.grad, np.array([1 + 3 + 1, 2 + 3 + 1]) * [2, 4])
+    with pytest.raises(ValueError, match="2 heads but 1 head gradients"):
+        autograd.backward([a, b], [None])
+    with pytest.raises(TypeError, match="head must be a Tensor, not float"):
+        autograd.backward([a, 3.0], [None, None])
+
+
+def test_the_graph_can_be_kept() -> None:
+    x = leaf(3.0)
+    with record():
+        y = x * x
+    y.backward(retain_graph=True)
+    y.backward(retain_graph=True)
+    y.backward()
+    same(x.grad, 6)
+    with pytest.raises(GraphFreedError):
+        y.backward()
+
+
+def test_a_gradient_of_a_gradient_through_backward() -> None:
+    x = leaf(3.0)
+    with record():
+        y = x**4
+    y.backward(create_graph=True)
+    slope = x.grad
+    same(slope, 4 * 27)
+    slope.backward(create_graph=True)
+    curvature = x.grad
+    same(curvature, 12 * 9)
+    curvature.backward()
+    same(x.grad, 24 * 3)
+
+
+def test_added_gradients_can_be_differentiated_too() -> None:
+    x = leaf(2.0, grad_req="add")
+    for _ in range(2):
+        with record():
+            y = x**3
+        y.backward(create_graph=True)
+    total = x.grad
+    same(total, 24)
+    x.attach_grad()
+    total.backward()
+    same(x.grad, 24)
+
+
+def test_derivatives_of_every_order() -> None:
+    x = leaf(0.5)
+    with record():
+        y = np.exp(2 * x)
+        for k in range(1, 7):
+            y = autograd.grad(y, x, create_graph=True)
+            np.testing.assert_allclose(y.array, 2**k * np.exp(1.0), rtol=1e-13)
+
+
+def test_backward_inside_record() -> None:
+    x = leaf(3.0)
+    with record():
+        y = x * x
+        y.backward()
+        assert x.grad.node is None
+        z = x * x * x
+        z.backward()
+    same(x.grad, 27)
+
+
+def test_a_branch_that_meets_the_freed_part_says_so() -> None:
+    x = leaf(3.0)
+    with record():
+        shared = x * x
+        a, b = shared * 2, shared * 3
+    a.backward()
+    with pytest.raises(GraphFreedError, match=r"already freed.*retain_graph=True"):
+        b.backward()
+    same(x.grad, 12)  # nothing was stored by the one that failed
+
+
+def test_many_uses_of_one_tensor_cost_no_more_than_the_graph_has_calls() -> None:
+    x = leaf(1.0)
+    with record():
+        y: Tensor = x
+        for _ in range(60):
+            y = y + y
+    y.backward()
+    same(x.grad, 2.0**60)
+
+
+def test_independent_parts_of_a_graph_are_not_swept() -> None:
+    """A branch with an infinite derivative that the head does not depend on."""
+    x = leaf([0.0, 1.0])
+    with record():
+        unused = np.sqrt(x)
+        y = x * 2
+    y.backward()
+    same(x.grad, [2, 2])
+    assert unused.node is not None
+
+
+# ---- the three errors -------------------------------------------------------------------------------------
+
+
+def test_computed_outside_record() -> None:
+    x = leaf([1.0])
+    y = x * 2
+    with pytest.raises(
+        NotRecordedError, match=r"`y` \(shape \(1,\), dtype float64\).*outside record\(\).*with record"
+    ):
+        y.backward()
+    with record(), pause():
+        z = x * 2
+    with pytest.raises(NotRecordedError, match=r"pause\(\)"):
+        z.backward()
+
+
+def test_nothing_attached() -> None:
+    c = tensor([1.0])
+    with record():
+        y = c * 2
+    for head in (y, c, y.detach()):
+        with pytest.raises(
+            NothingAttachedError, match=r"no tensor with an attached gradient.*attach_grad\(\)"
+        ):
+            head.backward()
+
+
+def test_already_freed() -> None:
+    x = leaf([1.0])
+    with record():
+        y = x * 2
+    y.backward()
+    with pytest.raises(GraphFreedError, match=r"already freed.*retain_graph=True"):
+        y.backward()
+    assert not issubclass(GraphFreedError, NotRecordedError | NothingAttachedError)
+    assert y.origin is None
+
+
+def test_errors_name_the_variable_or_the_attribute() -> None:
+    model = SimpleNamespace(weight=tensor([1.0, 2.0]))
+    with pytest.raises(NothingAttachedError, match=r"`model\.weight` \(shape \(2,\), dtype float64\)"):
+        model.weight.backward()
+    with pytest.raises(NothingAttachedError, match=r"a tensor of shape \(\), dtype float64"):
+        tensor(1.0).backward()
+
+
+# ---- autograd.grad ----------------------------------------------------------------------------------------
+
+
+def test_grad_returns_and_stores_nothing() -> None:
+    x, w = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    with record():
+        y = x * w
+    one = autograd.grad(y, x, retain_graph=True)
+    several = autograd.grad([y], [x, w], [np.array([2.0, 3.0])])
+    assert isinstance(one, Tensor)
+    assert isinstance(several, list)
+    same(one, [3, 4])
+    same(several[0], [6, 12])
+    same(several[1], [2, 6])
+    same(x.grad, [0, 0])
+    same(w.grad, [0, 0])
+    assert one.node is None
+
+
+def test_grad_with_respect_to_intermediates_and_the_head() -> None:
+    x = leaf(3.0)
+    with record():
+        y = x * x
+        z = y * x
+        gradients = autograd.grad(z, [y, x, z, y])
+    assert [float(g) for g in gradients] == [3, 27, 1, 3]
+    assert y.grad is None
+    gradients[0][...] = 0
+    same(gradients[3], 3)
+    same(autograd.grad(x, x), 1)
+
+
+def test_grad_keeps_the_graph_only_if_asked() -> None:
+    x = leaf(3.0)
+    with record():
+        y = x * x
+    same(autograd.grad(y, x, retain_graph=True), 6)
+    same(autograd.grad(y, x, create_graph=True), 6)
+    same(autograd.grad(y, x), 6)
+    with pytest.raises(GraphFreedError):
+        autograd.grad(y, x)
+
+
+def test_grad_inside_record_can_be_used_further() -> None:
+    """A gradient penalty."""
+    x, w = leaf([1.0, 2.0]), leaf([0.5, -1.0])
+    with record():
+        y = (w * x * x).sum()
+        slope = autograd.grad(y, x, create_graph=True)
+        loss = y + (slope * slope).sum()
+    loss.backward()
+    same(w.grad, x.array**2 + 8 * w.array * x.array**2)
+    same(x.grad, 2 * w.array * x.array + 8 * w.array**2 * x.array)
+
+
+def test_grad_without_create_graph_is_a_constant_inside_record() -> None:
+    x = leaf(2.0)
+    with record():
+        slope = autograd.grad(x**3, x)
+        y = x * slope
+    y.backward()
+    same(x.grad, 12)
+
+
+def test_unreached_variables_are_named() -> None:
+    x, w = leaf([1.0]), leaf([1.0, 2.0])
+    with record():
+        y = x * 2
+        other = w * 2
+    with pytest.raises(UnreachedError, match=r"variables\[1\], `w` \(shape \(2,\), dtype float64\)"):
+        autograd.grad(y, [x, w], retain_graph=True)
+    with pytest.raises(UnreachedError, match=r"variables\[0\], `other`"):
+        autograd.grad(y, other, retain_graph=True)
+    constant = tensor([1.0])
+    with pytest.raises(UnreachedError, match=r"`constant`.*attach"):
+        autograd.grad(y, constant, retain_graph=True)
+    same(autograd.grad(y, x), 2)
+    same(x.grad, 0)
+
+
+def test_grad_of_something_else_than_a_tensor() -> None:
+    x = leaf(1.0)
+    with pytest.raises(TypeError, match="head must be a Tensor, not float"):
+        autograd.grad(3.0, x)
+
+
+def test_a_failed_grad_leaves_no_listener_behind() -> None:
+    x = leaf(3.0)
+    with record():
+        y = x * x
+        unreached = y * 2
+        z = y * 3
+    with pytest.raises(UnreachedError):
+        autograd.grad(z, [y, unreached], retain_graph=True)
+    z.backward()
+    assert y.grad is None
+    same(x.grad, 18)
+
+
+# ---- in place ---------------------------------------------------------------------------------------------
+
+IN_PLACE = {
+    operator.iadd: "+",
+    operator.isub: "-",
+    operator.imul: "*",
+    operator.itruediv: "/",
+    operator.ifloordiv: "//",
+    operator.imod: "%",
+    operator.ipow: "**",
+    operator.imatmul: "@",
+}
+in_place = pytest.mark.parametrize("change", IN_PLACE, ids=lambda f: f.__name__)
+
+
+@in_place
+@pytest.mark.parametrize(
+    "other", [np.array([[1.0, 2.0], [0.5, 3.0]]), tensor([[1.0, 2.0], [0.5, 3.0]])], ids=type
+)
+def test_in_place_outside_record_writes_the_same_buffer(change: Any, other: Any) -> None:
+    data = np.array([[1.5, 2.5], [3.5, 4.5]])
+    x = asarray(data)
+    x.attach_grad("add")
+    before, attachment = x, x.grad
+    expected = change(data.copy(), np.asarray(other))
+    x = change(x, other)
+    assert x is before
+    assert x.array is data
+    assert x.grad is attachment
+    assert x.is_leaf
+    same(data, expected)
+    with record():
+        y = (x * x).sum()
+    y.backward()
+    same(x.grad, 2 * expected)
+
+
+@in_place
+def test_in_place_inside_record_says_what_to_write(change: Any) -> None:
+    x = leaf([[1.0, 2.0], [3.0, 4.0]])
+    with record():
+        y = x * 2
+        for target in (x, y):
+            with pytest.raises(InPlaceError, match=re.escape(f"`x = x {IN_PLACE[change]} ...`")) as caught:
+                change(target, np.eye(2))
+            assert f"`{'x' if target is x else 'y'}`" in str(caught.value)
+    same(x, [[1, 2], [3, 4]])
+    y.backward()
+    same(x.grad, np.full((2, 2), 2))
+
+
+@in_place
+def test_in_place_on_a_constant_inside_record(change: Any) -> None:
+    x = leaf(np.eye(2))
+    constant = tensor([[1.5, 2.5], [3.5, 4.5]])
+    expected = change(constant.array.copy(), np.eye(2) + 1)
+    with record():
+        constant = change(constant, np.eye(2) + 1)
+        y = x * constant
+        same(constant, expected)
+        with pytest.raises(LostGradientError, match="would lose its gradient"):
+            change(constant, x)
+    y.backward()
+    same(x.grad, expected)
+
+
+def test_setitem() -> None:
+    data = np.zeros((2, 3))
+    x = asarray(data)
+    x.attach_grad()
+    x[0] = 1
+    x[x == 0] = 2
+    x[tensor([1]), tensor([2])] = tensor([5.0])
+    same(data, [[1, 1, 1], [2, 2, 5]])
+    constant = tensor([1.0, 2.0])
+    with record():
+        with pytest.raises(InPlaceError, match=r"`x`.*np\.where"):
+            x[0] = 3
+        with pytest.raises(LostGradientError, match=r"`constant`.*np\.where"):
+            constant[0] = x[0, 0]
+        constant[0] = 7
+    same(constant, [7, 2])
+    with record(), pause():
+        x[0] = 3
+        constant[1] = x[0, 0]
+    same(x, [[3, 3, 3], [2, 2, 5]])
+    same(constant, [7, 3])
+
+
+def test_the_training_step_of_the_book() -> None:
+    w, x = leaf([1.0, -1.0], np.float32), np.float32([[1, 2], [3, 4]])
+    data = w.array
+    for _ in range(3):
+        with record():
+            loss = ((x @ w) ** 2).mean()
+        loss.backward()
+        expected = w.array - np.float32(0.1) * (x.T @ (x @ w.array))
+        w -= 0.1 * w.grad
+        np.testing.assert_allclose(w.array, expected, rtol=1e-6)
+    assert w.array is data
+    assert (w.dtype, w.grad.dtype, loss.dtype) == (np.float32,) * 3
+
+
+def test_in_place_on_a_result_of_no_dimensions() -> None:
+    """NumPy hands those out as immutable scalars."""
+    total = tensor([1.0, 2.0]).sum()
+    kept = total
+    total += 1
+    total[...] = total * 2
+    assert total is kept
+    same(total, 8)
+
+
+def test_in_place_keeps_shape_and_dtype() -> None:
+    x = tensor([1.0, 2.0], np.float32)
+    x += np.float64(1)
+    assert x.dtype == np.float32
+    with pytest.raises(ValueError, match="broadcast"):
+        x += np.ones((3, 2))
+    integers = tensor([1, 2])
+    with pytest.raises(TypeError, match="same_kind"):
+        integers += 0.5
+    same(integers, [1, 2])
+
+
+WRITES: dict[str, Callable[[Any], Any]] = {
+    "t += 1": lambda t: operator.iadd(t, 1),
+    "t[0] = 9": lambda t: t.__setitem__(0, 9),
+    "view": lambda t: operator.imul(t[1:], 3),
+    "element": lambda t: operator.imul(t[1, 1, None], 3),
+    "transposed": lambda t: operator.iadd(t.T, 1),
+    "reshaped": lambda t: t.reshape(-1).__setitem__(0, 9),
+    "view of a view": lambda t: t[0][::-1].__setitem__(0, 9),
+    "detached": lambda t: operator.iadd(t.detach(), 1),
+    "np.add": lambda t: np.add(t, 1, out=t),
+    "np.add, tuple": lambda t: np.add(t, 1, out=(t,)),
+    "np.add, position": lambda t: np.add(t, 1, t),
+    "np.clip": lambda t: np.clip(t, 0, 0.15, out=t),
+    "np.dot": lambda t: np.dot(np.ones((2, 2)), np.ones((2, 2)), out=t),
+    "np.dot, position": lambda t: np.dot(tensor(np.ones((2, 2))), np.ones((2, 2)), t),
+    "np.sum": lambda t: np.sum(np.ones((2, 2)), axis=0, out=t[0]),
+    "np.sum, position": lambda t: np.sum(tensor(np.ones((2, 2))), 0, None, t[0]),
+    "np.copyto": lambda t: np.copyto(t, 0),
+    "np.copyto, keywords": lambda t: np.copyto(dst=t, src=0),
+    "np.put": lambda t: np.put(t, [0], 9),
+    "np.place": lambda t: np.place(t, np.eye(2, dtype=bool), [9]),
+    "np.putmask": lambda t: np.putmask(t, np.eye(2, dtype=bool), 9),
+    "np.fill_diagonal": lambda t: np.fill_diagonal(t, 9),
+    "np.put_along_axis": lambda t: np.put_along_axis(t, np.zeros((1, 2), int), 9, 0),
+    "np.add.at": lambda t: np.add.at(t, (0, 0), 9),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+@pytest.mark.parametrize("which", ["leaf", "constant", "result"])
+def test_a_change_between_record_and_backward_is_found(write: Any, which: str) -> None:
+    x, c = leaf([[0.5, 0.6], [0.7, 0.8]]), tensor([[0.1, 0.2], [0.3, 0.4]])
+    with record():
+        y = np.exp(x * c)
+    target = {"leaf": x, "constant": c, "result": y}[which]
+    before = target.array.copy()
+    write(target)
+    assert not np.array_equal(before, target.array)
+    with pytest.raises(ModifiedError, match=r"changed in place.*after\s+it was recorded.*`x = x - step`"):
+        y.backward()
+    same(x.grad, np.zeros((2, 2)))
+    with record():
+        again = np.exp(x * c)
+    again.backward()
+    np.testing.assert_allclose(x.grad.array, c.array * np.exp(x.array * c.array))
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_writing_a_tracked_tensor_inside_record_raises(write: Any) -> None:
+    x = leaf([[0.5, 0.6], [0.7, 0.8]])
+    before = x.array.copy()
+    with record():
+        y = x * 2
+        if write is WRITES["detached"]:  # a constant may be written, but it is found out
+            write(x)
+            with pytest.raises(ModifiedError):
+                y.backward()
+            return
+        with pytest.raises((InPlaceError, LostGradientError)):
+            write(x)
+    same(x, before)
+    y.backward()
+
+
+def test_changes_of_other_tensors_do_not_matter() -> None:
+    x, c, other = leaf([1.0, 2.0]), tensor([3.0, 4.0]), tensor([5.0, 6.0])
+    c += 1
+    x -= 1
+    with record():
+        y = x * c
+        other += 1
+        copied = c.copy()
+        copied[0] = 9
+    other[0] = 3
+    y.backward()
+    same(x.grad, [4, 5])
+
+
+def test_a_change_between_two_uses_is_found() -> None:
+    x, c = leaf([1.0, 2.0]), tensor([3.0, 4.0])
+    with record():
+        y = x * c
+        c += 1
+        z = y * c
+    with pytest.raises(ModifiedError, match=r"argument 1 of np\.multiply \(shape \(2,\)\)"):
+        z.backward()
+
+
+def test_a_change_through_a_view_made_before_recording_is_found() -> None:
+    c = tensor(np.arange(4.0))
+    view = c[::2]
+    spread = np.broadcast_to(view, (3, 2))
+    x = leaf(np.ones((3, 2)))
+    with record():
+        y = x * spread
+    c[0] = 7
+    with pytest.raises(ModifiedError):
+        y.backward()
+
+
+def test_a_change_to_one_array_of_a_list_is_found() -> None:
+    a, b = leaf([1.0]), tensor([2.0])
+    with record():
+        y = np.concatenate([a, b])
+    b += 1
+    with pytest.raises(ModifiedError):
+        y.backward()
+
+
+def test_an_array_that_is_freed_and_made_again_is_not_taken_for_the_old_one() -> None:
+    """A new array can get the address of an old one that was written."""
+    x = leaf([1.0, 2.0])
+    for _ in range(50):
+        old = tensor([1.0, 2.0])
+        old += 1
+        with record():
+            y = x * tensor([3.0, 4.0])
+        del old
+        y.backward()
+        same(x.grad, [3, 4])
+
+
+def test_numpy_is_a_read_only_view() -> None:
+    x = leaf([1.0, 2.0])
+    view = x.numpy()
+    assert np.shares_memory(view, x.array)
+    with pytest.raises(ValueError, match="read-only"):
+        view[0] = 3
+    with pytest.raises(ValueError, match="read-only"):
+        np.asarray(x)[0] = 3
+    x -= 1
+    same(view, [0, 1])
+    own = np.array(x)
+    own[0] = 9
+    same(x, [0, 1])
+
+
+# ---- no silent loss ---------------------------------------------------------------------------------------
+
+LOSSES: dict[str, Callable[[Tensor], Any]] = {
+    "np.asarray": np.asarray,
+    "np.array": np.array,
+    "np.array, dtype": lambda t: np.array(t, np.float32),
+    "np.array of a list": lambda t: np.array([t, t]),
+    "np.array of nested lists": lambda t: np.array([[t], [1.0]]),
+    "array of objects": lambda t: np.array([t, None], dtype=object),
+    "np.float64": np.float64,
+    "float": float,
+    "int": int,
+    "complex": complex,
+    "math.sin": math.sin,
+    "math.isfinite": math.isfinite,
+    "np.full": lambda t: np.full(3, t),
+    "np.sum of a list": lambda t: np.sum([t, t]),
+    "np.random": lambda t: np.random.normal(t, 1),
+    "tensor": tensor,
+    "tensor of a list": lambda t: tensor([t, 1.0]),
+    "asarray of a list": lambda t: asarray([t, t]),
+    "out=": lambda t: np.add(t, 1, out=np.zeros(())),
+    "out= a constant": lambda t: np.add(t, 1, out=tensor(0.0)),
+    "out= by position": lambda t: np.dot(t, 2.0, tensor(0.0)),
+    "array +=": lambda t: operator.iadd(np.zeros(3), t),
+    "constant +=": lambda t: operator.iadd(tensor(np.zeros(3)), t),
+    "constant[0] =": lambda t: tensor(np.zeros(3)).__setitem__(0, t),
+    "np.copyto": lambda t: np.copyto(np.zeros(3), t),
+    "np.copyto a constant": lambda t: np.copyto(tensor(np.zeros(3)), t),
+    "np.put a constant": lambda t: np.put(tensor(np.zeros(3)), [0], t),
+    "np.add.at a constant": lambda t: np.add.at(tensor(np.zeros(3)), [0], t),
+    "np.sum, initial=": lambda t: np.sum(tensor(np.zeros(3)), initial=t),
+    "copy.copy": copy.copy,
+    "copy.deepcopy": copy.deepcopy,
+    "pickle": pickle.dumps,
+}
+
+
+@pytest.mark.parametrize("lose", LOSSES.values(), ids=LOSSES)
+def test_no_gradient_is_lost_behind_the_users_back(lose: Any) -> None:
+    x = leaf(0.5)
+    with record():
+        y = x * 2
+        with pytest.raises((LostGradientError, NoDerivativeError)):
+            lose(y)
+    y.backward()
+    same(x.grad, 2)
+
+
+@pytest.mark.parametrize("lose", LOSSES.values(), ids=LOSSES)
+def test_what_would_lose_a_gradient_is_allowed_where_there_is_none(lose: Any) -> None:
+    x = leaf(0.5)
+    with record():
+        y = x * 2
+        lose(y.detach())
+        with pause():
+            lose(y)
+    lose(y)
+    lose(tensor(0.5))
+
+
+def test_an_element_of_an_array_cannot_be_a_tracked_tensor() -> None:
+    """NumPy turns the error into its own, and keeps ours as the cause."""
+    x, array = leaf(0.5), np.zeros(2)
+    with record(), pytest.raises((LostGradientError, ValueError)):
+        array[0] = x
+    same(array, [0, 0])
+
+
+def test_the_error_names_the_tensor_and_the_mend() -> None:
+    weight = leaf([1.0])
+    with record():
+        with pytest.raises(LostGradientError, match=r"`weight`.*x\.detach\(\), x\.numpy\(\) or x\.item\(\)"):
+            np.asarray(weight)
+        with pytest.raises(LostGradientError, match=r"np\.sin, not math\.sin"):
+            math.sin(weight[0])
+        with pytest.raises(LostGradientError, match=r"np\.stack"):
+            np.array([weight, weight])
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda t: np.nextafter(t, 1),
+        np.frexp,
+        np.histogram,
+        np.maximum.reduce,
+        lambda t: np.multiply.outer(t, t),
+        lambda t: np.add.accumulate(t),
+    ],
+)
+def test_a_function_without_a_row_raises_when_recorded(function: Any) -> None:
+    x = leaf([0.5, 0.25])
+    with record():
+        with pytest.raises(
+            NoDerivativeError, match=r"`[xt]` \(shape \(2,\).*derivative\(function, rule\).*x\.detach\(\)"
+        ):
+            function(x)
+        function(x.detach())
+        function(tensor([0.5]))
+    got, expected = function(x), function(x.array)
+    for a, b in zip(*([got], [expected]) if isinstance(got, Tensor) else (got, expected), strict=True):
+        assert isinstance(a, Tensor)
+        same(a, b)
+
+
+def test_an_option_or_argument_without_a_rule_raises_when_recorded() -> None:
+    x, low = leaf([0.5, 0.25]), leaf(0.3)
+    with record():
+        with pytest.raises(NoDerivativeError, match=r"np\.sum has no derivative when called with where="):
+            np.sum(x, where=np.array([True, False]))
+        with pytest.raises(NoDerivativeError, match=r"np\.clip .*argument 1"):
+            np.clip(x, low, 1)
+        with pytest.raises(NoDerivativeError, match=r"np\.clip .*(argument|min=)"):
+            np.clip(x, min=low)
+        with pytest.raises((AutogradError, TypeError)):
+            np.reshape(x, (low, 2))
+
+
+def test_what_leaves_the_graph_explicitly_is_allowed() -> None:
+    x = leaf([3.0])
+    with record():
+        y = x * 2
+        assert y.item() == 6
+        assert y.numpy().tolist() == y.tolist() == [6]
+        assert y.detach().node is None
+        assert np.shares_memory(y.detach().array, y.array)
+        assert bool(y > 5)
+        if y > 5 and not y.sum() < 0:
+            y = y * y.detach()
+    y.backward()
+    same(x.grad, 12)
+
+
+def test_complex_numbers_are_refused_rather_than_wrong() -> None:
+    x = leaf([1.0, 2.0])
+    with record():
+        for function in (lambda t: t * 1j, lambda t: np.multiply(1j, t), lambda t: t.astype(complex)):
+            with pytest.raises((AutogradError, TypeError), match="complex"):
+                function(x)
+    same(x * 1j, [1j, 2j])
+
+
+# ---- constants --------------------------------------------------------------------------------------------
+
+CONSTANTS: list[Callable[[Any], Any]] = [
+    *(
+        lambda t, f=f: f(t, 1)
+        for f in (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal)
+    ),
+    *(np.sign, np.floor, np.ceil, np.trunc, np.rint, np.round, np.isfinite, np.isnan, np.isinf, np.signbit),
+    *(np.argmax, np.argmin, np.all, np.any, np.count_nonzero, np.zeros_like, np.ones_like),
+    lambda t: t // 1,
+    lambda t: np.logical_and(t > 0, t < 1),
+    lambda t: ~(t > 0) | (t < 1) & (t > 2) ^ (t == 1),
+]
+
+
+@pytest.mark.parametrize("function", CONSTANTS)
+def test_piecewise_constant_functions_are_constants(function: Any) -> None:
+    x = leaf([0.5, -1.5, 1.0])
+    with record():
+        constant = function(x)
+        y = x * constant
+    assert isinstance(constant, Tensor)
+    assert constant.node is None
+    same(constant, function(x.array))
+    y.backward()
+    same(x.grad, np.broadcast_to(function(x.array), 3).astype(float))
+
+
+def test_facts_of_an_array_are_plain() -> None:
+    x = leaf(np.ones((2, 3)))
+    with record():
+        assert (np.shape(x), np.ndim(x), np.size(x)) == ((2, 3), 2, 6)
+        assert (x.shape, x.ndim, x.size, x.dtype, len(x)) == ((2, 3), 2, 6, float, 2)
+        assert np.result_type(x, np.float32) is np.dtype(float)
+
+
+def test_selecting_by_a_mask_or_an_argmax() -> None:
+    x = leaf([3.0, 1.0, 4.0])
+    with record():
+        y = x[x > 2].sum() + x[np.argmax(x)] + x[tensor([0, 0])].sum()
+    y.backward()
+    same(x.grad, [3, 0, 2])
+
+
+# ---- detect_anomaly ---------------------------------------------------------------------------------------
+
+
+def line() -> int:
+    frame = inspect.currentframe()
+    assert frame is not None
+    assert frame.f_back is not None
+    return frame.f_back.f_lineno
+
+
+def test_detect_anomaly_names_the_operation_and_the_line() -> None:
+    x = leaf([0.0, 4.0])
+    with detect_anomaly(), record():
+        y = x * 2
+        root, here = np.sqrt(y), line()
+        z = (root * 3).sum()
+        with (
+            np.errstate(divide="ignore"),
+            pytest.raises(AnomalyError, match=r"np\.sqrt.*infinite in 1 of 2 elements") as caught,
+        ):
+            z.backward()
+    assert f'file "{__file__}", line {here}' in str(caught.value)
+    same(x.grad, [0, 0])
+
+
+def test_detect_anomaly_tells_nan_from_infinite() -> None:
+    x = leaf([0.0])
+    with detect_anomaly(), record():
+        y = np.sqrt(x) * 0
+        with np.errstate(invalid="ignore"), pytest.raises(AnomalyError, match=r"np\.sqrt.*NaN in 1 of 1"):
+            y.backward()
+
+
+def test_detect_anomaly_around_backward_only_asks_for_more() -> None:
+    x = leaf([0.0])
+    with record():
+        y = np.sqrt(x)
+    with (
+        detect_anomaly(),
+        np.errstate(divide="ignore"),
+        pytest.raises(AnomalyError, match=r"detect_anomaly\(\) too"),
+    ):
+        y.backward()
+
+
+def test_detect_anomaly_changes_nothing_else() -> None:
+    x = leaf([1.0, 4.0])
+    with detect_anomaly(), record():
+        y = np.sqrt(x)
+        y.backward(create_graph=True)
+    same(x.grad, [0.5, 0.25])
+    with record(), np.errstate(divide="ignore"):
+        np.sqrt(leaf(0.0)).backward()  # not asked to detect anything
+
+
+# ---- depth, memory, garbage -------------------------------------------------------------------------------
+
+
+def test_a_long_chain_is_recorded_swept_and_freed_without_recursion() -> None:
+    x = leaf(1.0)
+    with record():
+        y: Tensor = x
+        for _ in range(200_000):
+            y = y + 1.0
+    y.backward(retain_graph=True)
+    same(x.grad, 1)
+    y.backward()
+    del y
+    with record():
+        y = x
+        for _ in range(100_000):
+            y = y * 1.0
+    del y  # freed without a sweep
+
+
+def test_a_long_chain_to_second_order() -> None:
+    x = leaf(1.0)
+    with record():
+        y = x * x
+        for _ in range(5_000):
+            y = y * 1.0
+    slope = autograd.grad(y, x, create_graph=True)
+    same(autograd.grad(slope, x), 2)
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """What is freed in such a test is freed by reference counting."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_backward_frees_the_graph_as_it_goes() -> None:
+    """The arrays are gone although the loss and the data are still there."""
+    x = leaf(np.ones(10))
+    with record():
+        a = np.exp(x)
+        b = a * 2
+        loss = b.sum()
+    arrays = [weakref.ref(t.array) for t in (a, b)]
+    del a, b
+    assert all(ref() is not None for ref in arrays)
+    loss.backward()
+    assert [ref() for ref in arrays] == [None, None]
+    same(loss, 20 * np.e)
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("how", ["dropped", "exception", "grad", "create_graph", "retain", "in record"])
+def test_a_graph_dies_with_its_last_tensor(how: str) -> None:
+    refs: list[Any] = []
+
+    def run() -> None:
+        x = leaf(np.ones(10))
+        with contextlib.suppress(KeyError), record():
+            a = np.exp(x)
+            b = a * 2
+            refs.extend(weakref.ref(t.array) for t in (x, a, b))
+            loss = b.sum()
+            if how == "exception":
+                raise KeyError
+            if how == "in record":
+                loss.backward()
+        if how == "grad":
+            autograd.grad(loss, x)
+        if how == "create_graph":
+            autograd.grad(loss, x, create_graph=True)
+        if how == "retain":
+            loss.backward(retain_graph=True)
+
+    run()
+    assert [ref() for ref in refs] == [None] * 3
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_tensors_that_are_not_used_die_inside_record_too_after_backward() -> None:
+    x = leaf(np.ones(10))
+    with record():
+        refs = []
+        for _ in range(3):
+            a = x * 2
+            refs.append(weakref.ref(a.array))
+            a.sum().backward()
+        del a
+        assert [ref() for ref in refs] == [None] * 3
+
+
+def test_a_training_step_leaves_nothing_to_the_collector(no_collector: None) -> None:
+    w, b = leaf(np.ones((3, 1))), leaf(np.zeros(1))
+    data, target = np.ones((4, 3)), tensor(np.ones((4, 1)))
+    gc.collect()
+    for _ in range(3):
+        with record():
+            hidden = np.maximum(data @ w + b, 0)
+            hidden.attach_grad()
+            loss = ((np.concatenate([hidden, target]) - 1) ** 2).mean()
+            penalty = autograd.grad(loss, w, retain_graph=True)
+        loss.backward()
+        with pause():
+            w -= 0.1 * w.grad
+            b -= 0.1 * (b.grad + penalty.sum())
+    del loss, hidden, penalty
+    assert gc.collect() == 0
+
+
+# ---- tensors as objects -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))])
+def test_copies_keep_values_and_attachment_and_share_nothing(duplicate: Any) -> None:
+    x = leaf([1.0, 2.0], np.float32, "add")
+    twin = duplicate(x)
+    assert twin.dtype == np.float32
+    assert twin.is_leaf
+    with record():
+        y = (x * x).sum() + (twin * 3).sum()
+    y.backward()
+    same(x.grad, [2, 4])
+    same(twin.grad, [3, 3])
+    twin += 1
+    same(x, [1, 2])
+    constant = duplicate(tensor([1, 2]))
+    assert constant.grad is None
+    same(constant, [1, 2])
+
+
+def test_tensors_are_hashed_by_identity() -> None:
+    a, b = tensor([1.0]), tensor([1.0])
+    assert len({a, b, a}) == 2
+    assert {a: "a", b: "b"}[b] == "b"
+
+
+def test_iteration_and_len() -> None:
+    x = leaf([[1.0, 2.0], [3.0, 4.0]])
+    with record():
+        first, second = x
+        y = (first * second).sum()
+    y.backward()
+    same(x.grad, [[3, 4], [1, 2]])
+    assert len(x) == 2
+    with pytest.raises(TypeError, match="0-d"):
+        len(tensor(1.0))
+    with pytest.raises(TypeError, match="0-d"):
+        iter(tensor(1.0))
+
+
+def test_truth_value() -> None:
+    assert tensor(1.0)
+    assert not tensor([0])
+    with pytest.raises(ValueError, match="ambiguous"):
+        bool(tensor([1.0, 2.0]))
+
+
+def test_numbers() -> None:
+    assert [10, 20, 30][tensor(1)] == 20
+    assert list(range(tensor(3))) == [0, 1, 2]
+    assert (float(tensor([2.5])[0]), int(tensor(2.5)), complex(tensor(2.5))) == (2.5, 2, 2.5 + 0j)
+    with pytest.raises(TypeError):
+        [10, 20][tensor(1.0)]
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (1.5, "tensor(1.5)"),
+        (3, "tensor(3)"),
+        ([1.0, 2.0], "tensor([1., 2.])"),
+        ([], "tensor([], dtype=float64)"),
+        (np.float32([1.5]), "tensor([1.5], dtype=float32)"),
+        ([[1.0, 2.0], [3.0, 4.0]], "tensor([[1., 2.],\n        [3., 4.]])"),
+    ],
+    ids=str,
+)
+def test_printing(data: Any, text: str) -> None:
+    assert repr(tensor(data)) == text
+    assert str(tensor(data)) == str(np.array(data))
+
+
+def test_a_result_of_no_dimensions_prints_as_a_tensor() -> None:
+    total = leaf([1.0, 2.0]).sum()
+    assert (repr(total), f"{total:.2f}", f"{total}") == ("tensor(3.)", "3.00", "3.0")
+
+
+def test_gradients_compare_with_numpy_testing() -> None:
+    x = leaf([1.0, 2.0])
+    with record():
+        y = x * x
+    y.backward()
+    np.testing.assert_array_equal(x.grad, [2, 4])
+    np.testing.assert_allclose(x.grad, [2, 4])
+    assert np.allclose(x.grad, [2, 4])
+    with pytest.raises(AssertionError):
+        np.testing.assert_allclose(x.grad, [2, 5])
+
+
+def test_tensor_copies_and_asarray_shares() -> None:
+    data = np.zeros(2)
+    assert not np.shares_memory(tensor(data).array, data)
+    assert asarray(data).array is data
+    x = leaf([1.0])
+    assert asarray(x) is x
+    assert tensor(x).node is None
+    assert asarray(x, np.float32).dtype == tensor(x, np.float32).dtype == np.float32
+
+
+# ---- rows with several results, and rows of a user's own --------------------------------------------------
+
+
+@pytest.fixture
+def modf(monkeypatch: pytest.MonkeyPatch) -> None:
+    """np.modf: fractional and whole part."""
+    monkeypatch.setitem(DERIVATIVES, np.modf, Derivative(np.modf, (lambda g, y, x: g[0] + 0 * g[1],)))
+
+
+@pytest.mark.usefixtures("modf")
+def test_several_results() -> None:
+    x = leaf([1.25, 2.5])
+    with record():
+        fraction, whole = np.modf(x)
+        both = fraction * fraction + whole
+    slope = autograd.grad(both, x, create_graph=True)
+    same(slope, [0.5, 1])
+    same(autograd.grad(slope, x, retain_graph=True), [2, 2])
+    same(autograd.grad(fraction, x, retain_graph=True), [1, 1])
+    same(autograd.grad(whole, x), [0, 0])
+
+
+@pytest.mark.usefixtures("modf")
+def test_one_of_several_results_freed() -> None:
+    x = leaf([1.25, 2.5])
+    with record():
+        fraction, whole = np.modf(x)
+    fraction.backward()
+    same(x.grad, [1, 1])
+    with pytest.raises(GraphFreedError):
+        whole.backward()
+
+
+def test_results_in_a_named_tuple(monkeypatch: pytest.MonkeyPatch) -> None:
+    def rule(g: Any, y: Any, a: Any) -> Any:
+        return np.expand_dims(g[1], (-1, -2)) * np.matrix_transpose(np.linalg.inv(a))
+
+    monkeypatch.setitem(DERIVATIVES, np.linalg.slogdet, Derivative(np.linalg.slogdet, (rule,)))
+    matrix = np.array([[2.0, 1.0], [0.0, 4.0]])
+    x = leaf(matrix)
+    with record():
+        result = np.linalg.slogdet(x)
+        y = result.logabsdet * 3
+    y.backward()
+    np.testing.assert_allclose(x.grad.array, 3 * np.linalg.inv(matrix).T)
+
+
+def test_a_function_of_ones_own() -> None:
+    @differentiable(lambda g, y, x, slope=0.1: g * np.where(x > 0, 1, slope), None)
+    def leaky(x: Any, slope: float = 0.1) -> Any:
+        assert isinstance(x, np.ndarray)
+        return np.where(x > 0, x, slope * x)
+
+    x = leaf([-1.0, 2.0])
+    with record():
+        y = leaky(x, slope=0.5) + leaky(x=x)
+    y.backward()
+    same(x.grad, [0.6, 2])
+    assert isinstance(leaky(np.array([1.0])), np.ndarray)
+    del DERIVATIVES[leaky]
+
+
+@pytest.mark.parametrize(
+    ("rule", "error", "message"),
+    [
+        (lambda g, y, x: None, TypeError, "np.cbrt returned None instead of a gradient"),
+        (
+            lambda g, y, x: np.ones(3),
+            ValueError,
+            r"np.cbrt returned a gradient of shape \(3,\) for .* shape \(2,\)",
+        ),
+    ],
+)
+def test_wrong_rules_are_told(monkeypatch: pytest.MonkeyPatch, rule: Any, error: Any, message: str) -> None:
+    monkeypatch.setitem(DERIVATIVES, np.cbrt, Derivative(np.cbrt, (rule,)))
+    x = leaf([1.0, 8.0])
+    with record():
+        y = np.cbrt(x)
+    with pytest.raises(error, match=message):
+        y.backward()
+
+
+def test_a_rule_may_return_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DERIVATIVES, np.cbrt, Derivative(np.cbrt, (lambda g, y, x: 7,)))
+    x = leaf([1.0, 8.0])
+    with record():
+        y = np.cbrt(x)
+    y.backward()
+    same(x.grad, [7, 7])
+
+
+# ---- origins ----------------------------------------------------------------------------------------------
+
+
+def test_origin_and_node() -> None:
+    x, c = leaf([1.0]), tensor([2.0])
+    with record():
+        y = np.sum(x * c, axis=0)
+        z = np.concatenate([x, c])
+    assert y.origin is not None
+    (product,) = y.origin.arguments
+    assert (y.origin.function, y.origin.options) == (np.sum, {"axis": 0})
+    assert product.origin.function is np.multiply
+    assert product.origin.arguments[0] is x
+    assert product.origin.arguments[1] is c.array
+    assert z.origin is not None
+    assert z.origin.arguments[0][0] is x
+    assert x.origin is None
+    assert y.origin.arguments[0].node == product.node
+    assert len({x.node, y.node, z.node, product.node}) == 4
+    assert c.node is None
