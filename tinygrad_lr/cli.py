@@ -32,30 +32,35 @@ FIT = Settings(lr=0.03, epochs=100, batch_size=32, seed=0)
 VALIDATION_SHARE = 0.2
 
 DESCRIPTION = """\
-Linear regression from scratch, trained by minibatch SGD with gradients from this project's own automatic
-differentiation, and compared with the closed form (least squares).
+Linear regression from scratch, trained by minibatch SGD with gradients from
+this project's own automatic differentiation, and compared with the closed
+form (least squares).
 
-Without a command it is the book chapter's run, on 1000 examples that w = [2, -3.4], b = 4.2 and noise of 0.01
-have made. Parameters, losses and pictures go into a new folder, runs/chapter unless --out names another."""
+Without a command it is the book chapter's run, on 1000 examples that
+w = [2, -3.4], b = 4.2 and noise of 0.01 have made. Parameters, losses and
+pictures go into a new folder, runs/chapter unless --out names another."""
 FIT_DESCRIPTION = """\
 Learn to predict one column of a CSV file from the others.
 
-The file has a header row. A fifth of its rows, chosen by --seed, is kept for validation. For training,
-columns are standardised; what is reported is in the units of the data. Parameters, losses and pictures go
-into a new folder, runs/NAME for NAME.csv unless --out names another."""
+The file has a header row. A fifth of its rows, chosen by --seed, is kept for
+validation. For training, columns are standardised; what is reported is in the
+units of the data. Parameters, losses and pictures go into a new folder,
+runs/NAME for NAME.csv unless --out names another."""
 PREDICT_DESCRIPTION = """\
 Predict with the parameters of an earlier run.
 
-Writes a CSV file with a row for each row of DATA.csv: the columns that the run has learned from, found by
-their names, and the prediction. (The chapter's run has learned from columns x0 and x1.)"""
+Writes a CSV file with a row for each row of DATA.csv: the columns that the
+run has learned from, found by their names, and the prediction. (The chapter's
+run has learned from columns x0 and x1.)"""
 EXAMPLES = """\
 examples:
-  tinygrad-lr                                          the chapter's run
-  tinygrad-lr fit DATA.csv --target price              learn to predict the column price
-  tinygrad-lr predict runs/DATA NEW.csv --out OUT.csv  predict it for other rows
+  tinygrad-lr                                         the chapter's run
+  tinygrad-lr fit DATA.csv --target price             learn to predict the price
+  tinygrad-lr predict runs/DATA NEW.csv --out OUT.csv predict it for other rows
 
-Ctrl-C stops a run and keeps its finished epochs; --resume goes on from there. The exit status is
-0, or 2 if the input is not usable or training diverges, or 130 after Ctrl-C."""
+Ctrl-C stops a run and keeps its finished epochs; --resume goes on from there.
+The exit status is 0, or 2 if the input is not usable or training diverges, or
+130 after Ctrl-C."""
 
 
 # ---- arguments --------------------------------------------------------------------------------------------
@@ -65,7 +70,7 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, like all others of this command."""
 
     def error(self, message: str) -> NoReturn:
-        raise RunError(f"{message}; see {self.prog} --help")
+        raise RunError(message if ";" in message else f"{message}; see {self.prog} --help")
 
 
 def number(kind: Callable[[str], T], is_valid: Callable[[T], bool], wanted: str) -> Callable[[str], T]:
@@ -82,8 +87,8 @@ def number(kind: Callable[[str], T], is_valid: Callable[[T], bool], wanted: str)
 
 
 positive = number(float, lambda x: 0 < x < np.inf, "a positive number; write one such as 0.03")
-at_least_1 = number(int, lambda n: n >= 1, "a whole number from 1; write one such as 10")
-at_least_0 = number(int, lambda n: n >= 0, "a whole number from 0; write one such as 1")
+at_least_1 = number(int, lambda n: n >= 1, "a whole number, 1 or more; write one such as 10")
+at_least_0 = number(int, lambda n: n >= 0, "a whole number, 0 or more; write one such as 1")
 
 
 def build_parser() -> Parser:
@@ -104,7 +109,7 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"tinygrad-lr {__version__}")
     add_training_options(parser, CHAPTER)
-    commands = parser.add_subparsers(title="commands", dest="command", metavar="", prog="tinygrad-lr")
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", prog="tinygrad-lr")
     parser.set_defaults(command=None)
 
     fit = commands.add_parser(
@@ -152,7 +157,7 @@ def add_training_options(parser: argparse.ArgumentParser, default: Settings) -> 
         help=f"of all random numbers: the same seed gives the same result (default: {default.seed})",
     )
     add("--out", type=Path, metavar="FOLDER", help="a new or empty folder for the run, or the one to resume")
-    add("--resume", action="store_true", help="go on with a run that was stopped, or to a higher --epochs")
+    add("--resume", action="store_true", help="go on with a run that was stopped, or on to a higher --epochs")
     add("--quiet", action="store_true", help="print nothing but errors")
 
 
@@ -163,6 +168,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line with these arguments, those of the process by default; returns the exit status.
 
     Raises SystemExit after --help and --version, as argparse does.
+
+    >>> main(["--epochs", "many"])  # and one line on stderr
+    2
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for a terminal that lacks a column's letters
@@ -173,8 +181,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (RunError, DataError) as error:
         print(f"tinygrad-lr: error: {printable(str(error))}", file=sys.stderr)
         return 2
+    except OSError as error:  # rare ones, such as a folder on the way that may not be searched
+        print(f"tinygrad-lr: error: {printable(f'{error.filename}: {error.strerror}')}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt as stop:
-        print(f"\ntinygrad-lr: {printable(str(stop)) or 'interrupted'}", file=sys.stderr)
+        after_echo = "\n" if sys.stderr.isatty() else ""  # the terminal has written ^C
+        print(f"{after_echo}tinygrad-lr: {printable(str(stop)) or 'interrupted'}", file=sys.stderr)
         return 130
     return 0
 
@@ -222,7 +234,8 @@ def split(table: Table, features: tuple[str, ...], target: str, seed: int) -> Pr
         check_regression(train, features, target)
     except DataError as error:
         raise DataError(
-            f"{error} (of {len(order)} rows, these are the {num_train} for training; --seed chooses others)"
+            f"{error} (only the {num_train} of {len(order)} rows that are for training count; "
+            "--seed chooses others)"
         ) from None
     X, y = table.select(features).values[order], table.column(target)[order]
     scales = Standardisation.fit(X[:num_train]), Standardisation.fit(y[:num_train])
@@ -253,8 +266,6 @@ def learn(
                 "resume it with the same, or start anew without --resume"
             )
     else:
-        if out is not None:
-            run.check_free(out)  # before the work of reading
         settings = replace(default, **{key: given[key] for key in asdict(default) if key in given})
         problem, data = read(settings, None)
         start = Checkpoint.start(command, problem, settings)
@@ -328,7 +339,7 @@ def shown(value: Any) -> str:
 def predict(arguments: Namespace) -> None:
     """Predictions from saved parameters."""
     given = vars(arguments)
-    for key in given.keys() & {*asdict(FIT), "resume"}:
+    for key in sorted(given.keys() & {*asdict(FIT), "resume"}):
         raise RunError(f"--{key.replace('_', '-')} is an option of training; leave it out")
     parameters = Parameters.load(arguments.run / run.PARAMETERS)
     table = read_table(arguments.data, parameters.features)
@@ -376,7 +387,7 @@ def printable(text: str) -> str:
 
 def command_line(*arguments: str) -> str:
     """How the user starts this command with these arguments."""
-    as_module = Path(sys.argv[0]).name == "__main__.py"
+    as_module = Path(sys.argv[0]).parts[-2:] == ("tinygrad_lr", "__main__.py")
     return shlex.join([*(["python", "-m", "tinygrad_lr"] if as_module else ["tinygrad-lr"]), *arguments])
 
 
@@ -416,14 +427,17 @@ def report(problem: Problem, results: Results) -> str:
 
 def distance(problem: Problem, results: Results) -> str:
     """How far SGD is from the optimum, in two sentences."""
-    least = "the least possible one, that of least squares"
+    target = printable(problem.target)
     if results.excess is None:
-        above = f"SGD's loss on the training rows is above {least}: that is zero."
+        loss = "Least squares fits the training rows without any error."
     else:
-        above = f"SGD's loss on the training rows is {100 * results.excess:.2g} % above {least}."
+        percent = f"{100 * results.excess:.3g} %"
+        loss = (
+            f"SGD's loss on the training rows is {percent} above the least possible, that of least squares."
+        )
     return (
-        f"{above}\nThe two predict {printable(problem.target)} alike within {results.difference:.2g}; "
-        f"it has a standard deviation of {results.spread:.3g}. (Root mean squares.)"
+        f"{loss}\nThe two predict {target} {results.difference:.3g} apart (root mean square), "
+        f"its standard deviation being {results.spread:.3g}."
     )
 
 
@@ -444,11 +458,17 @@ def value(x: float) -> str:
 
 
 def difference(x: float, from_y: float) -> str:
-    return f"{x - from_y:+.2g}"
+    return f"{x - from_y:+.3g}"
 
 
 def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in plain text: names to the left, numbers to the right."""
+    """A table in plain text: names to the left, numbers to the right.
+
+    >>> print(aligned(["parameter", "value"], [["w", "2.5"], ["b", "-10.0"]]))
+    parameter  value
+    w            2.5
+    b          -10.0
+    """
     table = [header, *rows]
     widths = [max(map(width, column)) for column in zip(*table, strict=True)]
     lines = []

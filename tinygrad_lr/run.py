@@ -11,7 +11,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import count, takewhile
 from pathlib import Path
 from typing import Any, TypeVar
@@ -156,10 +156,12 @@ class Parameters:
             return cls(
                 features,
                 arrays["target"].item(),
-                numbers(arrays["w"], shape),
-                numbers(arrays["b"], ()).item(),
-                Standardisation(numbers(arrays["input_mean"], shape), numbers(arrays["input_scale"], shape)),
-                Standardisation(numbers(arrays["target_mean"], ()), numbers(arrays["target_scale"], ())),
+                numbers(arrays["w"], *shape),
+                numbers(arrays["b"]).item(),
+                Standardisation(
+                    numbers(arrays["input_mean"], *shape), numbers(arrays["input_scale"], *shape)
+                ),
+                Standardisation(numbers(arrays["target_mean"]), numbers(arrays["target_scale"])),
             )
 
         return load_arrays(path, parse)
@@ -193,7 +195,7 @@ class Checkpoint:
     w: Array
     b: float
     history: Array
-    path: dict[int, Array] = field(repr=False)
+    path: dict[int, Array]
 
     @classmethod
     def start(cls, command: str, problem: Problem, settings: Settings) -> "Checkpoint":
@@ -228,15 +230,13 @@ class Checkpoint:
             facts = json.loads(arrays["facts"].item())
             facts |= {"settings": Settings(**facts["settings"]), "features": tuple(facts["features"])}
             steps, epoch, size = arrays["path_steps"].tolist(), arrays["epoch"].item(), len(facts["features"])
-            if arrays["history"].shape != (epoch, 2):
-                raise ValueError("as many losses as epochs are expected")
             return cls(
                 **facts,
                 epoch=epoch,
-                w=numbers(arrays["w"], (size,)),
-                b=numbers(arrays["b"], ()).item(),
-                history=arrays["history"],
-                path=dict(zip(steps, numbers(arrays["path"], (len(steps), size + 1)), strict=True)),
+                w=numbers(arrays["w"], size),
+                b=numbers(arrays["b"]).item(),
+                history=numbers(arrays["history"], epoch, 2),
+                path=dict(zip(steps, numbers(arrays["path"], len(steps), size + 1), strict=True)),
             )
 
         return load_arrays(path, parse)
@@ -250,14 +250,14 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises RunError if the file cannot be written.
     """
-    path = path.resolve()  # a link stays one
-    if path.exists() and not path.is_file() and not path.is_dir():
-        yield path
+    place = path.resolve()  # a link stays one
+    if place.exists() and not place.is_file() and not place.is_dir():
+        yield place
         return
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    temporary = place.with_name(f".{os.getpid()}-{place.name}")
     try:
         yield temporary
-        temporary.replace(path)
+        temporary.replace(place)
     except OSError as error:
         raise RunError(
             f"{path} cannot be written ({error.strerror}); "
@@ -275,11 +275,12 @@ def save_arrays(file: Path, **arrays: NDArray[Any]) -> None:
 def load_arrays(path: Path, parse: Callable[[Mapping[str, Any]], T]) -> T:
     """What `parse` makes of a file that `save_arrays` has written. Raises RunError for any other file."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # NumPy leaves a damaged file open that it has opened itself
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             version = arrays["format"].item()
             if version == FORMAT:
                 return parse(arrays)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise RunError(f"{path} does not exist; name the folder of a run of tinygrad-lr") from None
     except PermissionError as error:
         raise RunError(f"{path} cannot be read ({error.strerror}); check its permissions") from None
@@ -290,10 +291,10 @@ def load_arrays(path: Path, parse: Callable[[Mapping[str, Any]], T]) -> T:
     raise RunError(f"{path} has format {version}, but this version reads {FORMAT}; update tinygrad_lr")
 
 
-def numbers(array: Any, shape: tuple[int, ...]) -> Array:
-    """The array, if it is one of finite numbers of this shape; else ValueError."""
-    if array.dtype != np.float64 or array.shape != shape or not np.isfinite(array).all():
-        raise ValueError(f"finite numbers of shape {shape} are expected")
+def numbers(array: Any, *shape: int) -> Array:
+    """The array, if it has float64s and this shape; else ValueError."""
+    if array.dtype != np.float64 or array.shape != shape:
+        raise ValueError(f"float64 of shape {shape} are expected, not {array.dtype} of {array.shape}")
     result: Array = array
     return result
 
@@ -316,15 +317,14 @@ class RunFolder:
         """
         if out is not None:
             check_free(out)
-        path = out or next(path for path in numbered(name) if not path.exists())
-        folder = cls(path)
-        folder._made = list(takewhile(lambda p: not p.exists(), (path, *path.parents)))
+        folder = cls(out or next(path for path in numbered(name) if not path.exists()))
+        folder._made = list(takewhile(lambda p: not p.exists(), (folder.path, *folder.path.parents)))
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            folder.path.mkdir(parents=True, exist_ok=out is not None)
         except OSError as error:
             folder.discard()
             raise RunError(
-                f"the folder {path} cannot be made ({error.strerror}); name another with --out"
+                f"the folder {folder.path} cannot be made ({error.strerror}); name another with --out"
             ) from error
         return folder
 
@@ -359,15 +359,17 @@ def numbered(name: str) -> Iterator[Path]:
 
 def check_free(out: Path) -> None:
     """Raise RunError if a run cannot be started in the folder `out` because something is there."""
-    if (out / CHECKPOINT).exists() or (out / PARAMETERS).exists():
+    try:
+        names = {path.name for path in out.iterdir()}
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RunError(f"{out} cannot be used ({error.strerror}); name another folder with --out") from error
+    if names & {CHECKPOINT, PARAMETERS}:
         raise RunError(
             f"{out} holds a run already; name another folder with --out, or go on with that run by --resume"
         )
-    try:
-        holds_files = out.exists() and any(out.iterdir())
-    except OSError as error:
-        raise RunError(f"{out} cannot be used ({error.strerror}); name another folder with --out") from error
-    if holds_files:
+    if names:
         raise RunError(
             f"{out} holds files that are no run of tinygrad-lr's; name a new or an empty folder with --out"
         )
@@ -379,16 +381,22 @@ def check_free(out: Path) -> None:
 class Keeper:
     """A callback for `Trainer` that keeps what the last finished epoch has learned.
 
-    It has a checkpoint saved at the end of its first epoch, and later at most once per second.
+    It has a checkpoint saved at the end of its first epoch, and later at most once per second. A loss above
+    `limit` makes it raise DivergenceError, as one that is infinite makes `Trainer`.
     """
 
-    def __init__(self, start: Checkpoint, trainer: Trainer, save: Callable[[Checkpoint], None]) -> None:
+    def __init__(
+        self, start: Checkpoint, trainer: Trainer, save: Callable[[Checkpoint], None], limit: float
+    ) -> None:
         self._start, self._trainer, self._save = start, trainer, save
         self._done = start.epoch, start.w, start.b
         self._path = dict(start.path)
         self._saved_at = -np.inf
+        self._limit = limit
 
     def on_step_end(self, trainer: Trainer, loss: float) -> None:
+        if loss > self._limit:
+            raise DivergenceError("", trainer.train_batch_idx, trainer.epoch + 1, loss)
         # The first 2048 steps, then ever fewer: 1024 up to each doubling, however long the run is.
         step = trainer.train_batch_idx
         if step % (1 << max(0, step.bit_length() - 11)) == 0:
@@ -433,31 +441,35 @@ def train(
     save: Callable[[Checkpoint], None],
     progress: bool,
 ) -> Checkpoint:
-    """Train from a checkpoint to the last epoch of its settings; `save` gets some and the last.
+    """Train from a checkpoint to the last epoch of its settings.
 
-    On Ctrl-C, `save` gets the one of the last finished epoch, if there is one, before KeyboardInterrupt goes
-    on. Raises RunError if training diverges.
+    `save` gets checkpoints on the way, and the last one.
+
+    On Ctrl-C, `save` gets that of the last finished epoch, if there is one, and KeyboardInterrupt goes on.
+
+    Raises RunError if training diverges.
     """
     settings = start.settings
+    first = start.path[0]
+    at_start = loss(problem, first[:-1], first[-1])
     trainer = Trainer(settings.epochs, progress=progress)
-    keeper = Keeper(start, trainer, save)
+    keeper = Keeper(start, trainer, save, limit=1e10 * at_start)
     trainer.callbacks.append(keeper)
     try:
         trainer.fit(build_model(settings, start.w, start.b), data, first_epoch=start.epoch)
+        end = keeper.checkpoint()
+        at_end = loss(problem, end.w, end.b)
+        if not at_end <= 2 * at_start:  # useless, though it may be far from overflow
+            raise DivergenceError("", trainer.train_batch_idx, settings.epochs, at_end)
     except DivergenceError as error:
-        where = (
-            f"the loss became {error.loss} at step {error.step} (epoch {error.epoch} of {settings.epochs})"
-        )
-        raise RunError(f"training diverged: {where}; {smaller_lr(problem, settings)}") from None
+        raise RunError(
+            f"training diverged: the loss, {at_start:.3g} at the start, was {error.loss:.3g} "
+            f"at step {error.step}, in epoch {error.epoch}; {smaller_lr(problem, settings)}"
+        ) from None
     except KeyboardInterrupt:
         if keeper.checkpoint().epoch:
             save(keeper.checkpoint())
         raise
-    end = keeper.checkpoint()
-    before, after = loss(problem, start.path[0][:-1], start.path[0][-1]), loss(problem, end.w, end.b)
-    if not after <= 2 * before:  # steps that are hardly too long may take more epochs to overflow
-        where = f"the training loss was {before:.3g} at the start and is {after:.3g} after {end.epoch} epochs"
-        raise RunError(f"training diverged: {where}; {smaller_lr(problem, settings)}")
     save(end)
     return end
 
@@ -483,12 +495,10 @@ def smaller_lr(problem: Problem, settings: Settings) -> str:
     largest = float(np.linalg.eigvalsh(hessian)[-1])
     proposal = min(1 / (largest + np.trace(hessian) / settings.batch_size), settings.lr / 2)
     if settings.lr < 2 / largest:
-        problem_is = f"--lr {settings.lr:g} is too large for minibatches of {settings.batch_size}"
+        bound = f"for minibatches of {settings.batch_size}"
     else:
-        problem_is = (
-            f"--lr {settings.lr:g} is too large, here even full batches need less than {2 / largest:.2g}"
-        )
-    return f"{problem_is}; try --lr {proposal:.1g}"
+        bound = f"here, where even full batches need less than {2 / largest:.2g}"
+    return f"--lr {settings.lr:g} is too large {bound}; try --lr {proposal:.1g}"
 
 
 # ---- results ----------------------------------------------------------------------------------------------
@@ -583,7 +593,8 @@ def summary(problem: Problem, checkpoint: Checkpoint, results: Results, not_draw
             "relative_excess_of_loss": results.excess,
             "rms_difference_of_predictions": results.difference,
         },
-        "standardised_loss": {
+        "loss": {  # as trained on: times target_scale squared, it is in the unit of the target squared
+            "target_scale": problem.outputs.scale.item(),
             "all_training_rows": results.loss,
             "mean_by_epoch": {
                 part: [finite(loss) for loss in losses]
@@ -623,7 +634,8 @@ def draw(folder: Path, problem: Problem, data: DataModule, checkpoint: Checkpoin
         train, validation = (
             list(zip(epochs, losses, strict=True)) for losses in checkpoint.history.T.tolist()
         )
-        training_curves({"train": train, "validation": validation}, path)
+        scale = "" if problem.true else " (of the standardised target)"
+        training_curves({"train": train, "validation": validation}, path, ylabel="loss" + scale)
 
     def surface(path: Path) -> None:
         from tinygrad_lr_viz.plots import loss_surface
