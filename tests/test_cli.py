@@ -10,6 +10,8 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +24,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinygrad_lr import __version__, run
+from tinygrad_lr import __version__, is_recording, run
 from tinygrad_lr.cli import main
 from tinygrad_lr.optim import SGD
 from tinygrad_lr_viz import layout, plots
@@ -625,6 +627,17 @@ def test_a_run_is_never_written_into_another() -> None:
     assert_error(["--epochs", "1", "--out", "a/b/run"], ["a/b/run holds a run already", "--out", "--resume"])
 
 
+def test_two_runs_that_start_together_do_not_share_a_folder() -> None:
+    one, other = run.RunFolder.new(None, "chapter"), run.RunFolder.new(None, "chapter")
+    one.make()
+    with pytest.raises(
+        run.RunError, match=r"runs/chapter cannot be made \(File exists\); name another with --out"
+    ):
+        other.make()
+    other.discard()
+    assert one.path.is_dir()
+
+
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, ValueError])
 def test_a_file_is_replaced_whole_or_not_at_all(failure: type[BaseException]) -> None:
     path = Path("file")
@@ -647,8 +660,16 @@ def test_a_file_is_replaced_whole_or_not_at_all(failure: type[BaseException]) ->
 # ---- going on after a stop ---------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def _ctrl_c() -> Iterator[None]:
+    """SIGINT as a terminal's processes have it, also where the tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
-    """Ctrl-C at a step of the run, before or after its update."""
+    """Ctrl-C at a step of the run, before or after its update, or as a signal."""
     original, steps = SGD.step, iter(range(1, 10**6))
 
     def step_and_stop(self: SGD, *arguments: Any) -> None:
@@ -656,14 +677,17 @@ def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
         if now and when == "before":
             raise KeyboardInterrupt
         original(self, *arguments)
-        if now:
+        if now and when == "after":
             raise KeyboardInterrupt
+        if now:
+            signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(SGD, "step", step_and_stop)
 
 
 @pytest.mark.parametrize("arguments", [[], PENGUINS], ids=["chapter", "fit"])
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.usefixtures("_ctrl_c")
+@pytest.mark.parametrize("when", ["before", "after", "signal"])
 @pytest.mark.parametrize("part", [0.2, 0.5, 0.77, 1.0])
 def test_resumed_run_equals_one_never_stopped(
     arguments: list[str], when: str, part: float, monkeypatch: pytest.MonkeyPatch
@@ -711,7 +735,7 @@ def test_stopped_in_the_first_epoch_nothing_is_kept(monkeypatch: pytest.MonkeyPa
     interrupt_at(32, monkeypatch, "after")
     outcome = tinygrad_lr()
     assert outcome.status == 130
-    assert outcome.stderr == "tinygrad-lr: interrupted in the first epoch; nothing is kept\n"
+    assert outcome.stderr == "tinygrad-lr: interrupted before the first epoch was done; nothing is kept\n"
     assert list(Path().iterdir()) == []
 
 
@@ -730,6 +754,38 @@ def test_stopped_while_drawing_all_is_kept(monkeypatch: pytest.MonkeyPatch) -> N
     ok("--resume")
     ok("--epochs", "2", "--out", "whole")
     assert_same_run(Path("runs/chapter"), Path("whole"))
+
+
+@pytest.mark.usefixtures("_ctrl_c")
+def test_ctrl_c_waits_for_the_end_of_a_step_but_not_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = []
+
+    def step(self: SGD, _: int) -> None:
+        signal.raise_signal(signal.SIGINT)
+        counted.append("once")
+        if len(counted) == 2:
+            signal.raise_signal(signal.SIGINT)
+            counted.append("twice")
+
+    monkeypatch.setattr(SGD, "step", step)
+    assert tinygrad_lr().status == 130
+    assert counted == ["once"]
+    assert tinygrad_lr().status == 130
+    assert counted == ["once", "once"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert not is_recording()
+
+
+@pytest.mark.usefixtures("_ctrl_c")
+def test_sigint_stays_ignored_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    interrupt_at(40, monkeypatch, "signal")
+    ok("--epochs", "2")
+
+
+def test_training_in_another_thread() -> None:
+    with ThreadPoolExecutor() as threads:
+        threads.submit(ok, "--epochs", "1").result()
 
 
 def test_stopped_before_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -805,7 +861,7 @@ def test_a_long_path_is_thinned() -> None:
     trainer: Any = SimpleNamespace(
         model=model, epoch=0, num_train_batches=9000, history={"train": [], "val": []}
     )
-    keeper = run.Keeper(replace(first, path={0: first.path[0]}), trainer, lambda _: None, limit=1)
+    keeper = run.Keeper(replace(first, path={0: first.path[0]}), trainer, lambda _: None)
     for trainer.train_batch_idx in range(1, 9001):
         keeper.on_step_end(trainer, 0.5)
     keeper.on_epoch_end(trainer)
@@ -844,6 +900,7 @@ def finish(process: "subprocess.Popen[str]") -> Outcome:
     return Outcome(process.returncode, stdout, stderr)
 
 
+@pytest.mark.usefixtures("_ctrl_c")
 def test_ctrl_c_keeps_the_finished_epochs(tmp_path: Path) -> None:
     process = start("-m", "tinygrad_lr", *PENGUINS, "--epochs", "1000000", "--out", "run", cwd=tmp_path)
     checkpoint = tmp_path / "run" / "checkpoint.npz"

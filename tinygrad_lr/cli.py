@@ -276,8 +276,9 @@ def learn(
         checkpoint.parameters(problem).save(folder.path / run.PARAMETERS)
 
     try:
-        say(introduction(problem, start))
         try:
+            folder.make()
+            say(introduction(problem, start))
             end = run.train(problem, data, start, save, progress="quiet" not in given)
         except Exception:
             if not start.epoch:
@@ -292,7 +293,7 @@ def learn(
     except KeyboardInterrupt:
         if not (folder.path / run.CHECKPOINT).exists():
             folder.discard()
-            raise KeyboardInterrupt("interrupted in the first epoch; nothing is kept") from None
+            raise KeyboardInterrupt("interrupted before the first epoch was done; nothing is kept") from None
         done = Checkpoint.load(folder.path / run.CHECKPOINT)
         raise KeyboardInterrupt(
             f"interrupted; {done.epoch} of {done.settings.epochs} epochs are kept in {folder.path}; "

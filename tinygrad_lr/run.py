@@ -8,8 +8,10 @@ import hashlib
 import json
 import os
 import platform
+import signal
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import count, takewhile
@@ -305,28 +307,20 @@ def numbers(array: Any, *shape: int) -> Array:
 class RunFolder:
     """The folder of one run. A new run never writes into a folder that holds something already."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, may_exist: bool) -> None:
+        self.path, self._may_exist = path, may_exist
         self._made: list[Path] = []  # the folder and those above it, as far as this run has made them
 
     @classmethod
     def new(cls, out: Path | None, name: str) -> "RunFolder":
-        """`out`, or if that is None the first of runs/name, runs/name-2, ... that does not exist.
+        """`out`, or else the first of runs/name, runs/name-2, ... that does not exist. Not made yet.
 
-        Raises RunError if `out` holds something, or cannot be made.
+        Raises RunError if `out` holds something.
         """
-        if out is not None:
-            check_free(out)
-        folder = cls(out or next(path for path in numbered(name) if not path.exists()))
-        folder._made = list(takewhile(lambda p: not p.exists(), (folder.path, *folder.path.parents)))
-        try:
-            folder.path.mkdir(parents=True, exist_ok=out is not None)
-        except OSError as error:
-            folder.discard()
-            raise RunError(
-                f"the folder {folder.path} cannot be made ({error.strerror}); name another with --out"
-            ) from error
-        return folder
+        if out is None:
+            return cls(next(path for path in numbered(name) if not path.exists()), may_exist=False)
+        check_free(out)
+        return cls(out, may_exist=True)
 
     @classmethod
     def existing(cls, out: Path | None, name: str) -> "RunFolder":
@@ -341,14 +335,25 @@ class RunFolder:
                 f"there is no run to resume in {path}; "
                 "name its folder with --out, or start anew without --resume"
             )
-        return cls(path)
+        return cls(path, may_exist=True)
+
+    def make(self) -> None:
+        """Make the folder unless it exists. Raises RunError if it cannot be made."""
+        self._made = list(takewhile(lambda path: not path.exists(), (self.path, *self.path.parents)))
+        try:
+            self.path.mkdir(parents=True, exist_ok=self._may_exist)
+        except OSError as error:
+            raise RunError(
+                f"the folder {self.path} cannot be made ({error.strerror}); name another with --out"
+            ) from error
 
     def discard(self) -> None:
         """Remove the run's files, and the folders that were made for it."""
-        with suppress(OSError):
-            for name in FILES:
-                (self.path / name).unlink(missing_ok=True)
-            for folder in self._made:
+        for name in FILES:
+            with suppress(OSError):
+                (self.path / name).unlink()
+        for folder in self._made:
+            with suppress(OSError):
                 folder.rmdir()
 
 
@@ -378,23 +383,58 @@ def check_free(out: Path) -> None:
 # ---- training ---------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def noting(interrupts: list[int]) -> Iterator[None]:
+    """Put Ctrl-C into a list, which is looked at between two steps, and raise it at the end at the latest.
+
+    An exception that comes just anywhere can be lost, in the callback of a weak reference, or can leave
+    `record()` without ending it. The second Ctrl-C is raised at once.
+    """
+
+    def note(number: int, frame: object) -> None:
+        if interrupts:
+            raise KeyboardInterrupt
+        interrupts.append(number)
+
+    # It may be ignored, as in a background job, or somebody else's; and only the main thread may ask for it.
+    is_default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    is_ours = is_default and threading.current_thread() is threading.main_thread()
+    if is_ours:
+        signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        if is_ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+    if interrupts:
+        raise KeyboardInterrupt
+
+
 class Keeper:
     """A callback for `Trainer` that keeps what the last finished epoch has learned.
 
-    It has a checkpoint saved at the end of its first epoch, and later at most once per second. A loss above
-    `limit` makes it raise DivergenceError, as one that is infinite makes `Trainer`.
+    It has a checkpoint saved at the end of its first epoch, and later at most once per second. It raises
+    KeyboardInterrupt when there is something in `interrupts`, and DivergenceError at a loss above `limit`, as
+    `Trainer` does at an infinite one.
     """
 
     def __init__(
-        self, start: Checkpoint, trainer: Trainer, save: Callable[[Checkpoint], None], limit: float
+        self,
+        start: Checkpoint,
+        trainer: Trainer,
+        save: Callable[[Checkpoint], None],
+        limit: float = np.inf,
+        interrupts: Sequence[int] = (),
     ) -> None:
         self._start, self._trainer, self._save = start, trainer, save
         self._done = start.epoch, start.w, start.b
         self._path = dict(start.path)
         self._saved_at = -np.inf
-        self._limit = limit
+        self._limit, self._interrupts = limit, interrupts
 
     def on_step_end(self, trainer: Trainer, loss: float) -> None:
+        if self._interrupts:
+            raise KeyboardInterrupt
         if loss > self._limit:
             raise DivergenceError("", trainer.train_batch_idx, trainer.epoch + 1, loss)
         # The first 2048 steps, then ever fewer: 1024 up to each doubling, however long the run is.
@@ -453,10 +493,12 @@ def train(
     first = start.path[0]
     at_start = loss(problem, first[:-1], first[-1])
     trainer = Trainer(settings.epochs, progress=progress)
-    keeper = Keeper(start, trainer, save, limit=1e10 * at_start)
+    interrupts: list[int] = []
+    keeper = Keeper(start, trainer, save, 1e10 * at_start, interrupts)
     trainer.callbacks.append(keeper)
     try:
-        trainer.fit(build_model(settings, start.w, start.b), data, first_epoch=start.epoch)
+        with noting(interrupts):
+            trainer.fit(build_model(settings, start.w, start.b), data, first_epoch=start.epoch)
         end = keeper.checkpoint()
         at_end = loss(problem, end.w, end.b)
         if not at_end <= 2 * at_start:  # useless, though it may be far from overflow
