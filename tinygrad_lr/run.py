@@ -667,7 +667,7 @@ def draw(folder: Path, problem: Problem, data: DataModule, checkpoint: Checkpoin
             loss = model.loss(model(X), y)
         loss.backward(retain_graph=True)
         names = {"X": X, "w": model.w, "b": model.b, "y": y, "loss": loss}
-        draw_graph(loss, names=names).save(path)
+        draw_graph(loss, names=names, direction="TB").save(path)
 
     def curves(path: Path) -> None:
         from tinygrad_lr_viz.plots import training_curves
