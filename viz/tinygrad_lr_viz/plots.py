@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import product
+from itertools import count, product
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,10 @@ MINUS = "\N{MINUS SIGN}"  # as matplotlib's own tick labels have it
 BLUE, VERMILLION, ORANGE, GREY, INK = "#0072B2", "#D55E00", "#E69F00", "#767676", "#222222"
 
 STYLE: dict[str, Any] = {
+    # in points, as relative sizes would be read again when the figure is drawn outside this style
     "font.size": 13,
+    "axes.labelsize": 13,
+    "legend.fontsize": 13,
     "figure.titlesize": 16,
     "figure.titleweight": "bold",
     "axes.titlesize": 12,
@@ -93,13 +96,16 @@ def _figure(
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     text = "\n".join(fill(note, int(10.5 * width)) for note in notes)
-    heading = 0.55 + 0.21 * len(text.splitlines())
+    heading = 0.55 + 0.21 * len(text.splitlines()) if text else 0.42
     layout = ConstrainedLayoutEngine(rect=(0, 0, 0.99, height / (height + heading)), w_pad=0.08, h_pad=0.08)
     figure = Figure(figsize=(width, height + heading), dpi=100, facecolor="white", layout=layout)
     look: dict[str, Any] = {"ha": "left", "va": "top", "color": INK, "parse_math": False, "in_layout": False}
     figure.suptitle(title, x=0.012, y=1 - 0.12 / (height + heading), **look)
     figure.text(0.012, 1 - 0.5 / (height + heading), text, fontsize=12, linespacing=1.25, **look)
-    return figure, list(figure.subplots(1, panels, squeeze=False)[0])
+    every = list(figure.subplots(1, panels, squeeze=False)[0])
+    for axes in every:
+        axes.tick_params(labelsize=STYLE["font.size"])
+    return figure, every
 
 
 def _width(text: str) -> int:
@@ -163,8 +169,11 @@ def _finish(figure: Figure, path: str | Path | None) -> Figure:
     """Settle the layout, so that each drawing from now on is the same, and save where a path is given."""
     layout = figure.get_layout_engine()
     assert layout is not None
-    for _ in range(2):  # a panel of fixed shape moves its labels, which move the panel: twice settles it
+    for _ in range(6):  # a panel that shrinks has other tick labels, which leave it another size, and so on
+        before = [axes.get_position().bounds for axes in figure.axes]
         layout.execute(figure)
+        if np.allclose(before, [axes.get_position().bounds for axes in figure.axes], atol=1e-3):
+            break
     figure.set_layout_engine("none")
     if path is not None:
         save(figure, path)
@@ -203,7 +212,7 @@ def training_curves(
 
     ylabel = _short(ylabel)
     figure, (axes,) = _figure("Training and validation " + ylabel if len(history) > 1 else ylabel, [], 8, 4.8)
-    others = iter(range(len(history)))
+    counts = {True: count(), False: count()}  # of the validation curves and the others
     handles, labels, values = [], [], []
     for name, points in history.items():
         table = np.array(points, dtype=np.float64)
@@ -211,12 +220,14 @@ def training_curves(
             raise ValueError(f"history[{name!r}] has shape {table.shape}: expected (epoch, value) pairs")
         epoch, value = table.reshape(-1, 2).T.copy()
         value[~(np.abs(value) < LARGEST)] = np.nan
-        if "val" in str(name).lower():
-            look: dict[str, Any] = {"color": VERMILLION, "linestyle": (0, (4, 2)), "marker": "s", "zorder": 3}
-            look |= {"markerfacecolor": "white", "markersize": 6}
+        validation = "val" in str(name).lower()
+        i = next(counts[validation])
+        if validation:
+            look: dict[str, Any] = {"color": VERMILLION, "linestyle": (0, (4, 2)), "marker": "sph*8X"[i % 6]}
+            look |= {"markerfacecolor": "white", "markersize": 6, "zorder": 3}
         else:
-            colour, line, marker = [(BLUE, "-", "o"), (INK, "-.", "D"), (GREY, ":", "^")][next(others) % 3]
-            look = {"color": colour, "linestyle": line, "marker": marker, "markersize": 7}
+            colour, line = [(BLUE, "-"), (INK, "-."), (GREY, ":")][i % 3]
+            look = {"color": colour, "linestyle": line, "marker": "oD^vP<"[i % 6], "markersize": 7}
         marked = [*range(0, len(value) - 1, 1 + len(value) // 25), len(value) - 1] if len(value) else []
         handles += axes.plot(epoch, value, linewidth=2.2, markevery=marked, **look)
         labels.append(
@@ -348,11 +359,11 @@ def surface_data(X: ArrayLike, y: ArrayLike, parameters: ArrayLike, *, grid: int
     """
     inputs, targets = _columns(X, y)
     steps = np.array(parameters, dtype=np.float64)
-    count = inputs.shape[1] + 1
-    if steps.ndim != 2 or steps.shape[1] != count or not len(steps):
+    k = inputs.shape[1] + 1
+    if steps.ndim != 2 or steps.shape[1] != k or not len(steps):
         raise ValueError(
-            f"the path of parameters has shape {steps.shape}: expected (steps, {count}), "
-            f"a row for each step with {count - 1} weight(s) and the bias last"
+            f"the path of parameters has shape {steps.shape}: expected (steps, {k}), "
+            f"a row for each step with {k - 1} weight(s) and the bias last"
         )
     bad = ~np.isfinite(steps).all(axis=1)
     if bad.any():
@@ -366,7 +377,7 @@ def surface_data(X: ArrayLike, y: ArrayLike, parameters: ArrayLike, *, grid: int
         root = np.linalg.qr(design).R / math.sqrt(len(design))  # root^T root is the Hessian
         moves = steps - optimum
         scale = float(np.abs(moves).max()) or 1.0
-        if count == 2:
+        if k == 2:
             directions = np.eye(2)
         else:
             # the appended rows are too small to turn the path's own directions, and fill in missing ones
@@ -537,16 +548,16 @@ def loss_surface(
     'w[0]'
     """
     surface = surface_data(X, y, parameters)
-    count = len(surface.optimum)
-    weights = [f"w[{i}]" for i in range(count - 1)] if names is None else list(names)
-    if len(weights) != count - 1:
-        raise ValueError(f"{len(weights)} names for {count - 1} features: give one name for each column of X")
+    k = len(surface.optimum)
+    weights = [f"w[{i}]" for i in range(k - 1)] if names is None else list(names)
+    if len(weights) != k - 1:
+        raise ValueError(f"{len(weights)} names for {k - 1} features: give one name for each column of X")
     notes = [
         f"{len(surface.path) - 1} steps take the loss from {surface.path_loss[0]:.3g} "
         f"to {surface.path_loss[-1]:.3g}. Contours: how far the loss is above its minimum, "
         f"{surface.minimum:.3g}."
     ]
-    if count == 2:
+    if k == 2:
         offset = surface.optimum
         labels = [("weight of " if names else "") + _short(weights[0]), "bias"]
     else:
@@ -554,7 +565,7 @@ def loss_surface(
         labels = [_direction(direction, [*weights, "bias"]) for direction in surface.directions]
         share = "over 99.9%" if surface.share > 0.999 else f"{100 * surface.share:.1f}%"
         notes.append(
-            f"Of the {count} dimensions of the parameters, the plane shown keeps the most of the path: "
+            f"Of the {k} dimensions of the parameters, the plane shown keeps the most of the path: "
             f"{share} of its squared distance from the optimum, which is at (0, 0)."
         )
     tail = len(surface.path) - len(surface.path) // 10
@@ -624,15 +635,15 @@ def fit_plot(
     ('dose', 'growth')
     """
     inputs, targets = _columns(X, y)
-    count = inputs.shape[1]
+    features = inputs.shape[1]
     models = {"learned": (w, b)} | ({} if closed_form is None else {"least squares": closed_form})
     lines = {
         name: (np.array(weights, dtype=np.float64).reshape(-1), float(bias))
         for name, (weights, bias) in models.items()
     }
-    if len(names) != count or any(len(weights) != count for weights, _ in lines.values()):
+    if len(names) != features or any(len(weights) != features for weights, _ in lines.values()):
         sizes = ", ".join(str(len(weights)) for weights, _ in lines.values())
-        raise ValueError(f"X has {count} feature(s), but there are {len(names)} names and {sizes} weights")
+        raise ValueError(f"X has {features} feature(s), but there are {len(names)} names and {sizes} weights")
     with np.errstate(over="ignore", invalid="ignore"):
         predictions = {name: inputs @ weights + bias for name, (weights, bias) in lines.items()}
         scores = [f"{_r_squared(targets - p, targets):.4f} ({name})" for name, p in predictions.items()]
@@ -646,7 +657,7 @@ def fit_plot(
     # thousands of dots would swell an SVG: they become a picture within it
     dots: dict[str, Any] = {"s": 22 if size < 2000 else 8, "alpha": max(0.1, min(0.7, 20 / math.sqrt(size)))}
     dots |= {"linewidths": 0, "rasterized": size > 3000}
-    if count == 1:
+    if features == 1:
         name = _short(names[0])
         figure, (axes,) = _figure("The data and the fitted line", notes, 8, 5)
         handles: list[Any] = [axes.scatter(inputs, targets, color=GREY, **dots)]
@@ -666,7 +677,7 @@ def fit_plot(
         _legend(axes, handles, labels)
     else:
         figure, (left, right) = _figure(
-            f"How well {count} features predict {_short(target)}", notes, 12, 5, 2
+            f"How well {features} features predict {_short(target)}", notes, 12, 5, 2
         )
         predicted = predictions["learned"]
         left.scatter(predicted, targets, color=BLUE, **dots)

@@ -1,0 +1,460 @@
+"""The plots: their numbers exactly, their layout by measuring it, and whatever a caller may throw at them."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+import warnings
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.contour import QuadContourSet
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+from matplotlib.text import Text
+from numpy.typing import NDArray
+
+from tinygrad_lr_viz import plots
+from tinygrad_lr_viz.plots import fit_plot, loss_surface, save, surface_data, training_curves
+
+Array = NDArray[np.float64]
+HOSTILE = [
+    "$",
+    "$x_{",
+    "\\frac",
+    "_hidden",
+    "100%",
+    "</svg><b>",
+    "a&b",
+    "名前" * 500,
+    "x" * 1000,
+    "",
+    "a\nb\0\ud800",
+]
+
+
+def numbers(values: Any) -> Array:
+    return np.array(values, dtype=np.float64)
+
+
+def loss(X: Array, y: Array, parameters: Array) -> Array:
+    """The squared loss at each row of parameters, straight from its definition."""
+    errors = parameters[..., :-1] @ X.T + parameters[..., -1:] - y
+    return numbers(np.mean(errors**2, axis=-1) / 2)
+
+
+def regression(features: int, seed: int = 0, examples: int = 40) -> tuple[Array, Array, Array]:
+    """Data, and a path as gradient descent with noise takes it."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(examples, features)) * np.linspace(1, 0.2, features)
+    y = X @ np.arange(1, features + 1) + 4.2 + 0.1 * rng.normal(size=examples)
+    design = np.column_stack([X, np.ones(examples)])
+    steps = [np.zeros(features + 1)]
+    for _ in range(60):
+        gradient = design.T @ (design @ steps[-1] - y) / examples
+        steps.append(steps[-1] - 0.2 * gradient - 0.01 * rng.normal(size=features + 1))
+    return X, y, np.array(steps)
+
+
+shapes = st.tuples(st.integers(1, 12), st.integers(1, 5), st.integers(1, 9), st.integers(0, 2**32 - 1))
+
+
+def draw(shape: tuple[int, int, int, int]) -> tuple[Array, Array, Array]:
+    examples, features, steps, seed = shape
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(examples, features)).round(
+        rng.integers(0, 3)
+    )  # coarse enough to be singular at times
+    return X, rng.normal(size=examples), rng.normal(size=(steps, features + 1)).round(rng.integers(0, 3))
+
+
+class TestSurfaceData:
+    @given(shapes)
+    def test_losses_are_those_of_the_definition(self, shape: tuple[int, int, int, int]) -> None:
+        X, y, path = draw(shape)
+        surface = surface_data(X, y, path, grid=7)
+        grid = np.stack(np.meshgrid(surface.x, surface.y), axis=-1) @ surface.directions + surface.optimum
+        expected = loss(X, y, grid)
+        np.testing.assert_allclose(surface.loss, expected, rtol=1e-7, atol=1e-9 * expected.max() + 1e-12)
+        np.testing.assert_allclose(surface.path_loss, loss(X, y, path), rtol=1e-7, atol=1e-9)
+        assert surface.minimum <= expected.min() + 1e-12
+
+    @given(shapes)
+    def test_the_optimum_is_the_minimiser_nearest_to_the_start(
+        self, shape: tuple[int, int, int, int]
+    ) -> None:
+        X, y, path = draw(shape)
+        optimum = surface_data(X, y, path, grid=2).optimum
+        design = np.column_stack([X, np.ones(len(X))])
+        np.testing.assert_allclose(design.T @ (design @ optimum - y), 0, atol=1e-7)
+        np.testing.assert_allclose(
+            optimum, path[0] + np.linalg.pinv(design) @ (y - design @ path[0]), atol=1e-6
+        )
+
+    @given(shapes)
+    def test_no_other_plane_holds_more_of_the_path(self, shape: tuple[int, int, int, int]) -> None:
+        X, y, path = draw(shape)
+        surface = surface_data(X, y, path, grid=2)
+        moves = path - surface.optimum
+        total = np.sum(moves**2)
+        np.testing.assert_allclose(surface.directions @ surface.directions.T, np.eye(2), atol=1e-12)
+        np.testing.assert_allclose(surface.path, moves @ surface.directions.T, atol=1e-9)
+        np.testing.assert_allclose(surface.share * total, np.sum(surface.path**2), atol=1e-9 * total)
+        other = np.linalg.qr(np.random.default_rng(1).normal(size=(path.shape[1], 2))).Q.T
+        assert np.sum((moves @ other.T) ** 2) <= surface.share * total * (1 + 1e-9)
+
+    @given(shapes)
+    def test_the_view_holds_the_path_and_the_optimum(self, shape: tuple[int, int, int, int]) -> None:
+        X, y, path = draw(shape)
+        surface = surface_data(X, y, path, grid=2)
+        points = np.vstack([surface.path, np.zeros(2)])
+        for axis, values in ((surface.x, points[:, 0]), (surface.y, points[:, 1])):
+            assert axis[0] < values.min()
+            assert values.max() < axis[1]
+
+    def test_two_parameters_are_the_axes_themselves(self) -> None:
+        X, y, path = regression(1)
+        surface = surface_data(X, y, path)
+        np.testing.assert_array_equal(surface.directions, np.eye(2))
+        assert surface.share == 1
+
+    def test_a_path_starts_at_the_lower_left(self) -> None:
+        assert (surface_data(*regression(4)).path[0] <= 0).all()
+
+    def test_a_straight_path_is_drawn_with_the_steepest_other_direction(self) -> None:
+        X = np.array([[1.0, 0, 0], [-1, 0, 0], [0, 9, 0], [0, -9, 0], [0, 0, 2], [0, 0, -2]])
+        path = np.outer(np.linspace(1, 0, 5), [1.0, 0, 0, 0])  # towards the optimum at zero, along w[0]
+        surface = surface_data(X, np.zeros(6), path)
+        np.testing.assert_allclose(np.abs(surface.directions), [[1, 0, 0, 0], [0, 1, 0, 0]], atol=1e-6)
+
+    def test_a_narrow_path_across_a_steep_valley_gets_its_own_scale(self) -> None:
+        X = np.array([[1.0], [-1.0]]) * 1e3
+        surface = surface_data(X, np.zeros(2), np.array([[-1e-3, -1.0], [1e-3, -0.5]]))
+        assert np.ptp(surface.x) < 0.01 * np.ptp(surface.y)
+        flat = surface_data(X / 1e3, np.zeros(2), np.array([[-1e-3, -1.0], [1e-3, -0.5]]))
+        assert np.ptp(flat.y) == pytest.approx(plots.ASPECT * np.ptp(flat.x))
+
+    @pytest.mark.parametrize(
+        ("X", "y", "path", "message"),
+        [
+            (np.ones((3, 2)), np.ones(2), np.zeros((1, 3)), r"X has shape \(3, 2\) and y \(2,\): expected"),
+            (np.ones((0, 2)), np.ones(0), np.zeros((1, 3)), "at least one example"),
+            (np.ones((3, 0)), np.ones(3), np.zeros((1, 1)), "at least one example and one feature"),
+            ([[1.0], [np.nan]], [1.0, 2.0], np.zeros((1, 2)), "leave those examples out"),
+            (np.ones((3, 2)), np.ones(3), np.zeros((4, 2)), r"expected \(steps, 3\), a row .* bias last"),
+            (np.ones((3, 2)), np.ones(3), np.zeros((0, 3)), r"shape \(0, 3\)"),
+            (np.ones(2), np.ones(2), [[0.0, 0], [1, 1], [np.inf, 1]], r"step 2 .* draw parameters\[:2\]"),
+            (np.arange(2.0), np.ones(2), [[0.0, 0], [1e200, 1]], "before training diverged"),
+        ],
+    )
+    def test_errors(self, X: Any, y: Any, path: Any, message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            surface_data(X, y, path)
+
+
+@given(st.floats(1e-290, 1e290), st.floats(2.5, 1e6))
+def test_levels_are_round_numbers(lowest: float, factor: float) -> None:
+    levels = plots._levels(lowest, lowest * factor)
+    assert levels.size >= 1
+    assert (levels >= lowest).all()
+    assert (levels <= lowest * factor).all()
+    assert {f"{level:.6e}"[:8] for level in levels} <= {"1.000000", "2.000000", "5.000000"}
+
+
+def texts(figure: Figure) -> str:
+    return "\n".join(t.get_text() for t in figure.findobj(Text) if isinstance(t, Text))
+
+
+def assert_well_laid_out(figure: Figure) -> None:
+    """Nothing is cut off, no mark's label is covered by another, no heading and no legend covers the data."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # of fonts that this machine may lack
+        _assert_well_laid_out(figure)
+
+
+def _assert_well_laid_out(figure: Figure) -> None:
+    figure.draw_without_rendering()
+    renderer: Any = figure._get_renderer()  # type: ignore[attr-defined]
+    inked = figure.get_tightbbox(renderer)  # in inches, and without the headings
+    assert inked.x0 >= 0
+    assert inked.y0 >= 0
+    assert inked.x1 <= figure.get_figwidth()
+    assert inked.y1 <= figure.get_figheight()
+    headings = [t.get_window_extent(renderer) for t in figure.texts if t.get_text()]
+    assert all(box.x0 > 0 and box.x1 < figure.bbox.x1 and box.y1 < figure.bbox.y1 for box in headings)
+    lowest = min(box.y0 for box in headings)
+    assert inked.y1 * figure.dpi <= lowest
+    for axes in figure.axes:
+        boxes = [patch.get_window_extent(renderer) for t in axes.texts if (patch := t.get_bbox_patch())]
+        assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+        if legend := axes.get_legend():
+            assert legend.get_window_extent(renderer).y0 >= axes.get_window_extent(renderer).y1
+
+
+SURFACES: dict[str, tuple[Any, Any, Any]] = {
+    f"{features} features": regression(features) for features in (1, 2, 3, 10)
+}
+_X, _y, _path = regression(3)
+_optimum = surface_data(_X, _y, _path).optimum
+SURFACES |= {
+    "one step": (_X, _y, _path[:1]),
+    "one step, at the optimum": (_X, _y, _optimum[np.newaxis]),
+    "constant": (_X, _y, _path[[0] * 5]),
+    "constant, at the optimum": (_X, _y, np.tile(_optimum, (5, 1))),
+    "straight": (_X, _y, np.linspace(_path[0], _optimum, 20)),
+    "ill-conditioned": (_X * [1, 1e-6, 1e6], _y, _path * [1, 1e6, 1e-6, 1]),
+    "collinear": (_X[:, [0, 0, 0]], _y, _path),
+    "flat": (_X[:, [0, 0, 0]], _X[:, 0], [[1.0, 0, 0, 0], [2, -1, 0, 0], [2, -2, 1, 0]]),
+    "one example": (_X[:1], _y[:1], _path),
+    "diverging": (_X, _y, np.outer(10.0 ** np.arange(60), np.ones(4))),
+    "constant column": (np.zeros((4, 1)), np.arange(4.0), [[0.0, 0], [0, 1]]),
+}
+
+
+class TestLossSurface:
+    @pytest.mark.parametrize("case", SURFACES)
+    def test_typical_and_degenerate_paths(self, case: str) -> None:
+        X, y, path = SURFACES[case]
+        figure = loss_surface(X, y, path)
+        assert_well_laid_out(figure)
+        labels = [t.get_text() for t in figure.axes[0].texts]
+        assert {"start", "end", "optimum"} <= set(labels)
+
+    def test_it_says_how_much_the_plane_holds(self) -> None:
+        X, y, path = regression(10)
+        share = surface_data(X, y, path).share
+        assert 0.5 < share < 0.999
+        assert f"{100 * share:.1f}%" in texts(loss_surface(X, y, path))
+
+    def test_two_parameters_are_drawn_in_their_own_values(self) -> None:
+        X, y, path = regression(1)
+        axes = loss_surface(X, y, path, names=["dose"]).axes[0]
+        assert (axes.get_xlabel(), axes.get_ylabel()) == ("weight of dose", "bias")
+        np.testing.assert_allclose(numbers(axes.lines[0].get_data()).T, path, atol=1e-12)
+
+    def test_the_end_is_enlarged_where_it_is_too_small_to_see(self) -> None:
+        X, y, path = regression(2)
+        assert len(loss_surface(X, y, path).axes) == 1
+        optimum = surface_data(X, y, path).optimum
+        settled = np.vstack([path, optimum + 1e-4 * np.random.default_rng(0).normal(size=(60, 3))])
+        left, right = loss_surface(X, y, settled).axes
+        assert right.get_title("left") == "Enlarged: its last 12 steps"
+        assert np.ptp(right.get_xlim()) < 0.1 * np.ptp(left.get_xlim())
+
+    def test_contours_lie_where_the_loss_has_their_value(self) -> None:
+        X, y, path = regression(1)
+        axes = loss_surface(X, y, path).axes[0]
+        minimum = surface_data(X, y, path).minimum
+        contours = next(c for c in axes.collections if isinstance(c, QuadContourSet) and not c.filled)
+        assert numbers(contours.levels).size >= 4
+        for level, contour in zip(contours.levels, contours.get_paths(), strict=True):
+            np.testing.assert_allclose(loss(X, y, numbers(contour.vertices)) - minimum, level, rtol=0.02)
+
+    def test_a_wrong_number_of_names(self) -> None:
+        with pytest.raises(ValueError, match="2 names for 3 features: give one name for each column"):
+            loss_surface(*regression(3), names=["a", "b"])
+
+
+HISTORY = {"train_loss": [(1, 9.0), (2, 0.5), (3, 0.01)], "val_loss": [(1, 8.0), (2, 0.6), (3, 0.012)]}
+
+
+class TestTrainingCurves:
+    def test_it_draws_the_numbers_and_says_the_last(self) -> None:
+        figure = training_curves(HISTORY)
+        for line, points in zip(figure.axes[0].lines, HISTORY.values(), strict=True):
+            np.testing.assert_array_equal(numbers(line.get_data()).T, points)
+        assert "train_loss, last 0.01" in texts(figure)
+        assert_well_laid_out(figure)
+
+    def test_train_and_validation_differ_without_colour(self) -> None:
+        for names in itertools.permutations(HISTORY):
+            lines = training_curves({name: HISTORY[name] for name in names}).axes[0].lines
+            looks = {name: (x.get_linestyle(), x.get_marker()) for name, x in zip(names, lines, strict=True)}
+            assert looks == {"train_loss": ("-", "o"), "val_loss": ("--", "s")}
+
+    def test_no_two_of_many_curves_look_the_same(self) -> None:
+        history = {f"{kind} {i}": [(0, i)] for kind in ("train", "val") for i in range(6)}
+        assert len({str(line.get_marker()) for line in training_curves(history).axes[0].lines}) == 12
+
+    @pytest.mark.parametrize(
+        ("values", "scale"),
+        [([1.0, 0.06], "linear"), ([1.0, 0.04], "log"), ([1.0, 0.0], "linear"), ([9.0, -9.0], "linear")],
+    )
+    def test_the_scale_is_logarithmic_for_wide_positive_values(self, values: list[float], scale: str) -> None:
+        axes = training_curves({"loss": list(enumerate(values))}).axes[0]
+        assert axes.get_yscale() == scale
+        assert ("log scale" in axes.get_ylabel()) == (scale == "log")
+
+    @pytest.mark.parametrize(
+        "history",
+        [
+            {},
+            {"train": []},
+            {"train": [(1, 2.0)]},
+            {"train": [(1, np.nan)], "val": [(1, np.inf)]},
+            {"train": [(0, 1.0), (1, np.nan), (2, 3.0)]},
+            {"train": [(0, 1e300), (1, 1e-300)]},
+            {"train": [(0, 1.0), (1, 1e308)]},
+            {"train": [(0, 0.0), (1, 0.0)]},
+            {f"{'val' if i % 2 else 'train'} {i}": [(0, i), (1, i)] for i in range(8)},
+            {"train": [(i / 100, 1.0 / (1 + i)) for i in range(2000)]},
+        ],
+        ids=lambda history: str(history)[:40],
+    )
+    def test_odd_histories(self, history: dict[str, list[tuple[float, float]]]) -> None:
+        assert_well_laid_out(training_curves(history))
+
+    def test_a_history_without_pairs(self) -> None:
+        with pytest.raises(
+            ValueError, match=r"history\['train'\] has shape \(2,\): expected \(epoch, value\)"
+        ):
+            training_curves({"train": [1.0, 2.0]})  # type: ignore[list-item]
+
+
+class TestFitPlot:
+    def test_one_feature(self) -> None:
+        X, y, _ = regression(1)
+        figure = fit_plot(X, y, [2.0], -1.0, ["dose"], "growth", closed_form=([1.0], 4.2))
+        learned, exact = figure.axes[0].lines
+        for line, w, b in ((learned, 2.0, -1.0), (exact, 1.0, 4.2)):
+            x, values = numbers(line.get_data())
+            np.testing.assert_allclose(values, w * x + b)
+        assert learned.get_linestyle() != exact.get_linestyle()
+        assert "learned: 2 · dose \N{MINUS SIGN} 1" in texts(figure)
+        assert_well_laid_out(figure)
+
+    def test_several_features(self) -> None:
+        X, y, _ = regression(3)
+        w, b = np.array([[1.1], [2.0], [2.9]]), 4.0
+        figure = fit_plot(X, y[:, np.newaxis], w, b, ["a", "b", "c"], "growth", closed_form=([1, 2, 3], 4.2))
+        left, right = figure.axes
+        predicted = (X @ w).reshape(-1) + b
+        np.testing.assert_allclose(
+            numbers(left.collections[0].get_offsets()), np.column_stack([predicted, y])
+        )
+        np.testing.assert_allclose(
+            numbers(right.collections[0].get_offsets()), np.column_stack([predicted, y - predicted])
+        )
+        assert f"{1 - np.sum((y - predicted) ** 2) / np.sum((y - y.mean()) ** 2):.4f} (learned)" in texts(
+            figure
+        )
+        assert_well_laid_out(figure)
+
+    def test_many_examples_stay_a_small_file(self, tmp_path: Path) -> None:
+        X, y, _ = regression(2, examples=20_000)
+        fit_plot(X, y, [1, 2], 4.2, ["a", "b"], "growth", tmp_path / "fit.svg")
+        assert (tmp_path / "fit.svg").stat().st_size < 600_000
+
+    @pytest.mark.parametrize("size", [1, 2])
+    def test_constant_targets(self, size: int) -> None:
+        assert "R² = nan" in texts(fit_plot(np.ones(size), np.ones(size), [1.0], 0.0, ["a"], "b"))
+
+    @pytest.mark.parametrize(
+        ("w", "names", "message"),
+        [
+            ([1.0], ["a", "b"], r"X has 2 feature\(s\), but there are 2 names and 1 weights"),
+            ([1.0, 2.0], ["a"], "1 names and 2 weights"),
+            ([1.0, np.nan], ["a", "b"], "smaller learning rate"),
+            ([1e308, 1e308], ["a", "b"], "smaller learning rate"),
+        ],
+    )
+    def test_errors(self, w: list[float], names: list[str], message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            fit_plot([[10.0, 20.0], [30.0, 40.0]], [1.0, 2.0], w, 0.0, names, "y")
+
+
+class TestNames:
+    @given(st.text() | st.sampled_from(HOSTILE), st.integers(8, 40))
+    def test_short_names_fit_on_a_line(self, name: str, width: int) -> None:
+        short = plots._short(name, width)
+        assert 0 < plots._width(short) <= width
+        assert short.isprintable()
+        short.encode()  # no half of a surrogate pair
+        if plots._width(name) <= width and name.isprintable() and name == " ".join(name.split()):
+            assert short == (name or "unnamed")
+
+    @pytest.mark.parametrize("names", list(itertools.pairwise([*HOSTILE, HOSTILE[0]])))
+    def test_curves_show_any_name_as_it_is(self, names: tuple[str, str], tmp_path: Path) -> None:
+        figure = training_curves({name: [(0, 1.0)] for name in names}, tmp_path / "plot.svg")
+        assert_well_laid_out(figure)
+        svg = ET.parse(tmp_path / "plot.svg")
+        shown = [t.text for t in svg.iter("{http://www.w3.org/2000/svg}text")]
+        assert {f"{plots._short(name)}, last 1" for name in names} <= set(shown)
+
+    @pytest.mark.parametrize("names", [("$x_{", "</svg><b>"), ("名前" * 500, "x" * 1000)])
+    def test_surfaces_and_fits_show_any_name(self, names: tuple[str, str], tmp_path: Path) -> None:
+        X, y, path = regression(2)
+        for figure in (
+            loss_surface(X, y, path, names=names),
+            fit_plot(X, y, path[-1, :-1], path[-1, -1], names, names[0], tmp_path / "plot.svg"),
+            fit_plot(X[:, 0], y, [1.0], 1.0, names[:1], names[1], closed_form=([1.0], 2.0)),
+        ):
+            assert_well_laid_out(figure)
+            assert plots._short(names[0], 14).removesuffix("…") in texts(figure)
+        ET.parse(tmp_path / "plot.svg")
+
+
+class TestFiles:
+    def test_the_same_bytes_whatever_the_settings(self, tmp_path: Path) -> None:
+        changed: Any = {
+            "svg.hashsalt": None,
+            "font.size": 40,
+            "axes.facecolor": "red",
+            "savefig.transparent": True,
+        }
+        for suffix in ("png", "pdf", "svg"):
+            first, second, third = (tmp_path / f"{i}.{suffix}" for i in range(3))
+            figure = training_curves(HISTORY, first)
+            with matplotlib.rc_context(changed):
+                before = dict(matplotlib.rcParams)
+                training_curves(HISTORY, second)
+                save(figure, third)
+                assert dict(matplotlib.rcParams) == before
+            assert first.read_bytes() == second.read_bytes() == third.read_bytes()
+        svg = (tmp_path / "0.svg").read_text(encoding="utf-8")
+        assert "dc:date" not in svg
+        assert "<title>Training and validation loss</title>" in svg
+
+    def test_surfaces_are_the_same_each_time(self, tmp_path: Path) -> None:
+        for name in ("first.svg", "second.svg"):
+            loss_surface(*regression(2), tmp_path / name)
+        assert (tmp_path / "first.svg").read_bytes() == (tmp_path / "second.svg").read_bytes()
+
+    @pytest.mark.parametrize("changed", [{}, {"font.size": 4, "xtick.labelsize": 4, "ytick.labelsize": 4}])
+    def test_a_figure_keeps_its_layout_outside_the_style(self, changed: Any) -> None:
+        figure = training_curves({f"series {i}": [(0, i), (1, i)] for i in range(5)})
+        with matplotlib.rc_context(changed):
+            assert_well_laid_out(figure)
+
+    def test_the_background_is_white(self, tmp_path: Path) -> None:
+        training_curves({"train": [(0, 1.0)]}, tmp_path / "plot.png")
+        np.testing.assert_array_equal(imread(tmp_path / "plot.png")[0, 0], 1)
+
+    def test_an_unknown_suffix(self, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match=r"'plot.jpg': let its name end in .svg, .png or .pdf"):
+            training_curves({}, tmp_path / "plot.jpg")
+        assert not list(tmp_path.iterdir())
+
+    def test_without_matplotlib(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "matplotlib", None)
+        with pytest.raises(ImportError, match=r"pip install 'tinygrad_lr\[viz\]'"):
+            training_curves({})
+
+    def test_pyplot_is_never_imported_and_matplotlib_only_to_draw(self) -> None:
+        program = """
+import sys
+from tinygrad_lr_viz.plots import training_curves
+assert "matplotlib" not in sys.modules
+training_curves({})
+assert "matplotlib.pyplot" not in sys.modules
+print("clean")
+"""
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        assert done.stdout == "clean\n", done.stderr
