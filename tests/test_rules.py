@@ -115,13 +115,16 @@ def elementwise(draw: st.DrawFn, *numbers: Numbers) -> Call:
     return Call(tuple(made))
 
 
+DEFAULTS = {"axis": None, "dtype": None, "out": None, "ddof": 0, "keepdims": False}
+
+
 def passed(draw: st.DrawFn, options: dict[str, Any], positional: Sequence[str]) -> Call:
-    """Some options as keywords; those NumPy takes by position, also so."""
+    """Options as keywords, the first of them by position, and defaults left away."""
     count = draw(st.integers(0, len(positional)))
-    return Call(
-        tuple(options[name] for name in positional[:count]),
-        {name: options[name] for name in options if name not in positional[:count]},
-    )
+    left = {name: options[name] for name in options if name not in positional[:count]}
+    if draw(st.booleans()):
+        left = {name: value for name, value in left.items() if value != DEFAULTS[name]}
+    return Call(tuple(options[name] for name in positional[:count]), left)
 
 
 @st.composite
