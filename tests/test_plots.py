@@ -27,7 +27,7 @@ from tinygrad_lr_viz.plots import fit_plot, loss_surface, save, surface_data, tr
 Array = NDArray[np.float64]
 HOSTILE = [
     "$",
-    "$x_{",
+    "$x_{$",
     "\\frac",
     "_hidden",
     "100%",
@@ -279,6 +279,14 @@ class TestTrainingCurves:
             looks = {name: (x.get_linestyle(), x.get_marker()) for name, x in zip(names, lines, strict=True)}
             assert looks == {"train_loss": ("-", "o"), "val_loss": ("--", "s")}
 
+    @pytest.mark.parametrize("name", ["val", "Validation loss", "loss/valid", "epoch_val_loss"])
+    def test_names_of_validation(self, name: str) -> None:
+        assert training_curves({name: [(0, 1.0)]}).axes[0].lines[0].get_linestyle() == "--"
+
+    @pytest.mark.parametrize("name", ["value", "interval", "train", "loss"])
+    def test_names_of_other_curves(self, name: str) -> None:
+        assert training_curves({name: [(0, 1.0)]}).axes[0].lines[0].get_linestyle() == "-"
+
     def test_no_two_of_many_curves_look_the_same(self) -> None:
         history = {f"{kind} {i}": [(0, i)] for kind in ("train", "val") for i in range(6)}
         assert len({str(line.get_marker()) for line in training_curves(history).axes[0].lines}) == 12
@@ -388,7 +396,7 @@ class TestNames:
         shown = [t.text for t in svg.iter("{http://www.w3.org/2000/svg}text")]
         assert {f"{plots._short(name)}, last 1" for name in names} <= set(shown)
 
-    @pytest.mark.parametrize("names", [("$x_{", "</svg><b>"), ("名前" * 500, "x" * 1000)])
+    @pytest.mark.parametrize("names", [("$x_{$", "</svg><b>"), ("名前" * 500, "x" * 1000)])
     def test_surfaces_and_fits_show_any_name(self, names: tuple[str, str], tmp_path: Path) -> None:
         X, y, path = regression(2)
         for figure in (
@@ -420,7 +428,7 @@ class TestFiles:
             assert first.read_bytes() == second.read_bytes() == third.read_bytes()
         svg = (tmp_path / "0.svg").read_text(encoding="utf-8")
         assert "dc:date" not in svg
-        assert "<title>Training and validation loss</title>" in svg
+        assert "<title>Loss by epoch</title>" in svg
 
     def test_surfaces_are_the_same_each_time(self, tmp_path: Path) -> None:
         for name in ("first.svg", "second.svg"):

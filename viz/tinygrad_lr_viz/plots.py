@@ -7,6 +7,7 @@ path is given. pyplot and its global state are never touched: nothing here needs
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,6 +58,7 @@ STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "tinygrad_lr",
 }
+VALIDATION = re.compile(r"(?<![a-z])val(id(ation)?)?(?![a-z])", re.IGNORECASE)
 LARGEST = 1e150  # beyond it, the margins of a logarithmic axis overflow
 # matplotlib's own font has no Chinese, Japanese or Korean: the first of these that is installed helps out
 CJK_FONTS = (
@@ -127,9 +129,8 @@ def _short(name: object, width: int = 32) -> str:
 def _legend(axes: Axes, handles: Sequence[Any], labels: Sequence[str]) -> None:
     """A legend above the plot, where it can cover no data."""
     columns = len(labels) if sum(map(_width, labels)) + 8 * len(labels) < 66 else 1
-    placeholders = [
-        str(i) for i in range(len(labels))
-    ]  # matplotlib treats a label with a leading _ specially
+    # the labels come in afterwards, as matplotlib would leave out those with a leading underscore
+    placeholders = [str(i) for i in range(len(labels))]
     legend = axes.legend(
         handles,
         placeholders,
@@ -160,9 +161,7 @@ def save(figure: Figure, path: str | Path) -> None:
     }
     if path.suffix.lower() not in metadata:
         raise ValueError(f"cannot tell how to save {path.name!r}: let its name end in .svg, .png or .pdf")
-    figure.savefig(
-        path, metadata=metadata[path.suffix.lower()], dpi=200, facecolor="white", transparent=False
-    )
+    figure.savefig(path, metadata=metadata[path.suffix.lower()], dpi=200)
 
 
 def _finish(figure: Figure, path: str | Path | None) -> Figure:
@@ -189,9 +188,9 @@ def training_curves(
 ) -> Figure:
     """Draw losses against epochs: one line for each name, with its last value in the legend.
 
-    Names with "val" in them are validation: dashed, with open squares. The axis is logarithmic where the
-    values are positive and span more than a factor of 20. A value that is not finite, or above 1e150, leaves
-    a gap.
+    Names with the word "val", "valid" or "validation" in them are dashed, with open markers. The axis is
+    logarithmic where the values are positive and span more than a factor of 20. A value that is not finite,
+    or above 1e150, leaves a gap.
 
     Parameters
     ----------
@@ -211,7 +210,7 @@ def training_curves(
     from matplotlib.ticker import MaxNLocator
 
     ylabel = _short(ylabel)
-    figure, (axes,) = _figure("Training and validation " + ylabel if len(history) > 1 else ylabel, [], 8, 4.8)
+    figure, (axes,) = _figure(f"{ylabel[:1].upper()}{ylabel[1:]} by epoch", [], 8, 4.8)
     counts = {True: count(), False: count()}  # of the validation curves and the others
     handles, labels, values = [], [], []
     for name, points in history.items():
@@ -220,7 +219,7 @@ def training_curves(
             raise ValueError(f"history[{name!r}] has shape {table.shape}: expected (epoch, value) pairs")
         epoch, value = table.reshape(-1, 2).T.copy()
         value[~(np.abs(value) < LARGEST)] = np.nan
-        validation = "val" in str(name).lower()
+        validation = bool(VALIDATION.search(str(name)))
         i = next(counts[validation])
         if validation:
             look: dict[str, Any] = {"color": VERMILLION, "linestyle": (0, (4, 2)), "marker": "sph*8X"[i % 6]}
