@@ -14,6 +14,7 @@ from hypothesis import event, example, given
 from hypothesis import strategies as st
 
 from tinygrad_lr import autograd, record, tensor
+from tinygrad_lr.errors import AutogradError
 
 OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "add": lambda a, b: a + b,
@@ -120,3 +121,22 @@ def test_single_precision_stays_and_agrees_with_double(program, shape, seed):
     assert t.grad.dtype == np.float32
     expected = gradient(program, x.astype(np.float64))
     np.testing.assert_allclose(t.grad.numpy(), expected, atol=2e-4 * (1 + np.max(np.abs(expected))))
+
+
+def test_masked_out_keeps_what_the_mask_leaves_out():
+    mask = np.array([True, False])
+    out = tensor([10.0, 10.0])
+    assert np.add(tensor([1.0, 2.0]), 1, out=out, where=mask) is out
+    np.testing.assert_array_equal(out.numpy(), [2.0, 10.0])
+
+
+def test_lists_within_lists_and_objects_do_not_lose_a_gradient():
+    x = tensor([1.0, 2.0])
+    x.attach_grad()
+    with record():
+        for lose in (lambda: np.concatenate([[x[0]], x]), lambda: x * np.array([1, 2], object)):
+            try:
+                lose()
+            except AutogradError:
+                continue
+            raise AssertionError("a gradient was lost in silence")

@@ -539,6 +539,10 @@ def _write(function: Any, target: Any, args: Sequence[Any], options: dict[str, A
 def _into(function: Callable[..., Any], args: Sequence[Any], options: dict[str, Any]) -> Any:
     """A call with `out=`: the same as writing its results in place."""
     out = options["out"]
+    if "where" in options:  # what the mask leaves out stays as it is
+        target = out[0] if isinstance(out, tuple) else out
+        _write(function, target, args, options)
+        return target
     results = call(function, args, {name: value for name, value in options.items() if name != "out"})
     single = not isinstance(out, tuple) or len(out) == 1
     targets = out if isinstance(out, tuple) else (out,)
@@ -613,10 +617,10 @@ def _record(
 
 def _constant(row: Derivative, value: Any) -> Tensor:
     """A result that has no derivative: of whole numbers, or an error if it is complex."""
-    if value.dtype.kind == "c":
+    if value.dtype.kind in "cO":
         raise errors.NoDerivativeError(
-            f"{errors.name_of(row.function)} makes complex numbers of a tensor that is being differentiated; "
-            "only real ones have derivatives here. Keep real and imaginary part in two tensors."
+            f"{errors.name_of(row.function)} makes complex numbers or objects of a tensor that is being "
+            "differentiated; only real numbers have derivatives here."
         )
     return Tensor(value, None, UNATTACHED)
 
@@ -631,7 +635,8 @@ def _parents(row: Derivative, args: Sequence[Any], tape: Tape) -> tuple[Any, ...
         elif isinstance(a, (list, tuple)) and any(t.tape is not None for t in tensors_in(a)):
             parent = tuple(-1 if getattr(t, "tape", None) is None else tape.index_of(t) for t in a)
             names = tuple(row.parameters)
-            if position >= len(names) or names[position] not in LISTS:
+            nested = any(isinstance(part, (list, tuple)) for part in a)
+            if nested or position >= len(names) or names[position] not in LISTS:
                 raise errors.LostGradientError(
                     f"{errors.name_of(row.function)} got a list with a differentiated tensor in it, and "
                     "would lose its gradient. Make one tensor of the list first: np.stack(list)."
