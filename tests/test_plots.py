@@ -208,6 +208,7 @@ SURFACES |= {
     "one step, at the optimum": (_X, _y, _optimum[np.newaxis]),
     "constant": (_X, _y, _path[[0] * 5]),
     "constant, at the optimum": (_X, _y, np.tile(_optimum, (5, 1))),
+    "constant, exactly at the optimum": ([[1.0], [-1.0]], [0.0, 0.0], np.zeros((5, 2))),
     "straight": (_X, _y, np.linspace(_path[0], _optimum, 20)),
     "ill-conditioned": (_X * [1, 1e-6, 1e6], _y, _path * [1, 1e6, 1e-6, 1]),
     "collinear": (_X[:, [0, 0, 0]], _y, _path),
@@ -243,9 +244,10 @@ class TestLossSurface:
         X, y, path = regression(2)
         assert len(loss_surface(X, y, path).axes) == 1
         optimum = surface_data(X, y, path).optimum
+        assert len(loss_surface(X, y, [path[0], optimum]).axes) == 1  # one step is no walk to look at
         settled = np.vstack([path, optimum + 1e-4 * np.random.default_rng(0).normal(size=(60, 3))])
         left, right = loss_surface(X, y, settled).axes
-        assert right.get_title("left") == "Enlarged: its last 12 steps"
+        assert right.get_title("left") == "Enlarged: its last tenth"
         assert np.ptp(right.get_xlim()) < 0.1 * np.ptp(left.get_xlim())
 
     def test_contours_lie_where_the_loss_has_their_value(self) -> None:

@@ -6,6 +6,7 @@ path is given. pyplot and its global state are never touched: nothing here needs
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import unicodedata
@@ -87,7 +88,13 @@ def _drawing() -> Iterator[None]:
     with style.context(["default", STYLE | {"font.family": fonts}]), warnings.catch_warnings():
         # a script that no font on this machine covers: boxes in PNG and PDF, right in SVG
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        yield
+        log = logging.getLogger("matplotlib.font_manager")  # it tells of a font that lacks a bold face
+        level = log.level
+        log.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            log.setLevel(level)
 
 
 def _figure(
@@ -209,7 +216,7 @@ def training_curves(
     """
     from matplotlib.ticker import MaxNLocator
 
-    ylabel = _short(ylabel)
+    ylabel = _short(ylabel, 44)
     figure, (axes,) = _figure(f"{ylabel[:1].upper()}{ylabel[1:]} by epoch", [], 8, 4.8)
     counts = {True: count(), False: count()}  # of the validation curves and the others
     handles, labels, values = [], [], []
@@ -236,10 +243,10 @@ def training_curves(
     drawn = np.concatenate([*values, np.empty(0)])
     if drawn.size and drawn.min() > 1 / LARGEST and drawn.max() > 20 * drawn.min():
         axes.set_yscale("log")
-        ylabel += " (log scale)"
+        ylabel += ", log scale"
     axes.set_xlabel("epoch")
     axes.set_ylabel(ylabel, parse_math=False)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.grid(visible=True)
     _legend(axes, handles, labels)
     return _finish(figure, path)
@@ -552,9 +559,8 @@ def loss_surface(
     if len(weights) != k - 1:
         raise ValueError(f"{len(weights)} names for {k - 1} features: give one name for each column of X")
     notes = [
-        f"{len(surface.path) - 1} steps take the loss from {surface.path_loss[0]:.3g} "
-        f"to {surface.path_loss[-1]:.3g}. Contours: how far the loss is above its minimum, "
-        f"{surface.minimum:.3g}."
+        f"The loss is {surface.path_loss[0]:.3g} at the start and {surface.path_loss[-1]:.3g} at the end. "
+        f"Contours: how far it is above its minimum, {surface.minimum:.3g}."
     ]
     if k == 2:
         offset = surface.optimum
@@ -582,7 +588,7 @@ def loss_surface(
     panels[0].set_ylabel(labels[1], parse_math=False)
     if enlarge:
         panels[0].set_title("The whole path", loc="left")
-        panels[1].set_title(f"Enlarged: its last {len(surface.path) - tail} steps", loc="left")
+        panels[1].set_title("Enlarged: its last tenth", loc="left")
     return _finish(figure, path)
 
 
