@@ -234,6 +234,11 @@ class TestLossSurface:
         assert 0.5 < share < 0.999
         assert f"{100 * share:.1f}%" in texts(loss_surface(X, y, path))
 
+    def test_it_says_how_many_steps_the_path_took(self) -> None:
+        X, y, path = regression(2)
+        assert "\n60 steps take the loss from " in texts(loss_surface(X, y, path))
+        assert "\n5000 steps take the loss from " in texts(loss_surface(X, y, path, steps=5000))
+
     def test_two_parameters_are_drawn_in_their_own_values(self) -> None:
         X, y, path = regression(1)
         axes = loss_surface(X, y, path, names=["dose"]).axes[0]
@@ -247,7 +252,7 @@ class TestLossSurface:
         assert len(loss_surface(X, y, [path[0], optimum]).axes) == 1  # one step is no walk to look at
         settled = np.vstack([path, optimum + 1e-4 * np.random.default_rng(0).normal(size=(60, 3))])
         left, right = loss_surface(X, y, settled).axes
-        assert right.get_title("left") == "Enlarged: its last tenth"
+        assert right.get_title("left") == "Enlarged: its end"
         assert np.ptp(right.get_xlim()) < 0.1 * np.ptp(left.get_xlim())
 
     def test_contours_lie_where_the_loss_has_their_value(self) -> None:

@@ -527,11 +527,13 @@ def loss_surface(
     path: str | Path | None = None,
     *,
     names: Sequence[str] | None = None,
+    steps: int | None = None,
 ) -> Figure:
     """Draw the squared loss of a linear model as contours, with the path that SGD took over it.
 
     `surface_data` says what the plane is and why the contours are exact. They are spaced like 1, 2, 5, 10 and
-    so on above the minimum. Where the path's last tenth is too small to see, a second panel enlarges it.
+    so on above the minimum. Where the last tenth of the path's points is too small to see, a second panel
+    enlarges it.
 
     Parameters
     ----------
@@ -541,6 +543,8 @@ def loss_surface(
         where to save the figure, as `.svg`, `.png` or `.pdf`.
     names
         the features' names, d of them.
+    steps
+        how many steps the path took, where not each of them is given.
 
     Raises
     ------
@@ -559,7 +563,8 @@ def loss_surface(
     if len(weights) != k - 1:
         raise ValueError(f"{len(weights)} names for {k - 1} features: give one name for each column of X")
     notes = [
-        f"The loss is {surface.path_loss[0]:.3g} at the start and {surface.path_loss[-1]:.3g} at the end. "
+        f"{len(surface.path) - 1 if steps is None else steps} steps take the loss from "
+        f"{surface.path_loss[0]:.3g} to {surface.path_loss[-1]:.3g}. "
         f"Contours: how far it is above its minimum, {surface.minimum:.3g}."
     ]
     if k == 2:
@@ -588,7 +593,7 @@ def loss_surface(
     panels[0].set_ylabel(labels[1], parse_math=False)
     if enlarge:
         panels[0].set_title("The whole path", loc="left")
-        panels[1].set_title("Enlarged: its last tenth", loc="left")
+        panels[1].set_title("Enlarged: its end", loc="left")
     return _finish(figure, path)
 
 
