@@ -3,7 +3,7 @@
 from . import elementwise, indexing, products, reductions, shape
 from .indexing import scatter
 from .shape import cast
-from .table import DERIVATIVES, Derivative, constant, derivative, differentiable
+from .table import DERIVATIVES, Derivative, constant, derivative, differentiable, each
 
 __all__ = [
     "DERIVATIVES",
@@ -12,6 +12,7 @@ __all__ = [
     "constant",
     "derivative",
     "differentiable",
+    "each",
     "elementwise",
     "indexing",
     "products",

@@ -20,10 +20,12 @@ What a rule may rely on, and what it must keep to:
 - A rule that is None says that the function is piecewise constant in that argument. An argument without a
   rule is an error when it needs a gradient.
 - Where a function takes a list of arrays (`np.concatenate`), the rule names it `arrays` and returns a list
-  of gradients. Where it has several results (`np.split`), `g` and `y` are tuples.
+  of gradients. Where it takes any number of arrays (`np.einsum`), `each(rule)` makes a rule for every one of
+  them. Where it has several results (`np.split`), `g` and `y` are tuples.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -43,8 +45,11 @@ class Derivative:
             isinstance(function, np.ufunc) and function.signature is None and function.nout == 1
         )
         rule = next((rule for rule in rules if rule is not None), lambda g, y: g)
+        first = 2  # after g and y
+        if isinstance(rule, partial):  # made by `each`
+            rule, first = rule.func, 3
         code, defaults = rule.__code__, rule.__defaults__ or ()
-        names = code.co_varnames[2 : code.co_argcount]
+        names = code.co_varnames[first : code.co_argcount]
         #: what can be given by position, as the rules name it, with its default, `...` for none
         self.parameters = dict(zip(names, (...,) * (len(names) - len(defaults)) + defaults, strict=True))
         #: all that can be given by name
@@ -74,6 +79,16 @@ def derivative(function: Callable[..., Any], *rules: Rule | None) -> None:
     0.0833
     """
     DERIVATIVES[function] = Derivative(function, rules)
+
+
+def each(rule: Rule) -> list[Rule]:
+    """The rules of a function of any number of arrays, made of one that also gets the argument's number.
+
+        derivative(np.einsum, *each(lambda i, g, y, *operands, optimize=False: ...))
+
+    Returns as many rules as NumPy's functions take arrays at most.
+    """
+    return [partial(rule, i) for i in range(64)]
 
 
 def constant(*functions: Callable[..., Any]) -> None:

@@ -1,0 +1,14 @@
+"""A domain for every row of the table of derivatives: calls of the function at which it is differentiable."""
+
+from typing import Any
+
+from . import elementwise, indexing, products, reductions, shape
+from .basics import Domain
+
+DOMAINS: dict[Any, Domain] = {
+    **elementwise.DOMAINS,
+    **indexing.DOMAINS,
+    **products.DOMAINS,
+    **reductions.DOMAINS,
+    **shape.DOMAINS,
+}
