@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from . import elementwise, indexing, products, reductions, shape
+from . import elementwise, indexing, linalg, products, reductions, shape
 from .basics import Domain
 
 DOMAINS: dict[Any, Domain] = {
     **elementwise.DOMAINS,
     **indexing.DOMAINS,
+    **linalg.DOMAINS,
     **products.DOMAINS,
     **reductions.DOMAINS,
     **shape.DOMAINS,

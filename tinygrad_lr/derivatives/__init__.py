@@ -1,6 +1,6 @@
 """The table of derivatives, a module for each chapter of NumPy's manual; `table` says how a row reads."""
 
-from . import elementwise, indexing, products, reductions, shape
+from . import elementwise, indexing, linalg, products, reductions, shape
 from .indexing import scatter
 from .shape import cast
 from .table import DERIVATIVES, Derivative, constant, derivative, differentiable, each
@@ -15,6 +15,7 @@ __all__ = [
     "each",
     "elementwise",
     "indexing",
+    "linalg",
     "products",
     "reductions",
     "scatter",
