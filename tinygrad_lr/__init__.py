@@ -60,7 +60,15 @@ if TYPE_CHECKING:
     from .data import DataModule, SyntheticRegressionData
     from .hyperparameters import HyperParameters, add_to_class
     from .linear import LinearRegressionScratch
+    from .models import (
+        MLP,
+        Classifier,
+        LinearRegression,
+        SoftmaxRegression,
+        WeightDecayScratch,
+    )
     from .module import Module
+    from .npx import log_softmax, one_hot, pick, relu, set_np, sigmoid, softmax
     from .optim import SGD
     from .trainer import DivergenceError, Trainer
 
@@ -68,29 +76,49 @@ __version__ = "0.1.0"
 
 #: where the names for learning are; they are imported when they are first used
 _LEARNING = {
+    "Classifier": "models",
     "DataModule": "data",
     "DivergenceError": "trainer",
     "HyperParameters": "hyperparameters",
+    "LinearRegression": "models",
     "LinearRegressionScratch": "linear",
+    "MLP": "models",
     "Module": "module",
     "ProgressBoard": "board",
     "SGD": "optim",
+    "SoftmaxRegression": "models",
     "SyntheticRegressionData": "data",
     "Trainer": "trainer",
+    "WeightDecayScratch": "models",
     "add_to_class": "hyperparameters",
+    "log_softmax": "npx",
+    "one_hot": "npx",
+    "pick": "npx",
+    "relu": "npx",
+    "set_np": "npx",
+    "sigmoid": "npx",
+    "softmax": "npx",
 }
 
+#: modules that are imported when they are first used
+_MODULES = {"init", "nn", "npx"}
+
 __all__ = [
+    "MLP",
     "SGD",
+    "Classifier",
     "DataModule",
     "DivergenceError",
     "HyperParameters",
+    "LinearRegression",
     "LinearRegressionScratch",
     "Module",
     "ProgressBoard",
+    "SoftmaxRegression",
     "SyntheticRegressionData",
     "Tensor",
     "Trainer",
+    "WeightDecayScratch",
     "add_to_class",
     "arange",
     "array",
@@ -108,11 +136,14 @@ __all__ = [
     "is_training",
     "lift",
     "linspace",
+    "log_softmax",
     "matmul",
     "normal",
     "numpy",
+    "one_hot",
     "ones",
     "pause",
+    "pick",
     "predict_mode",
     "rand",
     "randn",
@@ -120,8 +151,12 @@ __all__ = [
     "reduce_max",
     "reduce_mean",
     "reduce_sum",
+    "relu",
     "reshape",
+    "set_np",
+    "sigmoid",
     "size",
+    "softmax",
     "tensor",
     "train_mode",
     "zeros",
@@ -131,6 +166,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _LEARNING:
         value = getattr(_import_module(f".{_LEARNING[name]}", __name__), name)
+    elif name in _MODULES:
+        value = _import_module(f".{name}", __name__)
     else:
         value = lift(_np, name)
     globals()[name] = value
@@ -138,4 +175,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LEARNING, *dir(_np)})
+    return sorted({*globals(), *_LEARNING, *_MODULES, *dir(_np)})
