@@ -4,14 +4,16 @@ from typing import Any
 
 import numpy as np
 
-from . import reductions  # noqa: F401  # whose rows the methods share
 from .table import DERIVATIVES, Rule
+
+
+def _rule(function: Any) -> Any:
+    """What the table says of the function's first argument, when the rule is called."""
+    return DERIVATIVES[function].rules[0]
 
 
 def of_reduce(function: Any) -> Rule:
     """The rule of a `reduce` that means the given reduction, such as np.sum."""
-    rule = DERIVATIVES[function].rules[0]
-    assert rule
 
     def of_array(
         g: Any,
@@ -28,18 +30,16 @@ def of_reduce(function: Any) -> Rule:
         given = {} if initial is None else {"initial": initial}
         if where is not True:
             given["where"] = where
-        return rule(g, y, array, axis=axis, keepdims=keepdims, **given)
+        return _rule(function)(g, y, array, axis=axis, keepdims=keepdims, **given)
 
     return of_array
 
 
 def of_accumulate(function: Any) -> Rule:
     """The rule of an `accumulate` that means the given function, such as np.cumsum."""
-    rule = DERIVATIVES[function].rules[0]
-    assert rule
 
     def of_array(g: Any, y: Any, array: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
-        return rule(g, y, array, axis=axis)
+        return _rule(function)(g, y, array, axis=axis)
 
     return of_array
 
