@@ -69,14 +69,16 @@ if TYPE_CHECKING:
     )
     from .module import Module
     from .npx import log_softmax, one_hot, pick, relu, set_np, sigmoid, softmax
-    from .optim import SGD
+    from .optim import SGD, Adam, CosineAnnealingLR, StepLR
     from .trainer import DivergenceError, Trainer
 
 __version__ = "0.1.0"
 
 #: where the names for learning are; they are imported when they are first used
 _LEARNING = {
+    "Adam": "optim",
     "Classifier": "models",
+    "CosineAnnealingLR": "optim",
     "DataModule": "data",
     "DivergenceError": "trainer",
     "HyperParameters": "hyperparameters",
@@ -87,6 +89,7 @@ _LEARNING = {
     "ProgressBoard": "board",
     "SGD": "optim",
     "SoftmaxRegression": "models",
+    "StepLR": "optim",
     "SyntheticRegressionData": "data",
     "Trainer": "trainer",
     "WeightDecayScratch": "models",
@@ -101,12 +104,14 @@ _LEARNING = {
 }
 
 #: modules that are imported when they are first used
-_MODULES = {"init", "nn", "npx"}
+_MODULES = {"init", "nn", "npx", "optim"}
 
 __all__ = [
     "MLP",
     "SGD",
+    "Adam",
     "Classifier",
+    "CosineAnnealingLR",
     "DataModule",
     "DivergenceError",
     "HyperParameters",
@@ -115,6 +120,7 @@ __all__ = [
     "Module",
     "ProgressBoard",
     "SoftmaxRegression",
+    "StepLR",
     "SyntheticRegressionData",
     "Tensor",
     "Trainer",
