@@ -39,14 +39,9 @@ def dots(draw: st.DrawFn, inner: bool = False) -> Call:
 
 
 @st.composite
-def matrix_pairs(draw: st.DrawFn) -> Call:
-    return Call(tuple(filled(draw, (draw(sizes), draw(sizes)), normal) for _ in range(2)))
-
-
-@st.composite
-def pairs(draw: st.DrawFn, max_dims: int = 2) -> Call:
+def pairs(draw: st.DrawFn) -> Call:
     """Two arrays of any shapes, or an array and a number."""
-    a, b = (filled(draw, draw(shapes(max_dims=max_dims)), normal) for _ in range(2))
+    a, b = (filled(draw, draw(shapes(max_dims=2)), normal) for _ in range(2))
     return Call(draw(st.sampled_from([(a, b), (a, b), (a, 1.5), (0.5, b)])))
 
 
@@ -191,7 +186,7 @@ def chains(draw: st.DrawFn) -> Call:
 @st.composite
 def square(draw: st.DrawFn, min_side: int = 0, max_dims: int = 1) -> Any:
     """A stack of well conditioned square matrices."""
-    stack, n = draw(shapes(max_dims=max_dims)), draw(st.integers(min_side, 3))
+    stack, n = draw(shapes(max_dims=2)), draw(st.integers(min_side, 3))
     off = draw(generators).uniform(-0.5, 0.5, (*stack, n, n))
     return off + np.eye(n) * draw(st.sampled_from([-2.0, 1.5, 2.0]))
 
@@ -203,17 +198,23 @@ def powers(draw: st.DrawFn) -> Call:
 
 DOMAINS: dict[Any, Domain] = {
     np.matmul: Domain(by_signature(np.matmul), analytic=True),
+    np.linalg.matmul: Domain(by_signature(np.matmul), analytic=True),
     np.vecdot: Domain(vector_dots(keepdims=True)),
+    np.linalg.vecdot: Domain(vector_dots(keepdims=False)),
     np.linalg.multi_dot: Domain(chains(), analytic=True),
     np.linalg.matrix_power: Domain(powers(), analytic=True),
     np.dot: Domain(dots(), analytic=True),
     np.inner: Domain(dots(inner=True), analytic=True),
     np.vdot: Domain(flat_pairs()),
-    np.outer: Domain(pairs(max_dims=2), analytic=True),
-    np.kron: Domain(pairs(max_dims=2), analytic=True),
+    np.outer: Domain(pairs(), analytic=True),
+    np.linalg.outer: Domain(vector_pairs(), analytic=True),
+    np.kron: Domain(pairs(), analytic=True),
     np.tensordot: Domain(tensor_dots(), analytic=True),
+    np.linalg.tensordot: Domain(tensor_dots(positional=False), analytic=True),
     np.trace: Domain(traces(), analytic=True),
+    np.linalg.trace: Domain(stacked_traces(), analytic=True),
     np.cross: Domain(crosses(), analytic=True),
+    np.linalg.cross: Domain(space_vectors(), analytic=True),
     np.einsum: Domain(einsums(), analytic=True),
 }
 if hasattr(np, "matvec"):

@@ -14,12 +14,12 @@ import numpy as np
 from .table import constant, derivative, each
 
 
-def _t(a: Any) -> Any:
+def transposed(a: Any) -> Any:
     """The transposed matrices."""
     return np.swapaxes(a, -1, -2)
 
 
-def _eye(like: Any, rows: int, columns: int, offset: int = 0) -> Any:
+def ones_on_diagonal(like: Any, rows: int, columns: int, offset: int = 0) -> Any:
     """Ones on a diagonal, in the dtype and of the kind of another array."""
     return np.tril(np.triu(np.ones_like(like, shape=(rows, columns)), offset), offset)
 
@@ -27,7 +27,7 @@ def _eye(like: Any, rows: int, columns: int, offset: int = 0) -> Any:
 # ---- matrix products --------------------------------------------------------------------------------------
 
 
-def _outer(a: Any, b: Any) -> Any:
+def outer(a: Any, b: Any) -> Any:
     """The matrices of all products of a's last axis with b's."""
     return np.expand_dims(a, -1) * np.expand_dims(b, -2)
 
@@ -41,48 +41,51 @@ def _matmul_a(g: Any, y: Any, a: Any, b: Any) -> Any:
     if a.ndim == 2 < b.ndim:  # one matrix for a stack of them: the product sums over the stack as well
         summed = (*range(b.ndim - 2), b.ndim - 1)
         return np.tensordot(g, b, (summed, summed))
-    return g @ _t(b)
+    return g @ transposed(b)
 
 
 def _matmul_b(g: Any, y: Any, a: Any, b: Any) -> Any:
     """y = a b, so the gradient of b is aᵀ g."""
     if a.ndim == b.ndim == 2 or (b.ndim > 2 and a.ndim > 1):
-        return _t(a) @ g
+        return transposed(a) @ g
     if b.ndim > 2:
-        return _outer(a, g)
+        return outer(a, g)
     rows = tuple(range(a.ndim - 1))
     return np.tensordot(a, g, (rows, rows))
 
 
-def _along(axis: int, g: Any, keepdims: bool, other: Any, ndim: int) -> Any:
-    """The gradient of a factor of a sum of products along an axis; the factor has `ndim` axes."""
+def _along(axis: int, g: Any, keepdims: bool, other: Any, a: Any) -> Any:
+    """The gradient of a, the sum of whose products with the other factor along an axis is y."""
     g = np.moveaxis(g, axis, -1) if keepdims else np.expand_dims(g, -1)
-    return np.moveaxis(g * np.moveaxis(other, axis, -1), -1, axis % ndim - ndim)
+    return np.moveaxis(g * np.moveaxis(other, axis, -1), -1, axis % a.ndim - a.ndim)
 
 
 # fmt: off
 
-derivative(np.matmul, _matmul_a, _matmul_b)
-derivative(np.vecdot, lambda g, y, x1, x2, *, axis=-1, keepdims=False: _along(axis, g, keepdims, x2, x1.ndim),
-                      lambda g, y, x1, x2, *, axis=-1, keepdims=False: _along(axis, g, keepdims, x1, x2.ndim))
+function: Any  # np.linalg has functions of its own for some of NumPy's
+for function in (np.matmul, np.linalg.matmul):
+    derivative(function, _matmul_a, _matmul_b)
+for function in (np.vecdot, np.linalg.vecdot):
+    derivative(function, lambda g, y, x1, x2, *, axis=-1, keepdims=False: _along(axis, g, keepdims, x2, x1),
+                         lambda g, y, x1, x2, *, axis=-1, keepdims=False: _along(axis, g, keepdims, x1, x2))
 if hasattr(np, "matvec"):  # since NumPy 2.2
-    derivative(np.matvec, lambda g, y, x1, x2: _outer(g, x2),
+    derivative(np.matvec, lambda g, y, x1, x2: outer(g, x2),
                           lambda g, y, x1, x2: np.vecmat(g, x1))
     derivative(np.vecmat, lambda g, y, x1, x2: np.matvec(x2, g),
-                          lambda g, y, x1, x2: _outer(x1, g))
+                          lambda g, y, x1, x2: outer(x1, g))
 
 # fmt: on
 
 
 def _multi_dot(g: Any, y: Any, arrays: Any, *, out: Any = None) -> Any:
-    """The gradient of each factor is the product of the others' transposes, with g where the factor was."""
+    """For each factor lᵀ g rᵀ, with l the product of the factors before it, r of those after it."""
     matrices = list(arrays)
     if arrays[0].ndim == 1:
         matrices[0] = np.expand_dims(arrays[0], 0)
     if arrays[-1].ndim == 1:
         matrices[-1] = np.expand_dims(arrays[-1], 1)
     g = np.reshape(g, (matrices[0].shape[0], matrices[-1].shape[1]))
-    turned = [_t(m) for m in matrices]
+    turned = [transposed(m) for m in matrices]
     gradients = [
         np.reshape(np.linalg.multi_dot([*turned[:i][::-1], g, *turned[i + 1 :][::-1]]), a.shape)
         for i, a in enumerate(arrays)
@@ -99,7 +102,7 @@ def _matrix_power(g: Any, y: Any, a: Any, n: int) -> Any:
     That sum is the upper right corner of [[p, g], [0, p]]ⁿ, also for n <= 0 (Mathias, A chain rule for matrix
     functions, 1996).
     """
-    p, size = _t(a), a.shape[-1]
+    p, size = transposed(a), a.shape[-1]
     g = np.concatenate([p, g], -1), np.concatenate([np.zeros_like(p), p], -1)
     return np.linalg.matrix_power(np.concatenate(g, -2), n)[..., :size, size:]
 
@@ -191,7 +194,7 @@ def _kron_b(g: Any, y: Any, a: Any, b: Any) -> Any:
 
 
 def _trace(g: Any, a: Any, offset: int, axis1: int, axis2: int) -> Any:
-    diagonal = _eye(a, a.shape[axis1], a.shape[axis2], offset)
+    diagonal = ones_on_diagonal(a, a.shape[axis1], a.shape[axis2], offset)
     return np.moveaxis(np.expand_dims(g, (-2, -1)) * diagonal, (-2, -1), (axis1, axis2))
 
 
@@ -201,13 +204,16 @@ derivative(np.dot,       _dot_a, _dot_b)
 derivative(np.inner,     _inner_a, _inner_b)
 derivative(np.vdot,      lambda g, y, a, b: g * np.reshape(b, np.shape(a)),
                          lambda g, y, a, b: g * np.reshape(a, np.shape(b)))
-derivative(np.outer,     lambda g, y, a, b, out=None: np.reshape(g @ np.ravel(b), a.shape),
+for function in (np.outer, np.linalg.outer):
+    derivative(function, lambda g, y, a, b, out=None: np.reshape(g @ np.ravel(b), a.shape),
                          lambda g, y, a, b, out=None: np.reshape(np.ravel(a) @ g, b.shape))
 derivative(np.kron,      _kron_a, _kron_b)
-derivative(np.tensordot, lambda g, y, a, b, axes=2: _contraction_a(g, a, b, *_contracted(axes, a, b)),
+for function in (np.tensordot, np.linalg.tensordot):
+    derivative(function, lambda g, y, a, b, axes=2: _contraction_a(g, a, b, *_contracted(axes, a, b)),
                          lambda g, y, a, b, axes=2: _contraction_b(g, a, b, *_contracted(axes, a, b)))
-derivative(np.trace,     lambda g, y, a, offset=0, axis1=0, axis2=1, dtype=None, out=None: (
-                             _trace(g, a, offset, axis1, axis2)))
+derivative(np.trace,        lambda g, y, a, offset=0, axis1=0, axis2=1, dtype=None, out=None: (
+                                _trace(g, a, offset, axis1, axis2)))
+derivative(np.linalg.trace, lambda g, y, x, *, offset=0, dtype=None: _trace(g, x, offset, -2, -1))
 
 # fmt: on
 
@@ -245,6 +251,11 @@ def _cross_b(
 
 
 derivative(np.cross, _cross_a, _cross_b)
+derivative(
+    np.linalg.cross,
+    lambda g, y, x1, x2, *, axis=-1: _cross(g, x1, x2, axis, axis, axis),
+    lambda g, y, x1, x2, *, axis=-1: -_cross(g, x2, x1, axis, axis, axis),
+)
 
 
 # ---- Einstein's sums --------------------------------------------------------------------------------------
@@ -263,13 +274,17 @@ def _labels(subscripts: Any, ndim: int) -> Labels:
 
 def _read(operands: Sequence[Any], y: Any) -> tuple[Sequence[Any], list[Labels], Labels]:
     """The arrays of a call of einsum, the labels of each, and those of its result y."""
+    inputs: Sequence[Any]
     result: Any = None
     if isinstance(operands[0], str):
-        given, arrow, right = operands[0].partition("->")
-        arrays, inputs, result = operands[1:], given.split(","), right if arrow else None
+        left, arrow, right = operands[0].partition("->")
+        arrays, inputs = operands[1:], left.split(",")
+        if arrow:
+            result = right
     else:
         arrays, inputs = operands[: len(operands) // 2 * 2 : 2], operands[1::2]
-        result = operands[-1] if len(operands) % 2 else None
+        if len(operands) % 2:
+            result = operands[-1]
     labels = [_labels(part, np.ndim(array)) for part, array in zip(inputs, arrays, strict=True)]
     if result is not None:
         return arrays, labels, _labels(result, y.ndim)
@@ -302,7 +317,7 @@ def _einsum(
     fresh = 1 + max(chain(result, *labels), default=0)
     for size, label in zip(np.shape(arrays[i]), labels[i], strict=True):
         if label in own:
-            factors.append((_eye(g, size, size), [label, fresh]))
+            factors.append((ones_on_diagonal(g, size, size), [label, fresh]))
             label, fresh = fresh, fresh + 1
         own.append(label)
     known = dict.fromkeys(chain(*(part for _, part in factors)))
