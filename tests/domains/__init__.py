@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from . import elementwise, indexing, linalg, products, reductions, shape
+from . import elementwise, indexing, linalg, products, reductions, shape, special
 from .basics import Domain
 
 DOMAINS: dict[Any, Domain] = {
@@ -12,4 +12,5 @@ DOMAINS: dict[Any, Domain] = {
     **products.DOMAINS,
     **reductions.DOMAINS,
     **shape.DOMAINS,
+    **special.DOMAINS,
 }

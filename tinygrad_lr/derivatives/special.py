@@ -1,0 +1,312 @@
+"""Special functions: `scipy.special`, where SciPy is installed.
+
+The engine imports this chapter the first time that one of SciPy's functions meets a tensor; without SciPy
+nothing asks for it. SciPy's ufuncs answer NumPy's protocols and take tensors as NumPy's own do. A few of its
+functions are plain ones that make arrays of what they get; here they are made differentiable. The module has
+all the other names of `scipy.special` too.
+
+Most functions have a derivative in terms of their neighbours, and so one row serves all orders. The formulas
+are those of the NIST Digital Library of Mathematical Functions (https://dlmf.nist.gov), "DLMF" below.
+"""
+
+import math
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from .reductions import _spread
+from .table import DERIVATIVES, constant, derivative, differentiable
+
+sc: Any = import_module("scipy.special")  # which has no types
+hurwitz_zeta = sc._ufuncs._zeta  # the ufunc that SciPy's plain function `zeta` calls
+
+given = dict(DERIVATIVES)  # a row that the user has made for a function of SciPy's stays
+
+
+def unknown(g: Any, y: Any, *arguments: Any) -> Any:
+    """Stands where no formula is known, as for the order of a Bessel function."""
+    raise NotImplementedError(
+        "scipy.special knows no derivative with respect to the order or shape of a function; pass x.detach()"
+    )
+
+
+# ---- densities: what the functions that are integrals have as derivatives ---------------------------------
+
+
+@differentiable(lambda g, y, x: -2 * g * x * y)
+def gaussian(x: Any) -> Any:
+    """exp(-x²), of which nothing is left beyond |x| = 30.
+
+    >>> gaussian(np.array([0.0, 1.0, 1e200]))
+    array([1.        , 0.36787944, 0.        ])
+    """
+    return np.exp(-np.square(np.clip(x, -30, 30)))
+
+
+@differentiable(lambda g, y, x: -g * y * (x + y))
+def inverse_mills(x: Any) -> Any:
+    """The normal distribution's density over its cumulative distribution function, also far down its tail.
+
+    >>> print(inverse_mills(-1000.0), inverse_mills(1000.0))
+    1000.0009999980... 0.0
+    """
+    return math.sqrt(2 / math.pi) / sc.erfcx(-x * math.sqrt(0.5))
+
+
+def _gamma_density_x(g: Any, y: Any, a: Any, p: Any, x: Any) -> Any:
+    """p - (p != 0) is p - 1, but 0 at p = 0, whose factor p would not cancel 1 / x at x = 0."""
+    return g * (p * gamma_density(a, p - (p != 0), x) - y)
+
+
+@differentiable(unknown, unknown, _gamma_density_x)
+def gamma_density(a: Any, p: Any, x: Any) -> Any:
+    """x**p exp(-x) / Γ(a); the derivative of `gammainc(a, x)` for p = a - 1."""
+    density = np.exp(sc.xlogy(p, x) - x - sc.gammaln(a))
+    return density.astype(np.result_type(a, p, x))
+
+
+def _beta_density_x(g: Any, y: Any, a: Any, b: Any, p: Any, q: Any, x: Any) -> Any:
+    return g * (p * beta_density(a, b, p - (p != 0), q, x) - q * beta_density(a, b, p, q - (q != 0), x))
+
+
+@differentiable(unknown, unknown, unknown, unknown, _beta_density_x)
+def beta_density(a: Any, b: Any, p: Any, q: Any, x: Any) -> Any:
+    """x**p (1 - x)**q / B(a, b); the derivative of `betainc(a, b, x)` for p = a - 1, q = b - 1."""
+    density = np.exp(sc.xlogy(p, x) + sc.xlog1py(q, -x) - sc.betaln(a, b))
+    return density.astype(np.result_type(a, b, p, q, x))
+
+
+# ---- helpers of the rules ---------------------------------------------------------------------------------
+
+
+def _counts(y: Any, a: Any, b: Any) -> Any:
+    """1, and 0 where y = a log b is 0 by convention: where a = 0 and log b is not finite."""
+    return ((a != 0) | (b > 0)).astype(y.dtype)
+
+
+def _ratio(y: Any, a: Any, b: Any) -> Any:
+    """a / b, and 0 where a log b is 0 by convention."""
+    counts = _counts(y, a, b)
+    return a * counts / (b * counts + (1 - counts))
+
+
+def _log_ratio(y: Any, a: Any, b: Any) -> Any:
+    """log(a / b), and 0 where a log b is 0 by convention."""
+    counts = _counts(y, a, b)
+    return sc.xlogy(counts, a) - sc.xlogy(counts, b)
+
+
+def _by_lambda(y: Any, base: Any, log: Any, lmbda: Any) -> Any:
+    """The derivative of (base**lambda - 1) / lambda by lambda, given log(base), also at lambda = 0.
+
+    With h(t) = (exp(t) - 1) / t that is log(base)² h'(lambda log(base)), and 1 / lambda² at base = 0.
+    """
+    return np.where(base == 0, y * y, log * log / 2 * sc.hyp1f1(2, 3, lmbda * log))
+
+
+def _pseudo_huber_delta(delta: Any, r: Any, hypotenuse: Any) -> Any:
+    """2 (hypotenuse - delta) - r² / hypotenuse, without cancellation."""
+    tangent = r / (hypotenuse + delta)
+    return tangent * tangent * r * (r / hypotenuse)
+
+
+def _rgamma(g: Any, y: Any, x: Any) -> Any:
+    """-ψ(x) / Γ(x); left of 1/2, where both have poles, after reflection; DLMF 5.5."""
+    is_left = x < 0.5
+    right, left = np.where(is_left, 0.5, x), np.where(is_left, x, 0.5)
+    turned = np.cos(math.pi * left) - np.sin(math.pi * left) / math.pi * sc.psi(1 - left)
+    return g * np.where(is_left, sc.gamma(1 - left) * turned, -y * sc.psi(right))
+
+
+def _polygamma(n: Any, x: Any) -> Any:
+    """(-1)**(n + 1) n! ζ(n + 1, x) for n > 0; DLMF 25.11.12."""
+    return (-1.0) ** (n + 1) * sc.gamma(n + 1.0) * sc.zeta(n + 1, x)
+
+
+def _total(a: Any, axis: Any) -> Any:
+    return np.sum(a, axis=axis, keepdims=True)
+
+
+def _shares(g: Any, y: Any, a: Any, axis: Any, b: Any, keepdims: Any, return_sign: Any) -> tuple[Any, Any]:
+    """The gradient of logsumexp at each of its exponentials, and log of what each is of their sum, a - y."""
+    if return_sign:
+        g, y = g[0] * y[1], y[0]
+    if b is not None:
+        a = np.broadcast_to(a, np.broadcast_shapes(np.shape(a), np.shape(b)))
+    ndim = max(np.ndim(a), 1)
+    axis = tuple(axis) if np.ndim(axis) else axis  # a tuple among the arguments comes as an array
+    g, y = _spread(g, axis, ndim, keepdims), _spread(y, axis, ndim, keepdims)
+    return g, a - np.where(a == -np.inf, 0, y)
+
+
+def _logsumexp_a(
+    g: Any, y: Any, a: Any, axis: Any = None, b: Any = None, keepdims: Any = False, return_sign: Any = False
+) -> Any:
+    """Where b = 0, `a` may be anything and adds nothing: so one masks, says SciPy."""
+    g, log_share = _shares(g, y, a, axis, b, keepdims, return_sign)
+    if b is None:
+        return g * np.exp(log_share)
+    largest = math.log(np.finfo(g.dtype).max)
+    return g * b * np.exp(np.where((b == 0) & ~(log_share < largest), 0, log_share))
+
+
+def _logsumexp_b(
+    g: Any, y: Any, a: Any, axis: Any = None, b: Any = None, keepdims: Any = False, return_sign: Any = False
+) -> Any:
+    g, log_share = _shares(g, y, a, axis, b, keepdims, return_sign)
+    return g * np.exp(log_share)
+
+
+# fmt: off
+
+# exponentials, logarithms, powers
+derivative(sc.expm1,        lambda g, y, x: g * np.exp(x))
+derivative(sc.exp2,         lambda g, y, x: g * y * math.log(2))
+derivative(sc.exp10,        lambda g, y, x: g * y * math.log(10))
+derivative(sc.log1p,        lambda g, y, x: g / (1 + x))
+derivative(sc.cbrt,         lambda g, y, x: g / (3 * y * y))
+derivative(sc.cosm1,        lambda g, y, x: -g * np.sin(x))
+derivative(sc.exprel,       lambda g, y, x: g / 2 * sc.hyp1f1(2, 3, x))
+derivative(sc.boxcox,       lambda g, y, x, lmbda: g * x ** (lmbda - 1),
+                            lambda g, y, x, lmbda: g * _by_lambda(
+                                y, x, np.log(np.where(x == 0, y.dtype.type(1), x)), lmbda))
+derivative(sc.boxcox1p,     lambda g, y, x, lmbda: g * (1 + x) ** (lmbda - 1),
+                            lambda g, y, x, lmbda: g * _by_lambda(
+                                y, 1 + x, np.log1p(np.where(x == -1, y.dtype.type(0), x)), lmbda))
+derivative(sc.inv_boxcox,   lambda g, y, x, lmbda: g * y ** (1 - lmbda),
+                            lambda g, y, x, lmbda: g * y * x * x / -2 * sc.hyp2f1(2, 2, 3, -lmbda * x))
+derivative(sc.inv_boxcox1p, lambda g, y, x, lmbda: g * (1 + y) ** (1 - lmbda),
+                            lambda g, y, x, lmbda: g * (1 + y) * x * x / -2 * sc.hyp2f1(2, 2, 3, -lmbda * x))
+
+# logistic: 1 - expit(x) is expit(-x), which does not round to 0
+derivative(sc.expit,        lambda g, y, x: g * y * sc.expit(-x))
+derivative(sc.log_expit,    lambda g, y, x: g * sc.expit(-x))
+derivative(sc.logit,        lambda g, y, x: g / (x * (1 - x)))
+
+# entropies: x log y is 0 at x = 0, also where y = 0
+derivative(sc.xlogy,        lambda g, y, a, b: g * sc.xlogy(_counts(y, a, b), b),
+                            lambda g, y, a, b: g * _ratio(y, a, b))
+derivative(sc.xlog1py,      lambda g, y, a, b: g * sc.xlog1py(_counts(y, a, 1 + b), b),
+                            lambda g, y, a, b: g * _ratio(y, a, 1 + b))
+derivative(sc.entr,         lambda g, y, x: -g * (np.log(x) + 1))
+derivative(sc.rel_entr,     lambda g, y, a, b: g * (_log_ratio(y, a, b) + _counts(y, a, b)),
+                            lambda g, y, a, b: -g * _ratio(y, a, b))
+derivative(sc.kl_div,       lambda g, y, a, b: g * _log_ratio(y, a, b),
+                            lambda g, y, a, b: g * (1 - _ratio(y, a, b)))
+
+# robust losses
+derivative(sc.huber,        lambda g, y, delta, r: g * np.where(np.abs(r) > delta, np.abs(r) - delta, 0),
+                            lambda g, y, delta, r: g * np.where(np.abs(r) > delta, delta * np.sign(r), r))
+derivative(sc.pseudo_huber, lambda g, y, delta, r: g * _pseudo_huber_delta(delta, r, np.hypot(delta, r)),
+                            lambda g, y, delta, r: g * (delta / np.hypot(delta, r) * r))
+
+# error function and normal distribution; DLMF 7.2
+derivative(sc.erf,          lambda g, y, x: g * (2 / math.sqrt(math.pi)) * gaussian(x))
+derivative(sc.erfc,         lambda g, y, x: g * (-2 / math.sqrt(math.pi)) * gaussian(x))
+derivative(sc.erfcx,        lambda g, y, x: g * (2 * x * y - 2 / math.sqrt(math.pi)))
+derivative(sc.erfi,         lambda g, y, x: g * (2 / math.sqrt(math.pi)) * np.exp(x * x))
+derivative(sc.dawsn,        lambda g, y, x: g * (1 - 2 * x * y))
+derivative(sc.erfinv,       lambda g, y, x: g * (math.sqrt(math.pi) / 2) * np.exp(y * y))
+derivative(sc.erfcinv,      lambda g, y, x: g * (-math.sqrt(math.pi) / 2) * np.exp(y * y))
+derivative(sc.ndtr,         lambda g, y, x: g * math.sqrt(0.5 / math.pi) * gaussian(x * math.sqrt(0.5)))
+derivative(sc.ndtri,        lambda g, y, x: g * math.sqrt(2 * math.pi) * np.exp(y * y / 2))
+derivative(sc.log_ndtr,     lambda g, y, x: g * inverse_mills(x))
+derivative(sc.ndtri_exp,    lambda g, y, x: g / inverse_mills(y))
+
+# gamma and beta functions; DLMF 5.2, 5.12, 5.15, 8.2, 8.17, 25.11
+derivative(sc.gamma,        lambda g, y, x: g * y * sc.psi(x))
+derivative(sc.rgamma,       _rgamma)
+derivative(sc.gammaln,      lambda g, y, x: g * sc.psi(x))
+derivative(sc.loggamma,     lambda g, y, x: g * sc.psi(x))
+derivative(sc.psi,          lambda g, y, x: g * sc.zeta(2, x))
+derivative(hurwitz_zeta,    unknown,
+                            lambda g, y, s, a: -g * s * sc.zeta(s + 1, a))
+derivative(sc.beta,         lambda g, y, a, b: g * y * (sc.psi(a) - sc.psi(a + b)),
+                            lambda g, y, a, b: g * y * (sc.psi(b) - sc.psi(a + b)))
+derivative(sc.betaln,       lambda g, y, a, b: g * (sc.psi(a) - sc.psi(a + b)),
+                            lambda g, y, a, b: g * (sc.psi(b) - sc.psi(a + b)))
+derivative(sc.gammainc,     unknown,
+                            lambda g, y, a, x: g * gamma_density(a, a - 1, x))
+derivative(sc.gammaincc,    unknown,
+                            lambda g, y, a, x: -g * gamma_density(a, a - 1, x))
+derivative(sc.gammaincinv,  unknown,
+                            lambda g, y, a, p: g / gamma_density(a, a - 1, y))
+derivative(sc.gammainccinv, unknown,
+                            lambda g, y, a, p: -g / gamma_density(a, a - 1, y))
+derivative(sc.betainc,      unknown, unknown,
+                            lambda g, y, a, b, x: g * beta_density(a, b, a - 1, b - 1, x))
+derivative(sc.betaincc,     unknown, unknown,
+                            lambda g, y, a, b, x: -g * beta_density(a, b, a - 1, b - 1, x))
+derivative(sc.betaincinv,   unknown, unknown,
+                            lambda g, y, a, b, p: g / beta_density(a, b, a - 1, b - 1, y))
+derivative(sc.betainccinv,  unknown, unknown,
+                            lambda g, y, a, b, p: -g / beta_density(a, b, a - 1, b - 1, y))
+
+# Bessel functions; DLMF 10.6, 10.29
+derivative(sc.j0,           lambda g, y, x: -g * sc.j1(x))
+derivative(sc.j1,           lambda g, y, x: g / 2 * (sc.j0(x) - sc.jv(2, x)))
+derivative(sc.jv,           unknown,
+                            lambda g, y, v, x: g / 2 * (sc.jv(v - 1, x) - sc.jv(v + 1, x)))
+derivative(sc.y0,           lambda g, y, x: -g * sc.y1(x))
+derivative(sc.y1,           lambda g, y, x: g / 2 * (sc.y0(x) - sc.yv(2, x)))
+derivative(sc.yv,           unknown,
+                            lambda g, y, v, x: g / 2 * (sc.yv(v - 1, x) - sc.yv(v + 1, x)))
+derivative(sc.yn,           unknown,
+                            lambda g, y, n, x: g / 2 * (sc.yn(n - 1, x) - sc.yn(n + 1, x)))
+derivative(sc.i0,           lambda g, y, x: g * sc.i1(x))
+derivative(sc.i1,           lambda g, y, x: g / 2 * (sc.i0(x) + sc.iv(2, x)))
+derivative(sc.iv,           unknown,
+                            lambda g, y, v, x: g / 2 * (sc.iv(v - 1, x) + sc.iv(v + 1, x)))
+derivative(sc.k0,           lambda g, y, x: -g * sc.k1(x))
+derivative(sc.k1,           lambda g, y, x: g / -2 * (sc.k0(x) + sc.kv(2, x)))
+derivative(sc.kv,           unknown,
+                            lambda g, y, v, x: g / -2 * (sc.kv(v - 1, x) + sc.kv(v + 1, x)))
+derivative(sc.kn,           unknown,
+                            lambda g, y, n, x: g / -2 * (sc.kn(n - 1, x) + sc.kn(n + 1, x)))
+# ... times exp(-|x|) or, those of the second kind, exp(x)
+derivative(sc.i0e,          lambda g, y, x: g * (sc.i1e(x) - np.sign(x) * y))
+derivative(sc.i1e,          lambda g, y, x: g * ((sc.i0e(x) + sc.ive(2, x)) / 2 - np.sign(x) * y))
+derivative(sc.ive,          unknown,
+                            lambda g, y, v, x: (
+                                g * ((sc.ive(v - 1, x) + sc.ive(v + 1, x)) / 2 - np.sign(x) * y)))
+derivative(sc.k0e,          lambda g, y, x: g * (y - sc.k1e(x)))
+derivative(sc.k1e,          lambda g, y, x: g * (y - (sc.k0e(x) + sc.kve(2, x)) / 2))
+derivative(sc.kve,          unknown,
+                            lambda g, y, v, x: g * (y - (sc.kve(v - 1, x) + sc.kve(v + 1, x)) / 2))
+
+# Airy functions Ai, Ai', Bi, Bi', with Ai'' = x Ai; DLMF 9.2
+derivative(sc.airy,         lambda g, y, x: g[0] * y[1] + g[1] * x * y[0] + g[2] * y[3] + g[3] * x * y[2])
+
+# integrals of exponentials, sines and Gaussians; DLMF 6.2, 7.2
+derivative(sc.expi,         lambda g, y, x: g * np.exp(x) / x)
+derivative(sc.exp1,         lambda g, y, x: -g * np.exp(-x) / x)
+derivative(sc.sici,         lambda g, y, x: g[0] * np.sinc(x / math.pi) + g[1] * np.cos(x) / x)
+derivative(sc.fresnel,      lambda g, y, x: (
+                                g[0] * np.sin(math.pi / 2 * x * x) + g[1] * np.cos(math.pi / 2 * x * x)))
+derivative(sc.spence,       lambda g, y, x: -g * sc.hyp2f1(1, 1, 2, 1 - x))
+
+# hypergeometric functions; DLMF 13.3, 15.5, 16.3
+derivative(sc.hyp0f1,       unknown,
+                            lambda g, y, v, x: g / v * sc.hyp0f1(v + 1, x))
+derivative(sc.hyp1f1,       unknown, unknown,
+                            lambda g, y, a, b, x: g * a / b * sc.hyp1f1(a + 1, b + 1, x))
+derivative(sc.hyp2f1,       unknown, unknown, unknown,
+                            lambda g, y, a, b, c, x: g * a * b / c * sc.hyp2f1(a + 1, b + 1, c + 1, x))
+
+# plain functions
+polygamma    = differentiable(unknown, lambda g, y, n, x: g * _polygamma(n + 1, x))(sc.polygamma)
+multigammaln = differentiable(lambda g, y, a, d: g*sum(sc.psi(a - j / 2) for j in range(d)))(sc.multigammaln)
+softmax      = differentiable(lambda g, y, x, axis=None: y * (g - _total(g * y, axis)))(sc.softmax)
+log_softmax  = differentiable(lambda g, y, x, axis=None: g - np.exp(y) * _total(g, axis))(sc.log_softmax)
+logsumexp    = differentiable(_logsumexp_a, None, _logsumexp_b)(sc.logsumexp)
+
+# fmt: on
+
+constant(sc.round, sc.gammasgn)
+
+DERIVATIVES.update(given)
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(sc, name)
