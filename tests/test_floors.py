@@ -24,6 +24,7 @@ FLOORS = {
     "tensor": 2,
     "autograd": 2,
     "names": 2,
+    "checkpoints": 3,
     "hyperparameters": 3,
     "init": 3,
     "models": 3,

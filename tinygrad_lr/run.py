@@ -6,7 +6,6 @@ A folder belongs to one run. Each of its files is written beside its place and t
 
 import hashlib
 import json
-import os
 import platform
 import signal
 import threading
@@ -21,7 +20,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from . import __version__
+from . import __version__, checkpoints
 from .closed_form import Standardisation, least_squares, r_squared
 from .data import DataModule
 from .linear import LinearRegressionScratch
@@ -245,52 +244,46 @@ class Checkpoint:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A path to write to, in the same folder; it takes the place of `path` if nothing goes wrong.
-
-    A pipe or a device, such as /dev/null, is written to directly.
-
-    Raises RunError if the file cannot be written.
-    """
-    place = path.resolve()  # a link stays one
-    if place.exists() and not place.is_file() and not place.is_dir():
-        yield place
-        return
-    temporary = place.with_name(f".{os.getpid()}-{place.name}")
+def explained(path: Path) -> Iterator[None]:
+    """Raises RunError for an OSError of writing a file."""
     try:
-        yield temporary
-        temporary.replace(place)
+        yield
     except OSError as error:
         raise RunError(
             f"{path} cannot be written ({error.strerror}); "
             "check that its folder exists, is writable and not full, or name another with --out"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path to write to that takes the place of `path` if nothing goes wrong: see `checkpoints.replacing`.
+
+    Raises RunError if the file cannot be written.
+    """
+    with explained(path), checkpoints.replacing(path) as temporary:
+        yield temporary
 
 
 def save_arrays(file: Path, **arrays: NDArray[Any]) -> None:
-    with replacing(file) as temporary:
-        np.savez(temporary, allow_pickle=False, format=np.array(FORMAT), **arrays)
+    with explained(file):
+        checkpoints.save_arrays(file, "run", arrays, FORMAT)
 
 
 def load_arrays(path: Path, parse: Callable[[Mapping[str, Any]], T]) -> T:
     """What `parse` makes of a file that `save_arrays` has written. Raises RunError for any other file."""
     try:
-        # NumPy leaves a damaged file open that it has opened itself
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            version = arrays["format"].item()
-            if version == FORMAT:
-                return parse(arrays)
+        return parse(checkpoints.load_arrays(path, "run", FORMAT))
     except (FileNotFoundError, NotADirectoryError):
         raise RunError(f"{path} does not exist; name the folder of a run of tinygrad-lr") from None
     except PermissionError as error:
         raise RunError(f"{path} cannot be read ({error.strerror}); check its permissions") from None
-    except Exception as error:  # a damaged file makes zipfile and NumPy raise almost anything
+    except checkpoints.VersionError as error:
+        raise RunError(str(error)) from None
+    except Exception as error:  # arrays of another file make `parse` raise almost anything
         raise RunError(
             f"{path} is damaged, or not a file of tinygrad-lr's; train again into a new folder"
         ) from error
-    raise RunError(f"{path} has format {version}, but this version reads {FORMAT}; update tinygrad_lr")
 
 
 def numbers(array: Any, *shape: int) -> Array:

@@ -1,0 +1,162 @@
+"""Files that hold arrays and survive crashes: written whole or not at all, and checked when they are read.
+
+A file is an ordinary .npz archive, which `numpy.load` reads as well, without pickles. Its comment, the last
+bytes of the file, is the SHA-256 of all bytes before that. The array `format` says what the file is.
+"""
+
+import hashlib
+import io
+import json
+import os
+import threading
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+VERSION = 1  # of the files: to be raised when an older version of this package could not read them
+DIGEST = 64  # hexadecimal digits
+MARK = b"sha256:"
+
+State = Mapping[str, Any]
+
+
+class CheckpointError(ValueError):
+    """A file that is damaged, foreign, or of a later version; nothing of it was used."""
+
+
+class VersionError(CheckpointError):
+    """A file that another version of the package wrote."""
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path to write to, in the same folder; it takes the place of `path` if nothing goes wrong.
+
+    Whenever the process or the machine stops, `path` is the old file or the new one, whole. A pipe or a
+    device, such as /dev/null, is written to directly.
+    """
+    place = path.resolve()  # a link stays one
+    if place.exists() and not place.is_file() and not place.is_dir():
+        yield place
+        return
+    temporary = place.with_name(f".{os.getpid()}-{threading.get_ident()}-{place.name}")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())  # the contents before the name, or a power cut could leave an empty file
+        temporary.replace(place)
+        with suppress(OSError):  # not every system lets a folder be opened
+            folder = os.open(place.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_arrays(path: Path, kind: str, arrays: Mapping[str, Any], version: int = VERSION) -> None:
+    """Write arrays to a file of some kind, which replaces one that is there. Raises OSError if it cannot."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, format=np.array(f"{kind} {version}"), **arrays)
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.comment = MARK + b"0" * DIGEST
+    contents = buffer.getvalue()[:-DIGEST]
+    with replacing(path) as temporary:
+        temporary.write_bytes(contents + digest(contents))
+
+
+def load_arrays(path: Path, kind: str, version: int = VERSION) -> dict[str, Any]:
+    """The arrays that `save_arrays` wrote.
+
+    Raises CheckpointError for any other file, and OSError if it cannot be read.
+    """
+    contents = path.read_bytes()
+    if MARK not in contents[-len(MARK) - DIGEST :]:
+        raise CheckpointError(f"{path} is damaged, or no file of tinygrad_lr: it does not end in a checksum")
+    if digest(contents[:-DIGEST]) != contents[-DIGEST:]:
+        raise CheckpointError(f"{path} is damaged: its checksum does not agree with its contents")
+    try:
+        with np.load(io.BytesIO(contents), allow_pickle=False) as archive:
+            members = archive.zip.infolist()
+            stored = all(member.compress_type == zipfile.ZIP_STORED for member in members)
+            if not stored or sum(member.file_size for member in members) > len(contents):
+                raise ValueError("it is compressed")  # and might be larger than memory
+            arrays = dict(archive)
+        found, number = arrays.pop("format").item().split()
+    except Exception as error:  # a hostile file makes zipfile and NumPy raise almost anything
+        raise CheckpointError(f"{path} is no {kind} of tinygrad_lr: {error}") from error
+    if found != kind:
+        raise CheckpointError(f"{path} is no {kind}, but a {found}")
+    if number != str(version):
+        raise VersionError(
+            f"{path} has format {number}, but this version reads {version}; update tinygrad_lr"
+        )
+    return arrays
+
+
+def digest(contents: bytes) -> bytes:
+    return hashlib.sha256(contents).hexdigest().encode()
+
+
+# ---- states -----------------------------------------------------------------------------------------------
+
+
+def save_state(path: str | os.PathLike[str], kind: str, state: State) -> None:
+    """Write a state: a dict of arrays, numbers, strings, None, and lists and dicts of them.
+
+    Raises TypeError for anything else in it, and OSError if the file cannot be written.
+
+    >>> import numpy as np, tempfile
+    >>> path = Path(tempfile.mkdtemp(), "example.npz")
+    >>> save_state(path, "example", {"w": np.zeros(3), "epoch": 7})
+    >>> load_state(path, "example")
+    {'w': array([0., 0., 0.]), 'epoch': 7}
+    """
+    arrays: dict[str, Any] = {}
+
+    def facts(value: Any, name: str) -> Any:
+        """The same in words of JSON: an array by the name that it has in the file."""
+        if isinstance(value, (np.ndarray, np.generic)):
+            arrays[name] = value
+            return {"array": name}
+        if isinstance(value, Mapping):
+            return {
+                "dict": {key: facts(part, f"{name}/{key}" if name else key) for key, part in value.items()}
+            }
+        if isinstance(value, (list, tuple)):
+            return [facts(part, f"{name}/{i}") for i, part in enumerate(value)]
+        if value is None or isinstance(value, (bool, int, float, str)):
+            return value
+        raise TypeError(
+            f"{name} is of type {type(value).__name__}; a checkpoint holds arrays, numbers, strings, None, "
+            "and lists and dicts of them"
+        )
+
+    text = json.dumps(facts(state, ""))
+    save_arrays(Path(path), kind, arrays | {"state": np.array(text)})
+
+
+def load_state(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
+    """The state that `save_state` wrote; tuples have become lists.
+
+    Raises CheckpointError for any other file, and OSError if it cannot be read.
+    """
+    arrays = load_arrays(Path(path), kind)
+
+    def value(facts: Any) -> Any:
+        if isinstance(facts, list):
+            return [value(part) for part in facts]
+        if not isinstance(facts, dict):
+            return facts
+        return arrays[facts["array"]] if "array" in facts else {k: value(v) for k, v in facts["dict"].items()}
+
+    try:
+        state = value(json.loads(arrays["state"].item()))
+        return dict(state)
+    except Exception as error:
+        raise CheckpointError(f"{path} is no {kind}: it does not hold the state of one") from error
