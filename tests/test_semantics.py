@@ -464,7 +464,7 @@ def test_several_heads() -> None:
         b = a.sum() * 3
     autograd.backward([a, b, a], [np.array([1.0, 2.0]), None, None])
     same(x.grad, np.array([1 + 3 + 1, 2 + 3 + 1]) * [2, 4])
-    with pytest.raises(ValueError, match="2 heads but 1 head gradients"):
+    with pytest.raises(ValueError, match="2 heads need a list of 2"):
         autograd.backward([a, b], [None])
     with pytest.raises(TypeError, match="head must be a Tensor, not float"):
         autograd.backward([a, 3.0], [None, None])
