@@ -60,37 +60,71 @@ if TYPE_CHECKING:
     from .data import DataModule, SyntheticRegressionData
     from .hyperparameters import HyperParameters, add_to_class
     from .linear import LinearRegressionScratch
+    from .models import (
+        MLP,
+        Classifier,
+        LinearRegression,
+        SoftmaxRegression,
+        WeightDecayScratch,
+    )
     from .module import Module
-    from .optim import SGD
+    from .npx import log_softmax, one_hot, pick, relu, set_np, sigmoid, softmax
+    from .optim import SGD, Adam, CosineAnnealingLR, StepLR
     from .trainer import DivergenceError, Trainer
 
 __version__ = "0.1.0"
 
 #: where the names for learning are; they are imported when they are first used
 _LEARNING = {
+    "Adam": "optim",
+    "Classifier": "models",
+    "CosineAnnealingLR": "optim",
     "DataModule": "data",
     "DivergenceError": "trainer",
     "HyperParameters": "hyperparameters",
+    "LinearRegression": "models",
     "LinearRegressionScratch": "linear",
+    "MLP": "models",
     "Module": "module",
     "ProgressBoard": "board",
     "SGD": "optim",
+    "SoftmaxRegression": "models",
+    "StepLR": "optim",
     "SyntheticRegressionData": "data",
     "Trainer": "trainer",
+    "WeightDecayScratch": "models",
     "add_to_class": "hyperparameters",
+    "log_softmax": "npx",
+    "one_hot": "npx",
+    "pick": "npx",
+    "relu": "npx",
+    "set_np": "npx",
+    "sigmoid": "npx",
+    "softmax": "npx",
 }
 
+#: modules that are imported when they are first used
+_MODULES = {"init", "nn", "npx", "optim"}
+
 __all__ = [
+    "MLP",
     "SGD",
+    "Adam",
+    "Classifier",
+    "CosineAnnealingLR",
     "DataModule",
     "DivergenceError",
     "HyperParameters",
+    "LinearRegression",
     "LinearRegressionScratch",
     "Module",
     "ProgressBoard",
+    "SoftmaxRegression",
+    "StepLR",
     "SyntheticRegressionData",
     "Tensor",
     "Trainer",
+    "WeightDecayScratch",
     "add_to_class",
     "arange",
     "array",
@@ -108,11 +142,14 @@ __all__ = [
     "is_training",
     "lift",
     "linspace",
+    "log_softmax",
     "matmul",
     "normal",
     "numpy",
+    "one_hot",
     "ones",
     "pause",
+    "pick",
     "predict_mode",
     "rand",
     "randn",
@@ -120,8 +157,12 @@ __all__ = [
     "reduce_max",
     "reduce_mean",
     "reduce_sum",
+    "relu",
     "reshape",
+    "set_np",
+    "sigmoid",
     "size",
+    "softmax",
     "tensor",
     "train_mode",
     "zeros",
@@ -133,6 +174,8 @@ def __getattr__(name: str) -> Any:
         value = getattr(_import_module(f".{_LEARNING[name]}", __name__), name)
     elif name == "special":  # scipy.special on tensors
         value = _import_module(".derivatives.special", __name__)
+    elif name in _MODULES:
+        value = _import_module(f".{name}", __name__)
     else:
         value = lift(_np, name)
     globals()[name] = value
@@ -140,4 +183,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LEARNING, *dir(_np)})
+    return sorted({*globals(), *_LEARNING, *_MODULES, *dir(_np)})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,13 @@ class TensorLoader:
 
     Parameters
     ----------
-    tensors : of equal length.
+    tensors : of equal length. A path of a .npy file stands for the array in it, which is mapped into memory:
+        of a file larger than memory only the rows of one minibatch are held at a time.
     batch_size : number of examples in a minibatch; the last one of an epoch has what is left.
     seed : of the order, or None for the order of the rows.
+    indices : the rows to go through, as a slice, an array of numbers or a mask.
+
+    Raises ValueError for unequal lengths, for no examples, and for a file that is no array.
 
     >>> from tinygrad_lr import arange
     >>> from tinygrad_lr.data import TensorLoader
@@ -31,33 +36,58 @@ class TensorLoader:
     (2, [(tensor([0, 1, 2]),), (tensor([3, 4]),)])
     """
 
-    def __init__(self, tensors: Sequence[Any], batch_size: int, seed: int | None = None) -> None:
-        self.tensors = tuple(map(asarray, tensors))
+    def __init__(
+        self,
+        tensors: Sequence[Any],
+        batch_size: int,
+        seed: int | None = None,
+        indices: Any = slice(0, None),
+    ) -> None:
+        self.tensors = tuple(asarray(mapped(t)) for t in tensors)
         self.batch_size, self.seed, self.epoch = batch_size, seed, 0
         lengths = [len(t) for t in self.tensors]
         if len(set(lengths)) > 1:
             raise ValueError(f"the tensors need one row per example each, but their lengths are {lengths}")
-        if not lengths or not lengths[0]:
+        self.rows = np.arange(lengths[0] if lengths else 0)[indices]
+        if not len(self.rows):
             raise ValueError("a loader needs at least one example, but there is none")
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-        self.num_examples = lengths[0]
 
     def __len__(self) -> int:
-        return -(-self.num_examples // self.batch_size)
+        return -(-len(self.rows) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        if self.seed is None:
-            order = np.arange(self.num_examples)
-        else:
-            order = np.random.default_rng([self.seed, self.epoch]).permutation(self.num_examples)
+        rows = self.rows
+        if self.seed is not None:
+            rows = rows[np.random.default_rng([self.seed, self.epoch]).permutation(len(rows))]
         self.epoch += 1
-        return self._batches(order)
+        return self._batches(rows)
 
-    def _batches(self, order: Any) -> Iterator[tuple[Tensor, ...]]:
-        for start in range(0, self.num_examples, self.batch_size):
-            rows = order[start : start + self.batch_size]
-            yield tuple(t[rows] for t in self.tensors)
+    def _batches(self, rows: Any) -> Iterator[tuple[Tensor, ...]]:
+        for start in range(0, len(rows), self.batch_size):
+            yield tuple(t[rows[start : start + self.batch_size]] for t in self.tensors)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position between two epochs: what the order of the next one depends on."""
+        return {"seed": self.seed, "epoch": self.epoch}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.seed, self.epoch = state["seed"], state["epoch"]
+
+
+def mapped(source: Any) -> Any:
+    """The array in a .npy file, read where it is used; anything else as it is."""
+    if not isinstance(source, (str, os.PathLike)):
+        return source
+    try:
+        array = np.load(source, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        raise ValueError(f"{source} is no .npy file of numbers: {error}") from None
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise ValueError(f"{source} is no .npy file but an archive of several; save each with np.save")
+    return array
 
 
 class DataModule(HyperParameters):
@@ -66,7 +96,8 @@ class DataModule(HyperParameters):
     Parameters
     ----------
     root : folder of the files, for subclasses that read some.
-    num_workers : in the book, processes that load; here everything is loaded in this one.
+    num_workers : has no effect. In the book it is the number of processes that load; here minibatches are
+        rows of arrays, which the training process takes itself.
     """
 
     batch_size: int = 32
@@ -96,12 +127,13 @@ class DataModule(HyperParameters):
     ) -> TensorLoader:
         """Minibatches of `self.batch_size` from the rows `indices` of the tensors, shuffled for training.
 
-        The order depends on `self.seed`; if that is None, on NumPy's global generator.
+        The order depends on `self.seed`; if that is None, on NumPy's global generator. For the tensors, which
+        can also be paths of .npy files, see `TensorLoader`.
         """
         seed = self.seed
         if train and seed is None:
             seed = int(np.random.randint(2**31))
-        return TensorLoader([t[indices] for t in tensors], self.batch_size, seed if train else None)
+        return TensorLoader(tensors, self.batch_size, seed if train else None, indices)
 
 
 class SyntheticRegressionData(DataModule):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from reprlib import recursive_repr
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from .board import ProgressBoard
 from .hyperparameters import HyperParameters as HyperParameters
 from .hyperparameters import add_to_class as add_to_class
+from .optim import SGD
+from .scope import pause
 from .tensor import Tensor
 
 if TYPE_CHECKING:
@@ -65,7 +71,11 @@ class Module(HyperParameters):
         raise self._lacks("loss", "self, y_hat, y", "the mean loss of the minibatch")
 
     def configure_optimizers(self) -> Any:
-        """The optimizer that trains this model: an object with a method `step`."""
+        """The optimizer that trains this model, an object with a method `step`; or a pair of an optimizer and
+        a schedule. By default SGD, if the model has a learning rate `lr`.
+        """
+        if (lr := getattr(self, "lr", None)) is not None:
+            return SGD(self.parameters(), lr)
         raise self._lacks("configure_optimizers", "self", "an optimizer: SGD(self.parameters(), self.lr)")
 
     def _lacks(self, name: str, arguments: str, result: str) -> NotImplementedError:
@@ -120,6 +130,10 @@ class Module(HyperParameters):
 
     # ---- parameters ----------------------------------------------------------------------------------------
 
+    def parts(self) -> dict[str, Any]:
+        """Where parameters and other modules are looked for: the attributes."""
+        return {name: part for name, part in vars(self).items() if name != "hparams"}
+
     def parameters(self) -> list[Tensor]:
         """The model's attached tensors, each once, in the order in which they became attributes.
 
@@ -129,20 +143,103 @@ class Module(HyperParameters):
 
     def named_parameters(self) -> dict[str, Tensor]:
         """The same parameters by name: `w`, `layers.0.w`, `blocks.first.b`."""
-        seen: set[int] = set()
+        found = walk(self)
+        return {name: t for name, t in found if isinstance(t, Tensor) and t.grad is not None}
 
-        def walk(value: Any, name: str) -> Iterator[tuple[str, Tensor]]:
-            if not isinstance(value, (Tensor, Module, list, tuple, dict)) or id(value) in seen:
-                return
-            seen.add(id(value))
-            if isinstance(value, Tensor):
-                if value.grad is not None:
-                    yield name, value
-            else:
-                if isinstance(value, Module):
-                    value = {key: part for key, part in vars(value).items() if key != "hparams"}
-                parts = value.items() if isinstance(value, dict) else enumerate(value)
-                for key, part in parts:
-                    yield from walk(part, f"{name}.{key}" if name else str(key))
+    def modules(self) -> list[Module]:
+        """This module and all those in it, found as the parameters are."""
+        return [part for _, part in walk(self) if isinstance(part, Module)]
 
-        return dict(walk(self, ""))
+    def reset(self, init: Any = None) -> None:
+        """Draw the parameters of all layers anew: see `nn.Linear` for `init`."""
+        for module in self.modules():
+            if type(module).reset is not Module.reset:
+                module.reset(init)
+
+    def state_dict(self) -> dict[str, Any]:
+        """A copy of the parameters' values, by name.
+
+        >>> from tinygrad_lr.linear import LinearRegressionScratch
+        >>> LinearRegressionScratch(2, lr=0.03, sigma=0).state_dict()
+        {'w': array([[0.],
+               [0.]]), 'b': array([0.])}
+        """
+        return {name: p.numpy().copy() for name, p in self.named_parameters().items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Give the parameters the values of a `state_dict`, in their own dtypes.
+
+        Raises ValueError that names every entry which is missing, unexpected, of another shape or no number.
+        Nothing is changed then.
+        """
+        parameters = self.named_parameters()
+        arrays = {name: np.asarray(getattr(value, "array", value)) for name, value in state.items()}
+        wrong = [f"{name} is missing" for name in parameters if name not in arrays]
+        wrong += [f"{name} is unexpected" for name in arrays if name not in parameters]
+        for name in parameters.keys() & arrays.keys():
+            array, shape = arrays[name], parameters[name].shape
+            if array.dtype.kind not in "iufb":
+                wrong.append(f"{name} has dtype {array.dtype}")
+            elif not fits(array.shape, shape):
+                wrong.append(f"{name} has shape {array.shape} instead of {shape}")
+        if wrong:
+            raise ValueError(f"this state is not of this {type(self).__name__}: {', '.join(wrong)}")
+        for name, parameter in parameters.items():
+            assign(parameter, arrays[name].astype(parameter.dtype))
+
+    @recursive_repr()
+    def __repr__(self) -> str:
+        simple = {k: v for k, v in getattr(self, "hparams", {}).items() if isinstance(v, (int, float, str))}
+        simple = {k: v for k, v in simple.items() if not k.startswith("plot_")}
+        number = sum(parameter.size for parameter in self.parameters())
+        lines = [
+            f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in simple.items())})"
+            + (f": {number:,} parameter{'s' if number != 1 else ''}" if number else "")
+        ]
+        for name, part in walk(self, inner=False):
+            if isinstance(part, Module) and part is not self:
+                lines += indent(f"{name}: {part!r}", "  ").splitlines()
+            elif isinstance(part, Tensor) and part.grad is not None:
+                lines.append(f"  {name}: {part.shape}")
+        return "\n".join(lines)
+
+
+def walk(module: Module, inner: bool = True) -> Iterator[tuple[str, Any]]:
+    """What a model is made of, by name and each once: modules, tensors and random generators.
+
+    Without `inner` the modules in it are not gone through.
+    """
+    seen: set[int] = set()
+
+    def visit(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+        if not isinstance(value, (*LEAVES, *CONTAINERS)) or id(value) in seen:
+            return
+        seen.add(id(value))
+        if isinstance(value, LEAVES):
+            yield name, value
+        if isinstance(value, Module):
+            value = value.parts() if inner or value is module else {}
+        if isinstance(value, CONTAINERS):
+            for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+                yield from visit(part, f"{name}.{key}" if name else str(key))
+
+    yield from visit(module, "")
+
+
+LEAVES = (Tensor, Module, np.random.Generator)
+CONTAINERS = (list, tuple, dict)
+
+
+def fits(shape: tuple[int, ...], parameter: tuple[int, ...]) -> bool:
+    """Whether values of a shape can be those of a parameter, which has zeros for lengths not known yet."""
+    return len(shape) == len(parameter) and all(p in (0, n) for p, n in zip(parameter, shape, strict=True))
+
+
+def assign(parameter: Tensor, array: Any) -> None:
+    """Write new values into a parameter, or if its shape or dtype changes, make them its array."""
+    if (parameter.shape, parameter.dtype) == (array.shape, array.dtype):
+        with pause():  # a layer may learn its shape inside record()
+            parameter[...] = array
+    else:
+        parameter.array = array
+        parameter.attach_grad(parameter.attachment.grad_req if parameter.attachment else "write")

@@ -1,21 +1,140 @@
-"""Optimizers: what a step does with the gradients."""
+"""Optimizers: what a step does with the gradients; and schedules of their learning rates.
 
-from collections.abc import Iterable
+They write into the parameters in place, and into arrays that they keep from step to step: a step makes no new
+ones.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from .hyperparameters import HyperParameters
 from .tensor import Tensor
 
 
-class SGD(HyperParameters):
-    """Minibatch stochastic gradient descent: every parameter goes `lr` times its gradient downhill.
+class Optimizer(HyperParameters):
+    """What optimizers share: the parameters, and the arrays that belong to each of them.
 
     Parameters
     ----------
     params : attached tensors, as `Module.parameters()` gives them.
-    lr : the learning rate.
+    lr : the learning rate; it may be changed between steps.
+    weight_decay : how much of a parameter is added to its gradient, as a penalty weight_decay / 2 * |param|^2
+        in the loss would do. One number, or one for each of the parameters.
 
-    Raises TypeError for something else than attached tensors, and ValueError if there are none.
+    Raises TypeError for something else than attached tensors, and ValueError if there are none, or for
+    hyperparameters out of their range.
+    """
+
+    lr: float
+    arrays: tuple[str, ...] = ()  #: names of those that a step depends on
+
+    def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float | Sequence[float]) -> None:
+        name = type(self).__name__
+        if isinstance(params, Tensor):
+            raise TypeError(f"{name} takes a list of parameters, not a tensor. Write {name}([w, b], lr).")
+        self.params = list(params)
+        if not self.params:
+            raise ValueError(
+                f"{name} got no parameters. Make them attributes of the model, and call attach_grad() on "
+                "each."
+            )
+        for position, param in enumerate(self.params):
+            if getattr(param, "grad", None) is None:
+                raise TypeError(
+                    f"params[{position}] has no gradient. Make it a Tensor and call attach_grad() on it."
+                )
+        number = len(self.params)
+        self.decays = list(weight_decay) if isinstance(weight_decay, Sequence) else [weight_decay] * number
+        if len(self.decays) != number or not all(decay >= 0 for decay in self.decays):
+            raise ValueError(
+                f"weight_decay must be 0 or more, or a list of such numbers for {number} parameters, "
+                f"not {weight_decay}"
+            )
+        if not lr >= 0:
+            raise ValueError(f"lr must be 0 or more, not {lr}")
+        self.lr, self.steps = lr, 0
+        self.state: list[dict[str, Any]] = [{} for _ in self.params]  # arrays by name, for each parameter
+        self._scratch: list[dict[str, Any]] = [{} for _ in self.params]
+
+    def step(self, _: Any = 1) -> None:
+        """Take one step; its argument is the book's batch size, which a mean loss has divided by already."""
+        self.steps += 1
+        for i, (param, decay) in enumerate(zip(self.params, self.decays, strict=True)):
+            grad = param.grad.array
+            if decay:
+                decayed = zeros(self._scratch[i], "decayed", param)
+                np.multiply(param.array, decay, out=decayed)
+                decayed += grad
+                grad = decayed
+            self.update(param, grad, self.state[i], zeros(self._scratch[i], "scratch", param))
+
+    def update(self, param: Tensor, grad: Any, state: dict[str, Any], scratch: Any) -> None:
+        """Change a parameter: `scratch` is an array to compute in; the gradient is not to be written."""
+        raise NotImplementedError
+
+    def zero_grad(self) -> None:
+        """Set the gradients to zero, for parameters whose `grad_req` is "add"."""
+        for param in self.params:
+            param.grad[...] = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next steps depend on, beside parameters, gradients and hyperparameters.
+
+        >>> from tinygrad_lr import tensor
+        >>> from tinygrad_lr.optim import SGD
+        >>> x = tensor(4.0)
+        >>> x.attach_grad()
+        >>> sgd = SGD([x], lr=0.1, momentum=0.9)
+        >>> sgd.step()
+        >>> sgd.state_dict()
+        {'lr': 0.1, 'steps': 1, '0.velocity': array(0.)}
+        """
+        arrays = {f"{i}.{name}": a.copy() for i, kept in enumerate(self.state) for name, a in kept.items()}
+        return {"lr": self.lr, "steps": self.steps, **arrays}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a `state_dict` of an optimizer of the same kind and with the same parameters.
+
+        Raises ValueError if it is of another one; nothing is changed then.
+        """
+        arrays = {name: np.asarray(value) for name, value in state.items() if name not in ("lr", "steps")}
+        expected = {f"{i}.{name}": p.shape for i, p in enumerate(self.params) for name in self.arrays}
+        if {name: array.shape for name, array in arrays.items()} != (expected if state.get("steps") else {}):
+            raise ValueError(
+                f"this state is not of this {type(self).__name__}, which has {describe(expected)}; it has "
+                f"{describe({name: array.shape for name, array in arrays.items()})}"
+            )
+        self.lr, self.steps, self.state = state["lr"], state["steps"], [{} for _ in self.params]
+        for name, array in arrays.items():
+            i, part = name.split(".")
+            self.state[int(i)][part] = array.astype(self.params[int(i)].dtype)
+
+
+def describe(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{name} of shape {shape}" for name, shape in shapes.items()) or "no arrays"
+
+
+def zeros(arrays: dict[str, Any], name: str, param: Tensor) -> Any:
+    """The array of that name, at first zeros of a parameter's shape."""
+    if name not in arrays:
+        arrays[name] = np.zeros_like(param.array)
+    return arrays[name]
+
+
+class SGD(Optimizer):
+    """Minibatch stochastic gradient descent: every parameter goes `lr` times its gradient downhill.
+
+    With `momentum` it goes along a velocity v instead (Polyak 1964; in the form of PyTorch's `SGD`):
+
+        v = momentum * v + gradient,  param = param - lr * v
+
+    and with `nesterov`, along `gradient + momentum * v` (Sutskever et al., On the importance of
+    initialization and momentum in deep learning, 2013).
+
+    `params`, `lr`, `weight_decay` and errors are those of `Optimizer`.
 
     >>> from tinygrad_lr import record, tensor
     >>> from tinygrad_lr.optim import SGD
@@ -29,29 +148,183 @@ class SGD(HyperParameters):
     tensor(3.2)
     """
 
-    lr: float
+    momentum: float
+    nesterov: bool
 
-    def __init__(self, params: Iterable[Tensor], lr: float) -> None:
-        if isinstance(params, Tensor):
-            raise TypeError("SGD takes a list of parameters, not a tensor. Write SGD([w, b], lr).")
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float,
+        momentum: float = 0,
+        nesterov: bool = False,
+        weight_decay: float | Sequence[float] = 0,
+    ) -> None:
+        super().__init__(params, lr, weight_decay)
         self.save_hyperparameters(ignore=["params"])
-        self.params = list(params)
-        if not self.params:
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum must be at least 0 and below 1, not {momentum}")
+        if nesterov and not momentum:
+            raise ValueError("nesterov needs a momentum: write SGD(params, lr, momentum=0.9, nesterov=True)")
+        self.arrays = ("velocity",) if momentum else ()
+
+    def update(self, param: Tensor, grad: Any, state: dict[str, Any], scratch: Any) -> None:
+        if not self.momentum:
+            np.multiply(grad, self.lr, out=scratch)
+            param -= scratch
+            return
+        velocity = zeros(state, "velocity", param)
+        velocity *= self.momentum
+        velocity += grad
+        if self.nesterov:
+            np.multiply(grad, self.lr, out=scratch)
+            param -= scratch
+        np.multiply(velocity, self.lr * (self.momentum if self.nesterov else 1), out=scratch)
+        param -= scratch
+
+
+class Adam(Optimizer):
+    """Steps along a running mean of the gradient, divided by the root of a running mean of its square (Kingma
+    and Ba, Adam: a method for stochastic optimization, 2015, algorithm 1):
+
+        m = b1 * m + (1 - b1) * gradient
+        v = b2 * v + (1 - b2) * gradient^2
+        param = param - lr * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)   in step t
+
+    Parameters
+    ----------
+    betas : b1 and b2.
+    eps : keeps the divisor from zero.
+
+    The others and the errors are those of `Optimizer`.
+
+    >>> from tinygrad_lr import tensor
+    >>> from tinygrad_lr.optim import Adam
+    >>> x = tensor(4.0)
+    >>> x.attach_grad()
+    >>> x.grad = 100.0
+    >>> Adam([x], lr=0.1).step()
+    >>> x
+    tensor(3.9)
+    """
+
+    betas: tuple[float, float]
+    eps: float
+    arrays = ("mean", "square")
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float | Sequence[float] = 0,
+    ) -> None:
+        super().__init__(params, lr, weight_decay)
+        self.save_hyperparameters(ignore=["params"])
+        if not (len(betas) == 2 and all(0 <= beta < 1 for beta in betas) and eps >= 0):
             raise ValueError(
-                "SGD got no parameters. Make them attributes of the model, and call attach_grad() on each."
+                f"betas must be at least 0 and below 1, and eps 0 or more, not {betas} and {eps}"
             )
-        for position, param in enumerate(self.params):
-            if getattr(param, "grad", None) is None:
-                raise TypeError(
-                    f"params[{position}] has no gradient. Make it a Tensor and call attach_grad() on it."
-                )
 
-    def step(self, _: Any = 1) -> None:
-        """Take one step; its argument is the book's batch size, which a mean loss has divided by already."""
-        for param in self.params:
-            param -= self.lr * param.grad
+    def update(self, param: Tensor, grad: Any, state: dict[str, Any], scratch: Any) -> None:
+        (b1, b2), t = self.betas, self.steps
+        mean, square = zeros(state, "mean", param), zeros(state, "square", param)
+        mean *= b1
+        np.multiply(grad, 1 - b1, out=scratch)
+        mean += scratch
+        square *= b2
+        np.multiply(grad, grad, out=scratch)
+        scratch *= 1 - b2
+        square += scratch
+        np.sqrt(square, out=scratch)
+        scratch /= math.sqrt(1 - b2**t)
+        scratch += self.eps
+        np.divide(mean, scratch, out=scratch)
+        scratch *= self.lr / (1 - b1**t)
+        param -= scratch
 
-    def zero_grad(self) -> None:
-        """Set the gradients to zero, for parameters whose `grad_req` is "add"."""
-        for param in self.params:
-            param.grad[...] = 0
+
+# ---- schedules --------------------------------------------------------------------------------------------
+
+
+class Schedule(HyperParameters):
+    """A learning rate that changes by the epoch. The Trainer steps it at the end of each one if
+    `configure_optimizers` returns it beside its optimizer:
+
+        return optimizer, StepLR(optimizer, step_size=10)
+
+    Attributes
+    ----------
+    base_lr : the learning rate of the optimizer at the start.
+    epoch : number of steps done.
+    """
+
+    def __init__(self, optimizer: Any) -> None:
+        self.optimizer, self.base_lr, self.epoch = optimizer, optimizer.lr, 0
+
+    def lr_at(self, epoch: int) -> float:
+        """The learning rate of an epoch, from 0."""
+        raise NotImplementedError
+
+    def step(self) -> None:
+        """Give the optimizer the learning rate of the next epoch."""
+        self.epoch += 1
+        self.optimizer.lr = self.lr_at(self.epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": self.epoch, "base_lr": self.base_lr}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.epoch, self.base_lr = state["epoch"], state["base_lr"]
+
+
+class StepLR(Schedule):
+    """The learning rate times `gamma` after every `step_size` epochs.
+
+    >>> from tinygrad_lr import tensor
+    >>> from tinygrad_lr.optim import SGD, StepLR
+    >>> x = tensor(4.0)
+    >>> x.attach_grad()
+    >>> schedule = StepLR(SGD([x], lr=0.8), step_size=2, gamma=0.5)
+    >>> [schedule.lr_at(epoch) for epoch in range(5)]
+    [0.8, 0.8, 0.4, 0.4, 0.2]
+    """
+
+    step_size: int
+    gamma: float
+
+    def __init__(self, optimizer: Any, step_size: int, gamma: float = 0.1) -> None:
+        super().__init__(optimizer)
+        self.save_hyperparameters(ignore=["optimizer"])
+        if step_size < 1:
+            raise ValueError(f"step_size must be at least 1 epoch, not {step_size}")
+
+    def lr_at(self, epoch: int) -> float:
+        return float(self.base_lr * self.gamma ** (epoch // self.step_size))
+
+
+class CosineAnnealingLR(Schedule):
+    """The learning rate falls along half a cosine to `eta_min`, in `T_max` epochs (Loshchilov and Hutter,
+    SGDR, 2017, equation 5).
+
+    >>> from tinygrad_lr import tensor
+    >>> from tinygrad_lr.optim import SGD, CosineAnnealingLR
+    >>> x = tensor(4.0)
+    >>> x.attach_grad()
+    >>> schedule = CosineAnnealingLR(SGD([x], lr=1.0), T_max=4)
+    >>> [round(schedule.lr_at(epoch), 3) for epoch in range(5)]
+    [1.0, 0.854, 0.5, 0.146, 0.0]
+    """
+
+    T_max: int
+    eta_min: float
+
+    def __init__(self, optimizer: Any, T_max: int, eta_min: float = 0) -> None:
+        super().__init__(optimizer)
+        self.save_hyperparameters(ignore=["optimizer"])
+        if T_max < 1:
+            raise ValueError(f"T_max must be at least 1 epoch, not {T_max}")
+
+    def lr_at(self, epoch: int) -> float:
+        part = (1 + math.cos(math.pi * epoch / self.T_max)) / 2
+        return float(self.eta_min + (self.base_lr - self.eta_min) * part)

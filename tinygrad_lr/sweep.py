@@ -91,7 +91,9 @@ def _sweep_tape(
 
     def matters(parent: Any) -> bool:
         """Whether the function that made a place asks which of its elements were used."""
-        maker: Any = PART if type(parent) is tuple else calls[parent]
+        if isinstance(parent, tuple):
+            return True
+        maker = calls[parent]
         if maker is INPUT:
             return calls[parent + 2].tape is not LEAVES
         return maker is PART or (maker is not FREED and (maker.elementwise or maker.moves))

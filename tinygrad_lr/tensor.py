@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from typing import Any, NamedTuple
 from typing import cast as cast_type
 
@@ -419,7 +420,8 @@ class Tensor:
     __xor__, __rxor__ = _operator(np.bitwise_xor), _operator(np.bitwise_xor, True)
     __lshift__, __rshift__ = _operator(np.left_shift), _operator(np.right_shift)
     __lt__, __le__, __gt__ = _operator(np.less), _operator(np.less_equal), _operator(np.greater)
-    __ge__, __eq__, __ne__ = _operator(np.greater_equal), _operator(np.equal), _operator(np.not_equal)
+    __ge__, __ne__ = _operator(np.greater_equal), _operator(np.not_equal)  # type: ignore[assignment]
+    __eq__ = _operator(np.equal)  # type: ignore[assignment]  # elementwise
 
     def __pow__(self, exponent: Any) -> Any:
         whole = type(exponent) is int or (type(exponent) is float and self.dtype.kind == "f")
@@ -485,8 +487,7 @@ def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, A
     """
     row = DERIVATIVES.get(function, NO_ROW)
     if row is NO_ROW and "scipy.special" in sys.modules:
-        from .derivatives import special  # noqa: F401  # SciPy's rows, which only now are worth importing
-
+        import_module(".derivatives.special", __package__)  # SciPy's rows, which only now are of use
         row = DERIVATIVES.get(function, NO_ROW)
     if function in WRITERS:
         return _write(function, args[0] if args else options[WRITERS[function]], args, options)

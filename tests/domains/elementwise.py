@@ -5,9 +5,13 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from tinygrad_lr.derivatives.elementwise import i0_derivative
+
 from .basics import (
     Call,
     Domain,
+    Numbers,
+    arrays,
     distinct,
     dividends,
     divisors,
@@ -18,21 +22,71 @@ from .basics import (
     positive,
     truths,
 )
+from .reductions import reductions
+
+# ---- numbers ----------------------------------------------------------------------------------------------
+
+
+def between(low: float, high: float) -> Numbers:
+    return lambda rng, n: rng.uniform(low, high, n)
+
+
+def mantissas(rng: np.random.Generator, n: int) -> Any:
+    """Of either sign, and away from the powers of two, where frexp jumps."""
+    return rng.uniform(1.1, 1.9, n) * rng.choice([-4, -1, -0.5, 0.5, 1, 4], n)
+
+
+def beside_halves(rng: np.random.Generator, n: int) -> Any:
+    """Also near 0, and on either side of 0.5 in size, where a rule changes its formula."""
+    return rng.choice([-1.7, -0.6, -0.4, 0.0, 1e-9, 0.4, 0.6, 2.3], n) + rng.uniform(-0.05, 0.05, n)
+
+
+# ---- calls ------------------------------------------------------------------------------------------------
+
+
+def of_an_array(*numbers: Numbers) -> st.SearchStrategy[Call]:
+    """For functions with a derivative in their first argument only."""
+    return elementwise(*numbers).filter(lambda call: isinstance(call.arguments[0], np.ndarray))
 
 
 @st.composite
 def clips(draw: st.DrawFn) -> Call:
-    (a, low, high), _ = draw(elementwise(distinct(0), distinct(0.25), distinct(0.25)))
+    (a, low, high), _ = draw(elementwise(distinct(0), distinct(0.25), distinct(0.125)))
     bounds = draw(st.sampled_from([(low, high), (low, None), (None, high)]))
-    if not isinstance(a, np.ndarray):
-        a = np.array(a)
     form = draw(st.sampled_from(["position", "min, max", "a_min, a_max"]))
-    if form == "position":
-        return Call((a, *bounds))
-    return Call((a,), dict(zip(form.split(", "), bounds, strict=True)))
+    if form == "min, max":
+        # gradients for bounds given by these names are not the engine's yet
+        return Call(
+            (a if isinstance(a, np.ndarray) else np.array(a),), dict(zip(("min", "max"), bounds, strict=True))
+        )
+    if form == "a_min, a_max" and isinstance(a, np.ndarray):
+        return Call((a,), dict(zip(form.split(", "), bounds, strict=True)))
+    return Call((a, *bounds))
+
+
+@st.composite
+def replacements(draw: st.DrawFn) -> Call:
+    """Calls of nan_to_num; infinities only where they do not become the largest of numbers."""
+    options: dict[str, Any] = {"copy": True, "nan": 0.5, "posinf": 3.0, "neginf": -4.0}
+    count = draw(st.integers(0, 4))
+    special = [np.nan, np.inf, -np.inf] if count == 4 else [np.nan]
+    x = draw(arrays(numbers=lambda rng, n: rng.choice([-1.5, 0.5, 2.0, *special], n)))
+    given = dict(list(options.items())[:count])
+    return Call((x,), given) if draw(st.booleans()) else Call((x, *given.values()))
+
+
+@st.composite
+def phases(draw: st.DrawFn) -> Call:
+    """Angles along an axis that never turn by about half a period from one to the next."""
+    a = draw(arrays(1, lambda rng, n: rng.choice([-5, -1, 0, 1, 5], n) + rng.uniform(-0.1, 0.1, n)))
+    options: dict[str, Any] = draw(st.sampled_from([{}, {"discont": 3.5}, {"period": 3.0}, {"axis": -1}]))
+    return Call(
+        (a,), options if draw(st.booleans()) else {**options, "axis": draw(st.integers(-a.ndim, a.ndim - 1))}
+    )
 
 
 DOMAINS: dict[Any, Domain] = {
+    # arithmetic
     np.positive: Domain(elementwise(normal), analytic=True),
     np.negative: Domain(elementwise(normal), analytic=True),
     np.add: Domain(elementwise(normal, normal), analytic=True),
@@ -41,17 +95,71 @@ DOMAINS: dict[Any, Domain] = {
     np.divide: Domain(elementwise(normal, nonzero), analytic=True),
     np.reciprocal: Domain(elementwise(nonzero), analytic=True),
     np.remainder: Domain(elementwise(dividends, divisors)),
+    np.fmod: Domain(elementwise(dividends, divisors)),
+    np.divmod: Domain(elementwise(dividends, divisors)),
+    np.modf: Domain(elementwise(distinct(0.25))),
+    np.frexp: Domain(elementwise(mantissas)),
+    np.ldexp: Domain(elementwise(normal, exponents)),
+    np.nextafter: Domain(of_an_array(normal, normal)),
+    # powers
     np.square: Domain(elementwise(normal), analytic=True),
     np.sqrt: Domain(elementwise(positive), analytic=True),
+    np.cbrt: Domain(elementwise(nonzero)),
     np.power: Domain(elementwise(positive, normal) | elementwise(nonzero, exponents), analytic=True),
+    np.float_power: Domain(elementwise(positive, normal) | elementwise(nonzero, exponents), analytic=True),
+    np.hypot: Domain(elementwise(nonzero, nonzero)),
+    # exponentials and logarithms
     np.exp: Domain(elementwise(normal), analytic=True),
+    np.exp2: Domain(elementwise(normal), analytic=True),
+    np.expm1: Domain(elementwise(normal), analytic=True),
     np.log: Domain(elementwise(positive), analytic=True),
+    np.log2: Domain(elementwise(positive), analytic=True),
+    np.log10: Domain(elementwise(positive), analytic=True),
+    np.log1p: Domain(elementwise(between(-0.7, 2)), analytic=True),
+    np.logaddexp: Domain(elementwise(normal, normal)),
+    np.logaddexp2: Domain(elementwise(normal, normal)),
+    # trigonometric
     np.sin: Domain(elementwise(normal), analytic=True),
     np.cos: Domain(elementwise(normal), analytic=True),
+    np.tan: Domain(elementwise(between(-1.2, 1.2)), analytic=True),
+    np.arcsin: Domain(elementwise(between(-0.7, 0.7)), analytic=True),
+    np.arccos: Domain(elementwise(between(-0.7, 0.7)), analytic=True),
+    np.arctan: Domain(elementwise(normal), analytic=True),
+    np.arctan2: Domain(elementwise(nonzero, nonzero)),
+    np.deg2rad: Domain(elementwise(normal)),
+    np.radians: Domain(elementwise(normal)),
+    np.rad2deg: Domain(elementwise(normal)),
+    np.degrees: Domain(elementwise(normal)),
+    np.unwrap: Domain(phases()),
+    # hyperbolic
+    np.sinh: Domain(elementwise(normal), analytic=True),
+    np.cosh: Domain(elementwise(normal), analytic=True),
     np.tanh: Domain(elementwise(normal), analytic=True),
+    np.arcsinh: Domain(elementwise(normal), analytic=True),
+    np.arccosh: Domain(elementwise(between(1.3, 4)), analytic=True),
+    np.arctanh: Domain(elementwise(between(-0.7, 0.7)), analytic=True),
+    # other
+    np.sinc: Domain(elementwise(beside_halves)),
+    np.i0: Domain(elementwise(nonzero)),
+    i0_derivative: Domain(st.builds(lambda x, n: Call((x, n)), arrays(), st.integers(0, 3))),
+    # kinks
     np.absolute: Domain(elementwise(nonzero)),
+    np.fabs: Domain(elementwise(nonzero)),
+    np.copysign: Domain(of_an_array(nonzero, nonzero)),
+    np.heaviside: Domain(elementwise(exponents, normal)),
     np.maximum: Domain(elementwise(distinct(0), distinct(0.25))),
     np.minimum: Domain(elementwise(distinct(0), distinct(0.25))),
+    np.fmax: Domain(elementwise(distinct(0), distinct(0.25))),
+    np.fmin: Domain(elementwise(distinct(0), distinct(0.25))),
     np.where: Domain(elementwise(truths, normal, normal), analytic=True),
     np.clip: Domain(clips()),
+    np.nan_to_num: Domain(replacements()),
+    # complex numbers
+    np.real: Domain(elementwise(normal)),
+    np.conjugate: Domain(elementwise(normal)),
+    np.real_if_close: Domain(elementwise(normal)),
+    # methods
+    np.add.reduce: Domain(reductions(normal, of_empty=True)),
+    np.maximum.reduce: Domain(reductions(distinct(0))),
+    np.minimum.reduce: Domain(reductions(distinct(0))),
 }

@@ -1,0 +1,170 @@
+"""Products beyond the domains: forms of call that are rare, and those that NumPy is about to drop."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tinygrad_lr import autograd, errors, record, tensor
+from truths import central_difference, gradient
+
+RNG = np.random.default_rng(0)
+
+
+def assert_slope(function: Any, *points: Any) -> None:
+    """The gradients of a function of several arrays, all contracted with the same random directions."""
+    points = tuple(np.asarray(p, float) for p in points)
+    head = RNG.uniform(-1, 1, np.shape(function(*points)))
+    directions = [RNG.uniform(-1, 1, p.shape) for p in points]
+    truth = central_difference(
+        lambda t: np.sum(head * function(*(p + t * d for p, d in zip(points, directions, strict=True))))
+    )
+    leaves = [tensor(p) for p in points]
+    for leaf in leaves:
+        leaf.attach_grad()
+    with record():
+        y = function(*leaves)
+    found = autograd.grad(y, leaves, head)
+    slope = sum(np.sum(g.array * d) for g, d in zip(found, directions, strict=True))
+    assert abs(slope - truth.value) <= truth.error + 1e-11
+
+
+@pytest.mark.parametrize("sizes", [(2, 2), (2, 3), (3, 2)])
+@pytest.mark.parametrize("stack", [(), (4,)])
+def test_cross_of_vectors_in_the_plane(sizes: tuple[int, int], stack: tuple[int, ...]) -> None:
+    """The third component counts as 0; NumPy warns that it will stop to do so."""
+    a, b = RNG.uniform(-1, 1, (*stack, sizes[0])), RNG.uniform(-1, 1, sizes[1])
+    with pytest.warns(DeprecationWarning, match="2-dimensional"):
+        assert_slope(np.cross, a, b)
+    with pytest.warns(DeprecationWarning, match="2-dimensional"):
+        assert_slope(lambda a, b: np.cross(a, b, axisa=0), a.T, b)
+
+
+@pytest.mark.parametrize(
+    "operands",
+    [
+        lambda a, b: (a, [30, 7], b, [7, 51], [51, 30]),
+        lambda a, b: (a, (0, 1), b, (1, 2)),
+        lambda a, b: (a, [3, 1], b, [1, 0]),  # without an order of its own, the result has its labels sorted
+        lambda a, b: (a, [0, ...], b, [1, ...], [..., 1, 0]),
+        lambda a, b: (a, np.array([0, 1]), b, np.array([1, 2]), np.array([2, 0])),
+    ],
+    ids=range(5),
+)
+def test_lists_of_labels(operands: Any) -> None:
+    assert_slope(lambda a, b: np.einsum(*operands(a, b)), np.ones((3, 3)) / 2, RNG.uniform(-1, 1, (3, 3)))
+
+
+def test_axes_that_the_result_leaves_out() -> None:
+    """The optimizer of einsum sums over them; without it NumPy refuses to."""
+    assert_slope(
+        lambda a, b: np.einsum("...i,i->i", a, b, optimize=True), RNG.uniform(-1, 1, (2, 3)), np.ones(3)
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"optimize": ["einsum_path", (0, 1), (0, 1)]},
+        {"optimize": ("greedy", 100)},
+        {"optimize": "optimal"},
+        {"optimize": False},
+        {"order": "C", "casting": "safe", "dtype": None},
+    ],
+    ids=str,
+)
+def test_options_of_einsum(options: dict[str, Any]) -> None:
+    shapes = [(2, 3), (3, 4), (4, 2)]
+    assert_slope(
+        lambda *a: np.einsum("ij,jk,kl->il", *a, **options), *(RNG.uniform(-1, 1, shape) for shape in shapes)
+    )
+
+
+def test_einsum_in_another_dtype() -> None:
+    x = tensor([1.0, 2.0], np.float32)
+    x.attach_grad()
+    with record():
+        y = np.einsum("i,i", x, x, dtype=np.float64)
+    y.backward()
+    assert (y.dtype, x.grad.dtype) == (np.float64, np.float32)
+    np.testing.assert_array_equal(x.grad.array, [2, 4])
+
+
+def test_the_path_of_einsum_is_a_constant() -> None:
+    x = tensor(np.ones((2, 3)))
+    x.attach_grad()
+    with record():
+        path, text = np.einsum_path("ij,ij->", x, x)
+    assert path == np.einsum_path("ij,ij->", x.array, x.array)[0]
+    assert "contraction" in text
+
+
+def test_only_what_is_needed_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an einsum of three arrays, the gradient of one is one einsum."""
+    x, calls = tensor(np.ones((2, 2))), []
+    x.attach_grad()
+    with record():
+        y = np.einsum("ij,jk,kl->il", np.ones((2, 2)), x, np.ones((2, 2)))
+    einsum = np.einsum
+    monkeypatch.setattr(np, "einsum", lambda *args, **options: calls.append(1) or einsum(*args, **options))
+    y.backward()
+    assert calls == [1]
+    np.testing.assert_array_equal(x.grad.array, np.full((2, 2), 4))
+
+
+def test_the_stack_of_factors_as_one_tensor() -> None:
+    """np.linalg.multi_dot takes an array as the list of its parts."""
+    assert_slope(np.linalg.multi_dot, RNG.uniform(-1, 1, (3, 2, 2)))
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 40, -1, -3, np.int64(3)], ids=repr)
+def test_powers_of_a_matrix(n: int) -> None:
+    a = np.array([[0.9, 0.3], [-0.2, 0.8]])
+    assert_slope(lambda a: np.linalg.matrix_power(a, n), np.stack([a, a.T / 2]) if n >= 0 else a)
+
+
+def test_powers_of_a_singular_matrix() -> None:
+    a = np.array([[1.0, 2.0], [2.0, 4.0]])
+    assert_slope(lambda a: np.linalg.matrix_power(a, 3), a)
+    assert_slope(lambda a: np.linalg.matrix_power(a, 3), np.zeros((2, 2)))
+
+
+def test_third_order() -> None:
+    """The third derivatives of trace(x³), one step of which is given by each product."""
+    x = RNG.uniform(-1, 1, (2, 2))
+    for cube in (
+        lambda a: np.trace(a @ a @ a),
+        lambda a: np.trace(np.linalg.matrix_power(a, 3)),
+        lambda a: np.trace(np.linalg.multi_dot([a, a, a])),
+        lambda a: np.einsum("ij,jk,ki", a, a, a),
+        lambda a: np.tensordot(np.dot(a, a), a, ((0, 1), (1, 0))),
+        lambda a: np.vdot(np.inner(a, a.T), a.T),
+    ):
+        np.testing.assert_allclose(cube(x), np.trace(x @ x @ x))
+        first = gradient(cube, x)
+        np.testing.assert_allclose(first, 3 * (x @ x).T, rtol=1e-12)
+        # the gradient in the direction of ones, and so again and again: 6 (11ᵀ)², summed
+        np.testing.assert_allclose(gradient(cube, x, order=3), np.full((2, 2), 12.0), rtol=1e-12)
+
+
+def test_numbers_as_factors() -> None:
+    x = np.array([1.0, 2.0, 4.0])
+    for function in (
+        lambda x: np.dot(x, 3),
+        lambda x: np.dot(3.0, x),
+        lambda x: np.inner(3, x),
+        lambda x: np.kron(x, 3),
+        lambda x: np.outer(3, x)[0],
+        lambda x: np.tensordot(x, 3.0, axes=0),
+        lambda x: np.einsum("i,", x, 3),
+        lambda x: np.einsum(",i", 3.0, x),
+    ):
+        np.testing.assert_array_equal(gradient(function, x, head=[1.0, 10.0, 100.0]), [3, 30, 300])
+    np.testing.assert_array_equal(gradient(lambda x: np.vdot(2, x), 3.0), 2)
+
+
+def test_an_option_without_a_derivative_is_an_error() -> None:
+    x = tensor(np.ones((2, 2)))
+    x.attach_grad()
+    with record(), pytest.raises(errors.NoDerivativeError, match=r"np\.matmul has no derivative .* axes="):
+        np.matmul(x, x, axes=[(0, 1), (0, 1), (0, 1)])
