@@ -172,6 +172,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _LEARNING:
         value = getattr(_import_module(f".{_LEARNING[name]}", __name__), name)
+    elif name == "special":  # scipy.special on tensors
+        value = _import_module(".derivatives.special", __name__)
     elif name in _MODULES:
         value = _import_module(f".{name}", __name__)
     else:

@@ -1,4 +1,7 @@
-"""The errors of the engine, one class for each mistake, and how they name what they speak of."""
+"""The errors of the engine: one class for each mistake, whose docstring is what it tells the user.
+
+In braces stands what is known of the case at hand.
+"""
 
 import sys
 from collections.abc import Iterator
@@ -9,43 +12,85 @@ PACKAGE = __file__.removesuffix("errors.py")  # with the separator: not a neighb
 
 
 class AutogradError(RuntimeError):
-    """Something that would have made a gradient wrong or lost it; the message says what to write instead."""
+    """What would have made a gradient wrong, or lost it: {facts}."""
+
+    def __init__(self, text: str = "", **facts: Any) -> None:
+        template = self.__doc__ or "{facts}"  # python -OO has no docstrings
+        super().__init__(text or " ".join(template.split()).format(**facts, facts=facts))
+
+
+class NotFloatingError(AutogradError, TypeError):
+    """{tensor} cannot have a gradient: that needs a floating dtype. Cast it first: x = x.astype(float)"""
+
+
+class ComplexLeafError(AutogradError, TypeError):
+    """{tensor} is complex; only real tensors have gradients here. Keep the real and the imaginary part in two
+    tensors."""
 
 
 class NotRecordedError(AutogradError):
-    """`backward` was asked of a tensor that was computed outside `record()`."""
+    """{tensor} was computed outside record() (or under pause()), so nothing is known of how. Compute it
+    inside `with record():`."""
 
 
 class NothingAttachedError(AutogradError):
-    """`backward` was asked of a tensor that depends on nothing with an attached gradient."""
+    """{tensor} depends on no tensor with an attached gradient. Call x.attach_grad() before the computation.
+    (Comparisons, argmax and the like count as constants; `w = w - step` makes a new tensor that is not
+    attached: write `w -= step`.)"""
 
 
 class GraphFreedError(AutogradError):
-    """`backward` needs a part of the graph that an earlier `backward` has freed."""
+    """the graph was already freed: an earlier backward() went through it. Call that one with
+    retain_graph=True, or record the computation again."""
 
 
 class ModifiedError(AutogradError):
-    """A value was changed in place between its use in a recorded call and `backward`."""
+    """{what} of {function} (shape {shape}) was changed in place after it was recorded, so its derivative is
+    no longer known. Change it after backward(), or make a new tensor instead: `x = x - step`, not `x -=
+    step`."""
 
 
 class InPlaceError(AutogradError):
-    """A tensor that is being differentiated was to be changed in place inside `record()`."""
+    """{tensor} is being differentiated: it cannot be changed in place inside record(). Write {instead}, or do
+    it after the with block or under pause()."""
 
 
 class LostGradientError(AutogradError):
-    """A differentiated tensor was about to become a plain number or array inside `record()`."""
+    """{how} would turn {tensor}, which is being differentiated, into a plain value without a gradient.
+    {instead}, or say x.detach(), x.numpy() or x.item() if meant."""
+
+
+class LostInWriteError(LostGradientError):
+    """writing a value that depends on {tensor} into {target} would lose its gradient: only the result of a
+    call remembers where it came from. Write {instead}."""
 
 
 class NoDerivativeError(AutogradError):
-    """A function without a row in the table of derivatives was called on a differentiated tensor."""
+    """{function} has no derivative in the table, and {tensor} is being differentiated. Add one with
+    `tinygrad_lr.derivative(function, rule)`, or pass x.detach() if its result counts as a constant."""
+
+
+class NoRuleError(NoDerivativeError):
+    """{function} has no derivative with respect to its argument {argument}. Pass x.detach() if that counts as
+    a constant."""
+
+
+class OptionError(NoDerivativeError):
+    """{function} has no derivative when called with {option}=. {instead}."""
+
+
+class ComplexResultError(NoDerivativeError):
+    """{function} makes complex numbers or objects of a tensor that is being differentiated; only real numbers
+    have derivatives here."""
 
 
 class UnreachedError(AutogradError):
-    """A gradient was asked for with respect to a tensor that the heads do not depend on."""
+    """the heads do not depend on variables[{position}], {tensor}.{why}"""
 
 
 class AnomalyError(AutogradError):
-    """Under `detect_anomaly()`, a derivative was NaN or infinite."""
+    """the derivative of {function}{at} is {kind} in {bad} of {size} elements (gradient shape {shape}, output
+    shape {output}).{then}"""
 
 
 def callers() -> Iterator[FrameType]:
@@ -85,7 +130,11 @@ def name_of(function: Any) -> str:
     name = getattr(function, "__name__", str(function))
     if (owner := getattr(function, "__self__", None)) is not None and hasattr(owner, "nargs"):
         return f"{name_of(owner)}.{name}"  # a method of a ufunc
-    module = getattr(function, "__module__", None) or "numpy"
+    module = getattr(function, "__module__", None)
+    if module is None:  # a ufunc
+        scipy = sys.modules.get("scipy.special")
+        module = "scipy.special" if getattr(scipy, name, None) is function else "numpy"
     if isinstance(function, type(max)) and module in ("_operator", "builtins"):
         return {"getitem": "indexing"}.get(name, name)
+    module = ".".join(part for part in module.split(".") if not part.startswith("_"))
     return f"{'np' if module == 'numpy' else module.replace('numpy', 'np', 1)}.{name}"

@@ -114,7 +114,8 @@ def matmul(a: Any, b: Any) -> Tensor:
 
 def reshape(x: Any, *shape: Any) -> Tensor:
     """The same elements in another shape, given as numbers or as a tuple."""
-    return (x if isinstance(x, Tensor) else tensor(x)).reshape(*shape)
+    result: Tensor = (x if isinstance(x, Tensor) else tensor(x)).reshape(*shape)
+    return result
 
 
 def reduce_sum(x: Any, *args: Any, **options: Any) -> Tensor:

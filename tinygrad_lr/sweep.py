@@ -11,6 +11,7 @@ from .scope import ANOMALY, MODE
 from .tape import ENTRY, FREED, FREED_CALL, INPUT, LEAVES, PART, WRITES, Attachment, Call, Tape, Traceable
 
 Lift = Callable[[Any, Tape, int], Any]
+Gradients = dict[int, Any]  # for places on a tape
 
 
 def sweep(
@@ -26,70 +27,88 @@ def sweep(
     recorded themselves. A gradient may be smaller than its tensor as long as it broadcasts to it.
     """
     received: dict[Attachment, Any] = {}
-    waiting: dict[Tape, dict[int, Any]] = {}  # gradients so far, for places on tapes still to be read
+    waiting: dict[Tape, tuple[Gradients, Gradients]] = {}  # gradients and uses on tapes still to be read
 
-    def give(tensor: Traceable, gradient: Any) -> None:
+    def give(tensor: Traceable, gradient: Any, use: Any = None) -> None:
         if tensor.tape is LEAVES:
             if (leaf := tensor.attachment) is not None:
                 received[leaf] = received[leaf] + gradient if leaf in received else gradient
         elif tensor.tape is not None:
-            places, index = waiting.setdefault(tensor.tape, {}), tensor.index
-            places[index] = places[index] + gradient if index in places else gradient
+            gradients, uses = waiting.setdefault(tensor.tape, ({}, {}))
+            gradients[tensor.index] = (
+                gradients[tensor.index] + gradient if tensor.index in gradients else gradient
+            )
+            if use is not None:
+                uses[tensor.index] = use
 
     for head, gradient in heads:
         give(head, gradient)
     while waiting:
         tape = max(waiting, key=lambda tape: tape.number)
-        for tensor, gradient in _sweep_tape(tape, waiting.pop(tape), received, retain_graph, lift):
-            give(tensor, gradient)
+        for arrived in _sweep_tape(tape, *waiting.pop(tape), received, retain_graph, lift):
+            give(*arrived)
     return received
 
 
 def _sweep_tape(
     tape: Tape,
-    gradients: dict[int, Any],
+    gradients: Gradients,
+    uses: Gradients,
     received: dict[Attachment, Any],
     retain_graph: bool,
     lift: Lift | None,
-) -> Iterator[tuple[Traceable, Any]]:
-    """Sweep one tape from the places that have a gradient; yields what arrives at its inputs."""
+) -> Iterator[tuple[Traceable, Any, Any]]:
+    """Sweep one tape from the places that have a gradient; yields what arrives at its inputs.
+
+    `uses` knows of the places of which later calls left out some elements: it is positive at those that they
+    used. A gradient of zero there is a number like any other. At an element that nothing used it stays zero,
+    even where the derivative of the function that made the element is infinite.
+    """
     calls, attachments, anomaly = tape.calls, tape.attachments, MODE.get() & ANOMALY
     turns = [-index for index in gradients]  # a heap: the place nearest to the end comes first
     heapify(turns)
 
-    shape: tuple[int, ...] | None = None
-
-    def give(parent: int, argument: Any, gradient: Any) -> None:
-        try:
-            fits = gradient.shape == argument.shape and (shape is None or shape == argument.shape)
-        except AttributeError:
-            fits = False
-        if not fits:
-            gradient = _fitted(gradient, argument, value, row)
-        if anomaly and not np.all(np.isfinite(gradient)):
-            raise errors.AnomalyError(
-                _anomaly(row, gradient, value, tape.places.get(index) if tape.places else None)
-            )
-        if parent in gradients:
-            gradients[parent] = gradients[parent] + gradient
-        else:
-            gradients[parent] = gradient
+    def give(parent: int, argument: Any, made: Any, use: Any) -> None:
+        shape = getattr(made, "shape", None)
+        if shape != argument.shape or (row.elementwise and shape != value.shape):
+            made = _fitted(made, argument, value, row)
+        if anomaly and not np.all(np.isfinite(made)):
+            raise _anomaly(row, made, value, (tape.places or {}).get(index))
+        if use is not None:
+            use = _fitted(np.abs(use), argument, value, row)
+        if parent not in gradients:
+            gradients[parent] = made
             heappush(turns, -parent)
+            if use is not None:
+                uses[parent] = use
+            return
+        gradients[parent] = gradients[parent] + made
+        if parent in uses:
+            if use is None:
+                del uses[parent]
+            else:
+                uses[parent] = uses[parent] + use
+
+    def matters(parent: Any) -> bool:
+        """Whether the function that made a place asks which of its elements were used."""
+        if isinstance(parent, tuple):
+            return True
+        maker = calls[parent]
+        if maker is INPUT:
+            return calls[parent + 2].tape is not LEAVES
+        return maker is PART or (maker is not FREED and (maker.elementwise or maker.moves))
 
     while turns:
         index = -heappop(turns)
-        gradient = gradients.pop(index)
+        gradient, use = gradients.pop(index), uses.pop(index, None)
         row, value, arguments, parents, options, moment = calls[index : index + ENTRY]
         if attachments and index in attachments:
             received[attachments[index]] = gradient
         if row is INPUT:
-            yield arguments, gradient
+            yield arguments, gradient, use
             continue
         if row is FREED:
-            raise errors.GraphFreedError(
-                "the graph was already freed: an earlier backward() went through it. "
-                "Call that one with retain_graph=True, or record the computation again."
-            )
+            raise errors.GraphFreedError
         if moment != WRITES.now:
             _check_unmodified(tape[index])
         if not retain_graph:
@@ -97,28 +116,54 @@ def _sweep_tape(
         if row is PART:  # one of several results: its gradient waits for those of the others
             parent, part = parents[0], arguments[1]
             if parent not in gradients:
-                gradients[parent] = {}
+                gradients[parent], uses[parent] = {}, {}
                 heappush(turns, -parent)
             gradients[parent][part] = gradient
+            uses[parent][part] = np.ones_like(gradient) if use is None else use
             continue
+        rules = row.rules
+        if len(parents) > len(arguments):  # a gradient flows back to options as well
+            named = zip(options, parents[len(arguments) :], strict=True)
+            rules = [*rules[: len(arguments)], *(p != -1 and row.rule_of(name) for name, p in named)]
         if lift is not None:
-            value, arguments = _lifted(lift, tape, index, value, arguments, parents)
+            value, arguments, options = _lifted(lift, tape, index)
+        if not row.elementwise:
+            gradient = _in_full(gradient, value)
+            use = None if use is None or not row.moves else _in_full(use, value)
+        inputs = (*arguments, *options.values()) if options else arguments
         if row.elementwise:
-            shape = value.shape  # an argument of another shape was broadcast
-        else:
-            shape, gradient = None, _in_full(gradient, value)
-        for rule, parent, argument in zip(row.rules, parents, arguments, strict=False):
+            options = {}  # dtype and the like do not concern its rules
+        for rule, parent, argument in zip(rules, parents, inputs, strict=False):
             if parent == -1:
                 continue
-            made = (
-                rule(gradient, value, *arguments, **options) if options else rule(gradient, value, *arguments)
-            )
+            used = None
+            if use is None:
+                made = rule(gradient, value, *arguments, **options)
+                if row.selects and matters(parent):
+                    used = rule(np.ones_like(gradient), value, *arguments, **options)
+            elif row.moves:
+                made = rule(gradient, value, *arguments, **options)
+                used = rule(use, value, *arguments, **options)
+            else:
+                with np.errstate(all="ignore"):
+                    made = np.where(use, rule(gradient, value, *arguments, **options), 0)
+                used = use
             if type(parent) is int:
-                give(parent, argument, made)
-                continue
-            for part, one_argument, one_made in zip(parent, argument, made, strict=True):  # a list of arrays
-                if part != -1:
-                    give(part, one_argument, one_made)
+                give(parent, argument, made, used)
+            else:
+                for part in _parts(parent, argument, made, used):
+                    give(*part)
+
+
+def _parts(parents: Any, arguments: Any, made: Any, used: Any) -> Iterator[tuple[int, Any, Any, Any]]:
+    """The arrays of a list, also of one within a list, that a gradient flows back to."""
+    for parent, argument, one, use in zip(
+        parents, arguments, made, used or [None] * len(parents), strict=True
+    ):
+        if type(parent) is tuple:
+            yield from _parts(parent, argument, one, use)
+        elif parent != -1:
+            yield parent, argument, one, use
 
 
 def _in_full(gradient: Any, value: Any) -> Any:
@@ -151,26 +196,32 @@ def _fitted(gradient: Any, argument: Any, value: Any, row: Any) -> Any:
     return gradient
 
 
-def _lifted(
-    lift: Lift, tape: Tape, index: int, value: Any, arguments: Any, parents: Any
-) -> tuple[Any, list[Any]]:
-    """The output and the arguments of a call as tensors, where they are on the tape."""
+def _lifted(lift: Lift, tape: Tape, index: int) -> tuple[Any, list[Any], dict[str, Any]]:
+    """The output, the arguments and the options of a call as tensors, where they are on the tape."""
+    call = tape[index]
+    value = call.value
     if isinstance(value, tuple):  # the entries of its parts follow it
         value = tuple(lift(part, tape, index + ENTRY * i) for i, part in enumerate(value, start=1))
     else:
         value = lift(value, tape, index)
-    return value, lifted_arguments(lift, tape, arguments, parents)
+    return value, *lifted_arguments(lift, tape, call)
 
 
-def lifted_arguments(lift: Lift, tape: Tape, arguments: Any, parents: Any) -> list[Any]:
-    """The arguments of a call with those that are on the tape as tensors."""
+def lifted_arguments(lift: Lift, tape: Tape, call: Call) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments and the options of a call with those that are on the tape as tensors."""
+    arguments = _lifted_parts(lift, tape, call.arguments, call.parents)
+    named = _lifted_parts(lift, tape, call.options.values(), call.parents[len(call.arguments) :])
+    return arguments, {**call.options, **dict(zip(call.options, named, strict=False))}
+
+
+def _lifted_parts(lift: Lift, tape: Tape, values: Any, parents: Any) -> list[Any]:
     return [
-        lifted_arguments(lift, tape, argument, parent)
+        _lifted_parts(lift, tape, value, parent)
         if isinstance(parent, tuple)
-        else argument
+        else value
         if parent == -1
-        else lift(argument, tape, parent)
-        for argument, parent in zip(arguments, parents, strict=True)
+        else lift(value, tape, parent)
+        for value, parent in zip(values, parents, strict=False)
     ]
 
 
@@ -184,19 +235,19 @@ def _check_unmodified(call: Call) -> None:
         elif isinstance(array, np.generic) or not hasattr(array, "shape"):
             continue
         elif WRITES.since(call.moment, array):
-            raise errors.ModifiedError(
-                f"{what} of {errors.name_of(call.derivative.function)} (shape {array.shape}) was changed in "
-                "place after it was recorded, so its derivative is no longer known. Change it after "
-                "backward(), or make a new tensor instead: `x = x - step`, not `x -= step`."
-            )
+            function = errors.name_of(call.derivative.function)
+            raise errors.ModifiedError(what=what, function=function, shape=array.shape)
 
 
-def _anomaly(row: Any, gradient: Any, value: Any, place: str | None) -> str:
-    bad = np.sum(~np.isfinite(gradient))
-    kind = "NaN" if np.any(np.isnan(gradient)) else "infinite"
-    at = f", called at {place}," if place else ""
+def _anomaly(row: Any, gradient: Any, value: Any, place: str | None) -> errors.AnomalyError:
     then = "" if place else " Put the computation under detect_anomaly() too, to see the line that called it."
-    return (
-        f"the derivative of {errors.name_of(row.function)}{at} is {kind} in {bad} of {np.size(gradient)} "
-        f"elements (gradient shape {gradient.shape}, output shape {value.shape}).{then}"
+    return errors.AnomalyError(
+        function=errors.name_of(row.function),
+        at=f", called at {place}," if place else "",
+        kind="NaN" if np.any(np.isnan(gradient)) else "infinite",
+        bad=np.sum(~np.isfinite(gradient)),
+        size=np.size(gradient),
+        shape=gradient.shape,
+        output=np.shape(value),
+        then=then,
     )

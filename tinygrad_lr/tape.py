@@ -10,10 +10,10 @@ inputs from older tapes only, so that tapes never refer to each other in a circl
 
 import itertools
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-from .scope import ANOMALY, LOCAL, MODE
+from .scope import ANOMALY, MODE
 
 
 class Traceable(Protocol):
@@ -33,7 +33,9 @@ class Call(NamedTuple):
     derivative: Any  # the row of the table; INPUT for an input, FREED after a backward that went past it
     value: Any
     arguments: Any  # arrays, in the order of the call; for an input the tensor itself
-    parents: Any  # for each argument its index on this tape, or -1; a tuple of them for a list of arrays
+    # for each argument its index on this tape, or -1; a tuple of them for a list of arrays. Those of the
+    # options follow if there is one among them.
+    parents: Any
     options: Any
     moment: int  # of the clock of writes
 
@@ -90,11 +92,13 @@ class Attachment:
 class Tape:
     """Calls in the order in which they were made, ENTRY items each, in one list."""
 
-    __slots__ = ("attachments", "calls", "inputs", "number", "places")
+    __slots__ = ("attachments", "calls", "inputs", "number", "places", "sweep")
     _numbers = itertools.count()
+    newest = 0  # the number of the newest tape of all threads
 
     def __init__(self) -> None:
-        self.number = next(Tape._numbers)
+        Tape.newest = self.number = next(Tape._numbers)
+        self.sweep = 0  # its number if a sweep with create_graph writes on it
         self.calls: list[Any] = []
         self.inputs: dict[Traceable, int] = {}
         self.attachments: dict[int, Attachment] = {}  # of tensors on this tape that have their own .grad
@@ -121,11 +125,3 @@ class Tape:
 
 LEAVES = Tape()  # the tape of those who were not computed: an attached leaf is one of its (unwritten) entries
 new_leaf: Callable[[], int] = itertools.count().__next__
-
-
-def current_tape(read: Iterable[Tape]) -> Tape:
-    """The tape to record a call on whose arguments stand on the given tapes: not older than one of them."""
-    tape: Tape | None = LOCAL.tape
-    if tape is None or any(other.number > tape.number for other in read):
-        tape = LOCAL.tape = Tape()
-    return tape

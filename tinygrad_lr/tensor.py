@@ -7,7 +7,9 @@ function on the arrays inside and, where recording is on, puts the call on the t
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from typing import Any, NamedTuple
 from typing import cast as cast_type
 
@@ -17,10 +19,17 @@ from . import errors
 from .derivatives import DERIVATIVES, Derivative, cast
 from .scope import LOCAL, MODE, RECORDING, Scope
 from .sweep import lifted_arguments, sweep
-from .tape import FREED, INPUT, LEAVES, PART, WRITES, Attachment, Tape, current_tape, new_leaf
+from .tape import FREED, INPUT, LEAVES, PART, WRITES, Attachment, Tape, new_leaf
 
 OUTSIDE, UNATTACHED = -1, -2  # why a tensor is on no tape
 NO_OPTIONS: dict[str, Any] = {}
+NO_ROW = Derivative(print, ())
+OBJECT = np.dtype(object)
+LISTS = {"arrays", "choicelist", "choices", "tup"}  # how the rules, and NumPy, call a list of arrays
+UFUNC_OPTIONS = {"casting", "dtype", "order", "signature", "subok"}  # of no concern to a derivative
+#: functions that write into their first argument, and its name
+WRITERS = {np.copyto: "dst", np.put: "a", np.place: "arr", np.putmask: "a", np.fill_diagonal: "a"}
+WRITERS[np.put_along_axis] = "arr"
 
 
 class Origin(NamedTuple):
@@ -34,7 +43,7 @@ class Origin(NamedTuple):
 def _method(function: Any) -> Callable[..., Tensor]:
     """NumPy's function as a method: the tensor is its first argument."""
 
-    def method(self: Tensor, *args: Any, **options: Any) -> Tensor:
+    def method(self: Tensor, *args: Any, **options: Any) -> Any:
         return call(function, (self, *args), options)
 
     method.__name__ = method.__qualname__ = function.__name__
@@ -42,45 +51,40 @@ def _method(function: Any) -> Callable[..., Tensor]:
     return method
 
 
-def _unary(function: Any) -> Callable[[Tensor], Tensor]:
-    """NumPy's function as the method of an operator."""
-    row = DERIVATIVES[function]
-    return lambda self: apply(row, (self,))
+def _operator(function: Any, reflected: bool = False) -> Callable[..., Tensor]:
+    """NumPy's function as the method of an operator.
 
+    For two operands that stand on the current tape, or are constants, it does what `call` does, but faster:
+    most calls are of this kind.
+    """
+    row = DERIVATIVES.get(function)
+    if row is None or len(row.rules) != 2:
+        return lambda *operands: call(function, operands[::-1] if reflected else operands)
 
-def _binary(function: Any) -> Callable[[Tensor, Any], Tensor]:
-    """The same for two operands. It does what `apply` does, but faster: most calls are of this kind."""
-    row = DERIVATIVES[function]
-    if not row.rules:
-        return lambda self, other: apply(row, (self, other))
-
-    def method(self: Tensor, other: Any) -> Tensor:
-        x = self.array
-        if isinstance(other, Tensor):
-            y, tape = other.array, other.tape
+    def method(self: Tensor, other: Any) -> Any:
+        if isinstance(other, (list, tuple)):
+            return call(function, (other, self) if reflected else (self, other))
+        x, y = self.array, other.array if isinstance(other, Tensor) else other
+        value = function(y, x) if reflected else function(x, y)
+        tape = LOCAL.tape
+        if not MODE.get() & RECORDING:
+            return Tensor(value)
+        if tape is None or tape.number != Tape.newest or tape.places is not None or value.dtype.kind != "f":
+            args, arrays = ((other, self), (y, x)) if reflected else ((self, other), (x, y))
+            return _result(row, args, arrays, value)
+        i = self.index if self.tape is tape else -1 if self.tape is None else tape.index_of(self)
+        j = -1
+        if isinstance(other, Tensor) and other.tape is not None:
+            j = other.index if other.tape is tape else tape.index_of(other)
+        if i == j == -1:
+            return Tensor(value, None, UNATTACHED)
+        calls = tape.calls
+        index = len(calls)
+        if reflected:
+            calls += (row, value, (y, x), (j, i), NO_OPTIONS, WRITES.now)
         else:
-            y, tape = other, None
-        value = function(x, y)
-        if not MODE.get() & RECORDING:
-            return Tensor(value)
-        if self.tape is None and tape is None:
-            return Tensor(value, None, UNATTACHED)
-        return _record_pair(row, self, other, x, y, value)
-
-    return method
-
-
-def _reflected(function: Any) -> Callable[[Tensor, Any], Tensor]:
-    """The same with the operands swapped; the other one is no Tensor."""
-    row = DERIVATIVES[function]
-
-    def method(self: Tensor, other: Any) -> Tensor:
-        value = function(other, self.array)
-        if not MODE.get() & RECORDING:
-            return Tensor(value)
-        if self.tape is None or not row.rules:
-            return Tensor(value, None, UNATTACHED)
-        return _record_pair(row, other, self, other, self.array, value)
+            calls += (row, value, (x, y), (i, j), NO_OPTIONS, WRITES.now)
+        return Tensor(value, tape, index)
 
     return method
 
@@ -88,8 +92,8 @@ def _reflected(function: Any) -> Callable[[Tensor, Any], Tensor]:
 def _in_place(function: Any, symbol: str) -> Callable[[Tensor, Any], Tensor]:
     """An operator that writes into its left operand."""
 
-    def method(self: Tensor, other: Any) -> Tensor:
-        self._check_writable(other, f"`x = x {symbol} ...` instead of `x {symbol}= ...`")
+    def method(self: Tensor, other: Any) -> Any:
+        self._check_writable((other,), f"`x = x {symbol} ...` instead of `x {symbol}= ...`")
         array = function(self.array, other.array if isinstance(other, Tensor) else other)
         if array is not self.array:  # immutable arrays, such as Dask's, are replaced
             if array.shape != self.shape:
@@ -98,27 +102,6 @@ def _in_place(function: Any, symbol: str) -> Callable[[Tensor, Any], Tensor]:
         return self
 
     return method
-
-
-def _record_pair(row: Derivative, a: Any, b: Any, x: Any, y: Any, value: Any) -> Tensor:
-    """`_record` for a call of two arguments a and b, with the arrays x and y inside."""
-    if value.dtype.kind != "f":
-        return _constant(row, value)
-    if isinstance(y, (list, tuple)):
-        y = np.asarray(y)
-    first = a.tape if isinstance(a, Tensor) else None
-    second = b.tape if isinstance(b, Tensor) else None
-    tape = LOCAL.tape
-    if tape is None or (first or tape).number > tape.number or (second or tape).number > tape.number:
-        tape = LOCAL.tape = Tape()
-    i = -1 if first is None else a.index if first is tape else tape.index_of(a)
-    j = -1 if second is None else b.index if second is tape else tape.index_of(b)
-    calls = tape.calls
-    index = len(calls)
-    calls += (row, value, (x, y), (i, j), NO_OPTIONS, WRITES.now)
-    if tape.places is not None:
-        tape.places[index] = errors.place()
-    return Tensor(value, tape, index)
 
 
 class Tensor:
@@ -164,15 +147,9 @@ class Tensor:
         if grad_req not in ("write", "add", "null"):
             raise ValueError(f'grad_req must be "write", "add" or "null", not {grad_req!r}')
         if np.issubdtype(self.dtype, np.complexfloating):
-            raise TypeError(
-                f"{errors.describe(self)} is complex; only real tensors have gradients here. "
-                "Keep the real and the imaginary part in two tensors."
-            )
+            raise errors.ComplexLeafError(tensor=errors.describe(self))
         if not np.issubdtype(self.dtype, np.floating):
-            raise TypeError(
-                f"{errors.describe(self)} cannot have a gradient: that needs a floating dtype. "
-                "Cast it first: x = x.astype(float)"
-            )
+            raise errors.NotFloatingError(tensor=errors.describe(self))
         self.drop_grad()
         self.attachment = Attachment(Tensor(np.zeros_like(self.array)), grad_req)
         if grad_req != "null":
@@ -257,34 +234,39 @@ class Tensor:
         """
         if self.tape is None or self.tape is LEAVES:
             return None
-        call = self.tape[self.index]
-        if call.derivative is PART:  # one of several results of the same call
-            call = self.tape[call.parents[0]]
-        if call.derivative is FREED:
+        index = self.index
+        if self.tape.calls[index] is PART:  # one of several results of a call
+            index = self.tape[index].parents[0]
+        if self.tape.calls[index] is FREED:
             return None
-        arguments = lifted_arguments(tensor_at, self.tape, call.arguments, call.parents)
-        return Origin(call.derivative.function, tuple(arguments), call.options)
+        call = self.tape[index]
+        arguments, options = lifted_arguments(tensor_at, self.tape, call)
+        return Origin(call.derivative.function, tuple(arguments), options)
+
+    @property
+    def part(self) -> int | None:
+        """Which one of several results of its call this is; None if it is the only one."""
+        if self.tape is None or self.tape is LEAVES or self.tape.calls[self.index] is not PART:
+            return None
+        return cast_type(int, self.tape[self.index].arguments[1])
+
+    @property
+    def sweep(self) -> int:
+        """0, or the number of the `backward` or `grad` with `create_graph` that made this tensor."""
+        return 0 if self.tape is None else self.tape.sweep
 
     # ---- in place -----------------------------------------------------------------------------------------
 
-    def _check_writable(self, value: Any, instead: str) -> None:
-        if MODE.get() & RECORDING:
-            if self.tape is not None:
-                raise errors.InPlaceError(
-                    f"{errors.describe(self)} is being differentiated: it cannot be changed in place inside "
-                    f"record(). Write {instead}, or do it after the with block or under pause()."
-                )
-            if any(t.tape is not None for t in tensors_in((value,))):
-                raise errors.LostGradientError(
-                    f"writing a differentiated value into {errors.describe(self)} would lose its gradient. "
-                    f"Write {instead}."
-                )
+    def _check_writable(self, values: Any, instead: str) -> None:
+        if self.tape is not None and MODE.get() & RECORDING:
+            raise errors.InPlaceError(tensor=errors.describe(self), instead=instead)
+        _check_nothing_lost(values, self, instead)
         if isinstance(self.array, np.generic):  # a 0-d result: NumPy hands those out as immutable scalars
             self.array = np.array(self.array)
         WRITES.note(self.array)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self._check_writable(value, "np.where(mask, value, x), or build it with np.concatenate or np.stack,")
+        self._check_writable((value,), "np.where(mask, value, x) or np.concatenate")
         self.array[unwrapped(key)] = unwrapped(value)
 
     __iadd__, __isub__ = _in_place(operator.iadd, "+"), _in_place(operator.isub, "-")
@@ -296,10 +278,7 @@ class Tensor:
 
     def _check_not_lost(self, how: str, instead: str) -> None:
         if self.tape is not None and MODE.get() & RECORDING:
-            raise errors.LostGradientError(
-                f"{how} would turn {errors.describe(self)}, which is being differentiated, into a plain "
-                f"value without a gradient. {instead}, or say x.detach(), x.numpy() or x.item() if meant."
-            )
+            raise errors.LostGradientError(how=how, tensor=errors.describe(self), instead=instead)
 
     def numpy(self) -> Any:
         """The values as a NumPy array: a view that cannot be written."""
@@ -346,7 +325,8 @@ class Tensor:
     def __reduce__(self) -> Any:  # copying and pickling keep the values and the attachment, not the graph
         if self.tape is not LEAVES:
             self._check_not_lost("copying or pickling", "Write x.copy()")
-        return _rebuilt, (np.array(self.array), self.attachment and self.attachment.grad_req)
+        attachment = self.attachment and (self.attachment.grad_req, np.array(self.attachment.grad.array))
+        return _rebuilt, (np.array(self.array), attachment)
 
     def __repr__(self) -> str:
         array = self.array if hasattr(self.array, "__array_function__") else np.asarray(self.array)
@@ -378,11 +358,11 @@ class Tensor:
         return self.array.size  # type: ignore[no-any-return]
 
     @property
-    def T(self) -> Tensor:
+    def T(self) -> Any:
         return call(np.transpose, (self,))
 
     @property
-    def mT(self) -> Tensor:
+    def mT(self) -> Any:
         return call(np.matrix_transpose, (self,))
 
     def __len__(self) -> int:
@@ -393,23 +373,23 @@ class Tensor:
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
 
-    def __getitem__(self, key: Any) -> Tensor:
-        return apply(GETITEM, (self, key))
+    def __getitem__(self, key: Any) -> Any:
+        return cast_type(Tensor, call(operator.getitem, (self, key)))
 
-    def reshape(self, *shape: Any, order: str = "C") -> Tensor:
+    def reshape(self, *shape: Any, order: str = "C") -> Any:
         """The same elements in another shape, given as numbers or as a tuple."""
         new = shape[0] if len(shape) == 1 else shape
         return call(np.reshape, (self, new), NO_OPTIONS if order == "C" else {"order": order})
 
-    def transpose(self, *axes: Any) -> Tensor:
+    def transpose(self, *axes: Any) -> Any:
         """The axes in another order (reversed by default), given as numbers or as a tuple."""
         return call(np.transpose, (self, axes[0] if len(axes) == 1 else axes or None))
 
-    def flatten(self, order: str = "C") -> Tensor:
+    def flatten(self, order: str = "C") -> Any:
         """A copy in one dimension."""
         return self.ravel(order).copy()
 
-    def astype(self, dtype: Any) -> Tensor:
+    def astype(self, dtype: Any) -> Any:
         """The values in another dtype; a gradient flows back in this tensor's own."""
         return call(cast, (self, np.dtype(dtype)))
 
@@ -425,27 +405,29 @@ class Tensor:
     ) -> Any:
         return call(function, args, options)
 
-    __neg__, __pos__, __abs__, __invert__ = map(_unary, (np.negative, np.positive, np.absolute, np.invert))
-    __add__, __radd__ = _binary(np.add), _reflected(np.add)
-    __sub__, __rsub__ = _binary(np.subtract), _reflected(np.subtract)
-    __mul__, __rmul__ = _binary(np.multiply), _reflected(np.multiply)
-    __truediv__, __rtruediv__ = _binary(np.divide), _reflected(np.divide)
-    __floordiv__, __rfloordiv__ = _binary(np.floor_divide), _reflected(np.floor_divide)
-    __mod__, __rmod__ = _binary(np.remainder), _reflected(np.remainder)
-    __matmul__, __rmatmul__ = _binary(np.matmul), _reflected(np.matmul)
-    __rpow__ = _reflected(np.power)
-    __and__, __rand__ = _binary(np.bitwise_and), _reflected(np.bitwise_and)
-    __or__, __ror__ = _binary(np.bitwise_or), _reflected(np.bitwise_or)
-    __xor__, __rxor__ = _binary(np.bitwise_xor), _reflected(np.bitwise_xor)
-    __lt__, __le__ = _binary(np.less), _binary(np.less_equal)
-    __gt__, __ge__ = _binary(np.greater), _binary(np.greater_equal)
-    __eq__, __ne__ = _binary(np.equal), _binary(np.not_equal)  # type: ignore[assignment]  # elementwise
+    __neg__, __pos__, __abs__, __invert__ = map(_operator, (np.negative, np.positive, np.abs, np.invert))
+    __add__, __radd__ = _operator(np.add), _operator(np.add, True)
+    __sub__, __rsub__ = _operator(np.subtract), _operator(np.subtract, True)
+    __mul__, __rmul__ = _operator(np.multiply), _operator(np.multiply, True)
+    __truediv__, __rtruediv__ = _operator(np.divide), _operator(np.divide, True)
+    __floordiv__, __rfloordiv__ = _operator(np.floor_divide), _operator(np.floor_divide, True)
+    __mod__, __rmod__ = _operator(np.remainder), _operator(np.remainder, True)
+    __divmod__, __rdivmod__ = _operator(np.divmod), _operator(np.divmod, True)
+    __matmul__, __rmatmul__ = _operator(np.matmul), _operator(np.matmul, True)
+    __rpow__ = _operator(np.power, True)
+    __and__, __rand__ = _operator(np.bitwise_and), _operator(np.bitwise_and, True)
+    __or__, __ror__ = _operator(np.bitwise_or), _operator(np.bitwise_or, True)
+    __xor__, __rxor__ = _operator(np.bitwise_xor), _operator(np.bitwise_xor, True)
+    __lshift__, __rshift__ = _operator(np.left_shift), _operator(np.right_shift)
+    __lt__, __le__, __gt__ = _operator(np.less), _operator(np.less_equal), _operator(np.greater)
+    __ge__, __ne__ = _operator(np.greater_equal), _operator(np.not_equal)  # type: ignore[assignment]
+    __eq__ = _operator(np.equal)  # type: ignore[assignment]  # elementwise
 
-    def __pow__(self, exponent: Any) -> Tensor:
+    def __pow__(self, exponent: Any) -> Any:
         whole = type(exponent) is int or (type(exponent) is float and self.dtype.kind == "f")
         if whole and exponent == 2:  # as for arrays: 15 times faster than np.power
-            return apply(DERIVATIVES[np.square], (self,))
-        return apply(DERIVATIVES[np.power], (self, exponent))
+            return call(np.square, (self,))
+        return call(np.power, (self, exponent))
 
     sum, prod, mean, var, std = map(_method, (np.sum, np.prod, np.mean, np.var, np.std))
     max, min, argmax, argmin = map(_method, (np.max, np.min, np.argmax, np.argmin))
@@ -456,15 +438,10 @@ class Tensor:
     copy, conj, searchsorted = map(_method, (np.copy, np.conj, np.searchsorted))
 
 
-GETITEM = DERIVATIVES[operator.getitem]
-
-
 def tensor_at(array: Any, tape: Tape, index: int) -> Tensor:
     """The tensor at a place on a tape: the very one that entered there, or one made for the purpose."""
-    call = tape[index]
-    if call.derivative is INPUT:
-        entered: Tensor = call.arguments
-        return entered
+    if tape.calls[index] is INPUT:
+        return cast_type(Tensor, tape[index].arguments)
     return Tensor(array, tape, index, tape.attachments.get(index))
 
 
@@ -477,6 +454,12 @@ def tensors_in(values: Any) -> Iterator[Tensor]:
             yield from tensors_in(value)
 
 
+def tracked(values: Any) -> Iterator[Tensor]:
+    """The tensors among some arguments that are being differentiated here."""
+    if MODE.get() & RECORDING:
+        yield from (t for t in tensors_in(values) if t.tape is not None)
+
+
 def unwrapped(value: Any) -> Any:
     """The same value with the array in place of each tensor."""
     if isinstance(value, Tensor):
@@ -487,9 +470,9 @@ def unwrapped(value: Any) -> Any:
     return value
 
 
-def wrapped(value: Any, index: int = OUTSIDE) -> Any:
+def wrapped(value: Any, index: int) -> Any:
     """The same value with a constant Tensor in place of each array."""
-    if isinstance(value, np.generic) or hasattr(value, "__array_ufunc__"):
+    if isinstance(value, (np.ndarray, np.generic)) or hasattr(value, "__array_ufunc__"):
         return Tensor(value, None, index)
     if isinstance(value, (list, tuple)):
         parts = [wrapped(part, index) for part in value]
@@ -497,204 +480,152 @@ def wrapped(value: Any, index: int = OUTSIDE) -> Any:
     return value
 
 
-def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, Any] = NO_OPTIONS) -> Tensor:
-    """Any function of NumPy's with a Tensor somewhere among its arguments: where its protocols lead."""
-    if options.get("out") is not None:
-        return cast_type(Tensor, _into(function, args, options))
-    row = DERIVATIVES.get(function)
-    if row is not None:
-        if row.out is not None and len(args) > row.out:  # given by position
-            names = list(row.parameters)[row.out : len(args)]
-            return call(
-                function, args[: row.out], {**options, **dict(zip(names, args[row.out :], strict=True))}
-            )
-        return apply(row, args, options)
-    if function in WRITERS:
-        target = args[0] if args else options[WRITERS[function]]
-        return cast_type(Tensor, _write(function, target, args, options))
-    if MODE.get() & RECORDING:
-        for t in tensors_in((*args, *options.values())):
-            if t.tape is not None:
-                raise errors.NoDerivativeError(
-                    f"{errors.name_of(function)} has no derivative in the table, and {errors.describe(t)} is "
-                    "being differentiated. Add one with `tinygrad_lr.derivative(function, rule)`, or pass "
-                    "x.detach() if its result counts as a constant."
-                )
-    options = {name: unwrapped(value) for name, value in options.items()}
-    return cast_type(Tensor, wrapped(function(*map(unwrapped, args), **options)))
+def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, Any] = NO_OPTIONS) -> Any:
+    """Any function of NumPy's with a Tensor somewhere among its arguments: where its protocols lead.
 
-
-def _write(function: Any, target: Any, args: Sequence[Any], options: dict[str, Any]) -> Any:
-    """A function that writes into one of its arguments."""
-    if isinstance(target, Tensor):
-        target._check_writable((*args, *options.values()), "np.where(mask, value, x)")
-    elif MODE.get() & RECORDING and any(t.tape is not None for t in tensors_in((*args, *options.values()))):
-        raise errors.LostGradientError(
-            f"{errors.name_of(function)} into an array would lose a gradient: an array cannot remember where "
-            "its values came from. Write np.where(mask, value, x)."
-        )
-    return function(*map(unwrapped, args), **{name: unwrapped(value) for name, value in options.items()})
-
-
-def _into(function: Callable[..., Any], args: Sequence[Any], options: dict[str, Any]) -> Any:
-    """A call with `out=`: the same as writing its results in place."""
-    out = options["out"]
-    if "where" in options:  # what the mask leaves out stays as it is
-        target = out[0] if isinstance(out, tuple) else out
-        _write(function, target, args, options)
-        return target
-    results = call(function, args, {name: value for name, value in options.items() if name != "out"})
-    single = not isinstance(out, tuple) or len(out) == 1
-    targets = out if isinstance(out, tuple) else (out,)
-    for target, result in zip(targets, (results,) if single else results, strict=True):
-        if result.tape is not None and not isinstance(target, Tensor):
-            raise errors.LostGradientError(
-                f"{errors.name_of(function)} with out= would lose a gradient: an array cannot remember where "
-                "its values came from. Leave out= away, and use what the function returns."
-            )
-        if target is not None:
-            target[...] = result if isinstance(target, Tensor) else result.array
-    return targets[0] if single else out
-
-
-def apply(row: Derivative, args: Sequence[Any], options: dict[str, Any] = NO_OPTIONS) -> Tensor:
-    """Call a function of the table on the arrays inside its arguments, and record the call if need be.
-
-    Returns a Tensor, or several in a list or tuple where NumPy returns several arrays.
+    Returns what NumPy returns, with a Tensor in place of each array.
     """
+    row = DERIVATIVES.get(function, NO_ROW)
+    if row is NO_ROW and "scipy.special" in sys.modules:
+        import_module(".derivatives.special", __package__)  # SciPy's rows, which only now are of use
+        row = DERIVATIVES.get(function, NO_ROW)
+    if function in WRITERS:
+        return _write(function, args[0] if args else options[WRITERS[function]], args, options)
+    if options or len(args) > row.out:
+        target = args[row.out] if len(args) > row.out else options.get("out")
+        if target is not None:
+            return _write(function, target, args, options)
+    if row is NO_ROW:
+        for t in tracked((*args, *options.values())):
+            raise errors.NoDerivativeError(function=errors.name_of(function), tensor=errors.describe(t))
+    names = [name if rule else "" for name, rule in zip(row.names, row.rules, strict=False)]
+    args = [*map(_operand, names, args), *args[len(names) :]]
     if options:
-        args, options = _by_position(row, args, options)
-    arrays, tapes = [], []
-    for a in args:
-        if isinstance(a, Tensor):
-            arrays.append(a.array)
-            if a.tape is not None:
-                tapes.append(a.tape)
-        elif isinstance(a, (list, tuple)):
-            arrays.append(unwrapped(a))
-            tapes += [t.tape for t in tensors_in(a) if t.tape is not None]
+        options = {n: _operand(n, v) if n in names or n in row.named_rules else v for n, v in options.items()}
+    arrays = tuple([unwrapped(a) for a in args])
+    plain = {name: unwrapped(v) for name, v in options.items()} if options else NO_OPTIONS
+    return _result(row, args, arrays, function(*arrays, **plain), options, plain)
+
+
+def _operand(name: str, value: Any) -> Any:
+    """A list in place of an array as the array that NumPy makes of it, also if there are tensors in it."""
+    if not name or name == "nested" or not isinstance(value, (list, tuple)):
+        return value
+    if name in LISTS:
+        return [_operand("part", part) for part in value]
+    if next(tensors_in(value), None) is None:
+        return np.asarray(value)
+    return call(np.stack, ([_operand("part", part) for part in value],))
+
+
+def _write(function: Callable[..., Any], target: Any, args: Sequence[Any], options: dict[str, Any]) -> Any:
+    """A call that writes into some of its arguments, and so cannot be recorded."""
+    values = (*args, *options.values())
+    for t in target if isinstance(target, tuple) else (target,):
+        if isinstance(t, Tensor):
+            t._check_writable(values, "np.where(mask, value, x), and no out=")
         else:
-            arrays.append(a)
-    value = row.function(*arrays, **options)
-    recording = MODE.get() & RECORDING
-    if recording and tapes and row.rules:
-        return _record(row, args, tuple(arrays), options, value, current_tape(tapes))
-    result: Tensor = wrapped(value, UNATTACHED if recording else OUTSIDE)
-    return result
+            _check_nothing_lost(values, t, "np.where(mask, value, x), and no out=")
+    value = function(*map(unwrapped, args), **{name: unwrapped(v) for name, v in options.items()})
+    return value if value is None else target[0] if isinstance(target, tuple) and len(target) == 1 else target
 
 
-def _record(
-    row: Derivative, args: Sequence[Any], arrays: Any, options: dict[str, Any], value: Any, tape: Tape
-) -> Tensor:
-    """Put a call on the tape, and make tensors of its results."""
-    several = isinstance(value, (list, tuple))
-    if not several and value.dtype.kind != "f":
-        return _constant(row, value)
-    parents = _parents(row, args, tape)
+def _check_nothing_lost(values: Any, target: Any, instead: str) -> None:
+    for t in tracked(values):
+        into = errors.describe(target) if isinstance(target, Tensor) else "an array"
+        raise errors.LostInWriteError(tensor=errors.describe(t), target=into, instead=instead)
+
+
+def _result(
+    row: Derivative,
+    args: Sequence[Any],
+    arrays: tuple[Any, ...],
+    value: Any,
+    options: dict[str, Any] = NO_OPTIONS,
+    plain: dict[str, Any] = NO_OPTIONS,
+) -> Any:
+    """The value of a call with tensors for arrays; and the call on the tape, if a gradient can flow back."""
+    if not MODE.get() & RECORDING:
+        return wrapped(value, OUTSIDE)
+    if not row.rules:
+        return wrapped(value, UNATTACHED)
+    tape: Tape | None = LOCAL.tape
+    if tape is None or (tape.number != Tape.newest and _is_older(tape, (args, *options.values()))):
+        tape = LOCAL.tape = Tape()
+    parents = tuple([a.index if isinstance(a, Tensor) and a.tape is tape else _parent(a, tape) for a in args])
+    if options:
+        more = tuple([_parent(v, tape) for v in options.values()])
+        parents = parents if more.count(-1) == len(more) else parents + more
     if parents.count(-1) == len(parents):
-        return cast_type(Tensor, wrapped(value, UNATTACHED))
-    arrays = tuple(
-        np.asarray(x) if i < len(row.rules) and parents[i] == -1 and isinstance(x, (list, tuple)) else x
-        for i, x in enumerate(arrays)
-    )
-    if options and (unknown := options.keys() - row.options):
-        raise errors.NoDerivativeError(
-            f"{errors.name_of(row.function)} has no derivative when called with {min(unknown)}=. "
-            "Leave it away."
-        )
-    moment = WRITES.now
-    index = tape.append(row, tuple(value) if several else value, arrays, parents, options, moment)
+        return wrapped(value, UNATTACHED)
+    several = isinstance(value, (list, tuple))
+    if not several and (kind := getattr(value, "dtype", OBJECT).kind) != "f":
+        if kind in "cO":
+            raise errors.ComplexResultError(function=errors.name_of(row.function))
+        return wrapped(value, UNATTACHED)
+    if options or len(args) > len(row.rules) or None in row.rules:
+        parents = _with_rules(row, args, options, parents)
+        if parents.count(-1) == len(parents):
+            return wrapped(value, UNATTACHED)
+        # constants = [row.rules[i : i + 1] in ((), (None,)) for i in range(len(args))]
+        # arrays = tuple([_copied(x) if c else x for x, c in zip(arrays, constants, strict=True)])
+    index = len(tape.calls)
+    tape.calls += (row, tuple(value) if several else value, arrays, parents, plain, WRITES.now)
     if tape.places is not None:
         tape.places[index] = errors.place()
     if not several:
         return Tensor(value, tape, index)
     parts = [
-        Tensor(part, tape, tape.append(PART, part, (None, i), (index, -1), NO_OPTIONS, moment))
+        Tensor(part, tape, tape.append(PART, part, (None, i), (index, -1), NO_OPTIONS, WRITES.now))
         for i, part in enumerate(value)
     ]
-    return cast_type(Tensor, type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts))
+    return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
 
 
-def _constant(row: Derivative, value: Any) -> Tensor:
-    """A result that has no derivative: of whole numbers, or an error if it is complex."""
-    if value.dtype.kind in "cO":
-        raise errors.NoDerivativeError(
-            f"{errors.name_of(row.function)} makes complex numbers or objects of a tensor that is being "
-            "differentiated; only real numbers have derivatives here."
-        )
-    return Tensor(value, None, UNATTACHED)
+def _is_older(tape: Tape, values: Any) -> bool:
+    """Whether a tape that another thread began later made one of the values: tapes read older ones only."""
+    return any(t.tape.number > tape.number for t in tensors_in(values) if t.tape is not None)
 
 
-def _parents(row: Derivative, args: Sequence[Any], tape: Tape) -> tuple[Any, ...]:
-    """The place on the tape of each argument that a gradient flows back to, -1 for the others."""
-    parents: list[Any] = []
-    parent: int | tuple[int, ...]
-    for position, a in enumerate(args):
-        if isinstance(a, Tensor):
-            parent = -1 if a.tape is None else tape.index_of(a)
-        elif isinstance(a, (list, tuple)) and any(t.tape is not None for t in tensors_in(a)):
-            parent = tuple(-1 if getattr(t, "tape", None) is None else tape.index_of(t) for t in a)
-            names = tuple(row.parameters)
-            nested = any(isinstance(part, (list, tuple)) for part in a)
-            if nested or position >= len(names) or names[position] not in LISTS:
-                raise errors.LostGradientError(
-                    f"{errors.name_of(row.function)} got a list with a differentiated tensor in it, and "
-                    "would lose its gradient. Make one tensor of the list first: np.stack(list)."
-                )
-        else:
-            parent = -1
-        if parent != -1 and position >= len(row.rules):
-            raise errors.NoDerivativeError(
-                f"{errors.name_of(row.function)} has no derivative with respect to its argument {position}. "
-                "Pass x.detach() if that counts as a constant."
-            )
-        parents.append(-1 if parent == -1 or row.rules[position] is None else parent)
-    return tuple(parents)
+def _parent(value: Any, tape: Tape) -> Any:
+    """The place of an argument on the tape, -1 for a constant; a tuple of them for a list with tensors."""
+    if isinstance(value, Tensor):
+        return -1 if value.tape is None else tape.index_of(value)
+    if isinstance(value, (list, tuple)):
+        parents = tuple([_parent(part, tape) for part in value])
+        return parents if any(parent != -1 for parent in parents) else -1
+    return -1
 
 
-def _by_position(
-    row: Derivative, args: Sequence[Any], options: dict[str, Any]
-) -> tuple[Sequence[Any], dict[str, Any]]:
-    """The same call with its tensors given by position, where the rules look for them."""
-    names = list(row.parameters)
-    last = max(
-        (
-            names.index(name)
-            for name, value in options.items()
-            if name in names and next(tensors_in((value,)), None) is not None
-        ),
-        default=-1,
-    )
-    options = dict(options)
-    missing = names[len(args) : last + 1]
-    args = (*args, *(options.pop(name, row.parameters[name]) for name in missing))
-    for name, value in options.items():
-        if row.rules and MODE.get() & RECORDING and any(t.tape is not None for t in tensors_in((value,))):
-            raise errors.NoDerivativeError(
-                f"{errors.name_of(row.function)} has no derivative with respect to {name}=. "
-                "Pass x.detach() if that counts as a constant."
-            )
-    return args, {name: unwrapped(value) for name, value in options.items()}
+def _with_rules(
+    row: Derivative, args: Sequence[Any], options: dict[str, Any], parents: tuple[Any, ...]
+) -> tuple[Any, ...]:
+    """The parents that a gradient flows back to; an error if there is no rule for one, or for an option."""
+    if unknown := options.keys() - row.options - (UFUNC_OPTIONS if row.elementwise else set()):
+        instead = "Write np.where(mask, f(x), x)" if unknown == {"where"} else "Leave it away"
+        raise errors.OptionError(function=errors.name_of(row.function), option=min(unknown), instead=instead)
+    found = []
+    for key, parent in zip((*range(len(args)), *options), parents, strict=False):
+        try:
+            found.append(-1 if parent == -1 or row.rule_of(key) is None else parent)
+        except KeyError:
+            raise errors.NoRuleError(function=errors.name_of(row.function), argument=key) from None
+    return tuple(found)
 
 
-def _rebuilt(array: Any, grad_req: str | None) -> Tensor:
+def _copied(key: Any) -> Any:
+    """What steers a call, such as indices, as it is now: the user may change it before `backward`."""
+    if isinstance(key, (list, tuple)):
+        return type(key)([_copied(part) for part in key])
+    return key.copy() if isinstance(key, np.ndarray) else key
+
+
+def _rebuilt(array: Any, attachment: tuple[str, Any] | None) -> Tensor:
     tensor = Tensor(array)
-    if grad_req:
-        tensor.attach_grad(grad_req)
+    if attachment:
+        tensor.attach_grad(attachment[0])
+        tensor.grad = attachment[1]
     return tensor
-
-
-#: what rules call an argument that is a list of arrays
-LISTS = {"arrays"}
-
-#: functions that write into their first argument, and its name
-WRITERS = dict(
-    zip(
-        (np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis),
-        ("dst", "a", "arr", "a", "a", "arr"),
-        strict=True,
-    )
-)
 
 
 def tensor(data: Any, dtype: Any = None) -> Tensor:
@@ -733,24 +664,22 @@ def asarray(data: Any, dtype: Any = None) -> Tensor:
     return Tensor(data, None, UNATTACHED)
 
 
-def _with_gradients(heads: Sequence[Tensor], head_grads: Sequence[Any]) -> list[tuple[Tensor, Any]]:
+def _with_gradients(heads: Any, head_grads: Any) -> list[tuple[Tensor, Any]]:
     """Each head with its gradient: the one given, or ones, as one number that broadcasts."""
-    if len(heads) != len(head_grads):
-        raise ValueError(f"{len(heads)} heads but {len(head_grads)} head gradients")
+    if not isinstance(heads, (list, tuple)):
+        heads, head_grads = [heads], [head_grads]
+    elif head_grads is None:
+        head_grads = [None] * len(heads)
+    if not isinstance(head_grads, (list, tuple)) or len(heads) != len(head_grads):
+        raise ValueError(f"{len(heads)} heads need a list of {len(heads)} head gradients, not {head_grads!r}")
     pairs = []
     for head, gradient in zip(heads, head_grads, strict=True):
         if not isinstance(head, Tensor):
             raise TypeError(f"a head must be a Tensor, not {type(head).__name__}")
         if head.tape is None and head.index == UNATTACHED:
-            raise errors.NothingAttachedError(
-                f"{errors.describe(head)} depends on no tensor with an attached gradient. "
-                "Call x.attach_grad() before the computation."
-            )
+            raise errors.NothingAttachedError(tensor=errors.describe(head))
         if head.tape is None:
-            raise errors.NotRecordedError(
-                f"{errors.describe(head)} was computed outside record() (or under pause()), so nothing is "
-                "known of how. Compute it inside `with record():`."
-            )
+            raise errors.NotRecordedError(tensor=errors.describe(head))
         if gradient is None:
             gradient = head.dtype.type(1)
         elif np.shape(gradient) != head.shape:
@@ -773,6 +702,8 @@ def _gradients(
             LOCAL.tape = None  # it has gaps now: go on with a new one, so that this one can be freed
         return gradients
     with Scope(RECORDING):
+        LOCAL.tape = tape = Tape()
+        tape.sweep = tape.number
         return sweep([(head, asarray(g)) for head, g in pairs], True, tensor_at)
 
 
@@ -782,7 +713,7 @@ def _as_own(gradient: Any, array: Any) -> Tensor:
         gradient = np.broadcast_to(gradient, array.shape)
     if isinstance(gradient, Tensor):
         with Scope(RECORDING):
-            return gradient.astype(array.dtype)
+            return cast_type(Tensor, gradient.astype(array.dtype))
     return Tensor(gradient.astype(array.dtype))
 
 
@@ -796,9 +727,7 @@ def backward(
 
     With one head gradient for each head, the gradients are those of the sum of `head_grads[i] * heads[i]`.
     """
-    if not isinstance(heads, (list, tuple)):
-        heads, head_grads = [cast_type(Tensor, heads)], [head_grads]
-    pairs = _with_gradients(heads, [None] * len(heads) if head_grads is None else head_grads)
+    pairs = _with_gradients(heads, head_grads)
     for attachment, gradient in _gradients(pairs, retain_graph or create_graph, create_graph).items():
         own = _as_own(gradient, attachment.grad.array)
         if attachment.grad_req == "add":
@@ -831,36 +760,31 @@ def grad(
     >>> slope, autograd.grad(slope, x)
     (tensor(27.), tensor(18.))
     """
-    if not isinstance(heads, (list, tuple)):
-        heads, head_grads = [cast_type(Tensor, heads)], [head_grads]
-    pairs = _with_gradients(heads, [None] * len(heads) if head_grads is None else head_grads)
+    pairs = _with_gradients(heads, head_grads)
     single = isinstance(variables, Tensor)
     wanted: list[Tensor] = [variables] if single else list(variables)
-    slots, borrowed = [], []
-    for position, variable in enumerate(wanted):
-        if variable.tape is None:
-            raise errors.UnreachedError(
-                f"{_unreached(position, variable)} It is a constant: attach it first."
-            )
-        slot = variable.attachment
-        if slot is None or variable.tape is not LEAVES:  # a computed tensor: listen there during this sweep
-            listeners = variable.tape.attachments
-            slot = listeners.get(variable.index)
-            if slot is None:
-                slot = listeners[variable.index] = Attachment(None, "null")
-                borrowed.append((listeners, variable.index))
-        slots.append(slot)
+    slots: list[Attachment] = []
     try:
+        for position, v in enumerate(wanted):
+            if v.tape is None:
+                raise _unreached(position, v, " It is a constant: attach it first.")
+            # a computed tensor without an attachment of its own listens during this sweep
+            slots.append(
+                v.attachment
+                if v.attachment and v.tape is LEAVES
+                else v.tape.attachments.setdefault(v.index, Attachment(None, "null"))
+            )
         gradients = _gradients(pairs, create_graph if retain_graph is None else retain_graph, create_graph)
     finally:
-        for listeners, index in borrowed:
-            del listeners[index]
-    for position, (variable, slot) in enumerate(zip(wanted, slots, strict=True)):
+        for v, slot in zip(wanted, slots, strict=False):
+            if slot.grad is None and v.tape is not None:
+                v.tape.attachments.pop(v.index, None)
+    for position, (v, slot) in enumerate(zip(wanted, slots, strict=True)):
         if slot not in gradients:
-            raise errors.UnreachedError(_unreached(position, variable))
+            raise _unreached(position, v)
     result = [_as_own(gradients[slot], v.array) for v, slot in zip(wanted, slots, strict=True)]
     return result[0] if single else result
 
 
-def _unreached(position: int, variable: Tensor) -> str:
-    return f"the heads do not depend on variables[{position}], {errors.describe(variable)}."
+def _unreached(position: int, variable: Tensor, why: str = "") -> errors.UnreachedError:
+    return errors.UnreachedError(position=position, tensor=errors.describe(variable), why=why)

@@ -1,9 +1,13 @@
 """The table of derivatives, a module for each chapter of NumPy's manual; `table` says how a row reads."""
 
+import operator
+
+import numpy as np
+
 from . import elementwise, indexing, linalg, products, reductions, shape
 from .indexing import scatter
 from .shape import cast
-from .table import DERIVATIVES, Derivative, constant, derivative, differentiable, each
+from .table import DERIVATIVES, Derivative, constant, derivative, differentiable, each, moving
 
 __all__ = [
     "DERIVATIVES",
@@ -16,8 +20,18 @@ __all__ = [
     "elementwise",
     "indexing",
     "linalg",
+    "moving",
     "products",
     "reductions",
     "scatter",
     "shape",
 ]
+
+# fmt: off
+moving(
+    np.add, np.subtract, np.negative, np.positive, np.sum, np.mean, cast, np.copy, np.full_like,
+    scatter, np.concatenate, np.stack, np.broadcast_to, np.reshape, np.ravel, np.transpose,
+    np.matrix_transpose, np.swapaxes, np.moveaxis, np.expand_dims, np.squeeze,
+)
+moving(np.where, np.maximum, np.minimum, np.clip, np.max, np.min, operator.getitem, selects=True)
+# fmt: on

@@ -58,4 +58,4 @@ def of_outer(ufunc: np.ufunc) -> list[Rule | None]:
         return lambda g, y, A, B: rule(g, y, aligned(A, B), B)  # the sweep sums what is broadcast
 
     first, second = DERIVATIVES[ufunc].rules
-    return [first and of_first(first), second and of_second(second)]
+    return [of_first(first) if callable(first) else None, of_second(second) if callable(second) else None]

@@ -18,51 +18,85 @@ What a rule may rely on, and what it must keep to:
   `np.sum(a)` is `g` itself, one number, however large `a` is. Rules of elementwise functions get such small
   gradients as they are; all others get `g` in the full shape of `y`.
 - A rule that is None says that the function is piecewise constant in that argument. An argument without a
-  rule is an error when it needs a gradient.
+  rule, or with `...` for one, is an error when it needs a gradient: no derivative is known there.
 - Where a function takes a list of arrays (`np.concatenate`), the rule names it `arrays` and returns a list
   of gradients. Where it takes any number of arrays (`np.einsum`), `each(rule)` makes a rule for every one of
   them. Where it has several results (`np.split`), `g` and `y` are tuples.
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import partial, update_wrapper
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
 
 Rule = Callable[..., Any]
+Rules = Rule | EllipsisType | None  # what can stand in place of a rule
 
 
 class Derivative:
     """A row of the table."""
 
-    __slots__ = ("elementwise", "function", "options", "out", "parameters", "rules")
+    __slots__ = (
+        "elementwise",
+        "function",
+        "moves",
+        "named_rules",
+        "names",
+        "options",
+        "out",
+        "rules",
+        "selects",
+    )
 
-    def __init__(self, function: Callable[..., Any], rules: tuple[Rule | None, ...]) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        rules: tuple[Rules, ...],
+        named_rules: dict[str, Rule] | None = None,
+    ) -> None:
         self.function = function
         self.rules = rules
+        #: the rules of arguments that are given by name only
+        self.named_rules = named_rules or {}
         self.elementwise = (
             isinstance(function, np.ufunc) and function.signature is None and function.nout == 1
         )
-        rule = next((rule for rule in rules if rule is not None), lambda g, y: g)
+        #: whether the rules only move elements of the gradient, or leave them out: see `moving`
+        self.moves = self.selects = False
+        rule: Any = next(filter(callable, rules), lambda g, y: g)
         first = 2  # after g and y
         if isinstance(rule, partial):  # made by `each`
             rule, first = rule.func, 3
-        code, defaults = rule.__code__, rule.__defaults__ or ()
-        names = code.co_varnames[first : code.co_argcount]
-        #: what can be given by position, as the rules name it, with its default, `...` for none
-        self.parameters = dict(zip(names, (...,) * (len(names) - len(defaults)) + defaults, strict=True))
+        code = rule.__code__
+        #: what can be given by position, as the rules name it
+        self.names = code.co_varnames[first : code.co_argcount]
         #: all that can be given by name
-        self.options = {*names, *code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]}
+        self.options = {*self.names, *code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]}
         #: the position of `out`, in functions that take it by position
-        self.out = list(self.parameters).index("out") if "out" in self.parameters else None
+        self.out = self.names.index("out") if "out" in self.names else 99
+
+    def rule_of(self, argument: int | str) -> Rule | None:
+        """The rule of an argument, given by its position or its name. Raises KeyError if none is known."""
+        position = self.names.index(str(argument)) if argument in self.names else argument
+        rule: Rules = ...
+        if isinstance(position, str):
+            rule = self.named_rules.get(position, ...)
+        elif position < len(self.rules):
+            rule = self.rules[position]
+        if isinstance(rule, EllipsisType):
+            raise KeyError(argument)
+        return rule
 
 
 DERIVATIVES: dict[Any, Derivative] = {}
 
 
-def derivative(function: Callable[..., Any], *rules: Rule | None) -> None:
+def derivative(function: Callable[..., Any], *rules: Rules, **named_rules: Rule) -> None:
     """Add (or replace) the row of a function: one rule per array argument, in order.
+
+    Arguments that can be given by name only have their rules by name.
 
     `function` is anything that answers NumPy's protocols, such as a NumPy or SciPy ufunc. For a function of
     your own see `differentiable`.
@@ -78,7 +112,8 @@ def derivative(function: Callable[..., Any], *rules: Rule | None) -> None:
     >>> print(f"{x.grad:.4f}")
     0.0833
     """
-    DERIVATIVES[function] = Derivative(function, rules)
+    row = DERIVATIVES.setdefault(function, Derivative(function, ()))
+    row.__init__(function, rules, named_rules)  # type: ignore[misc]  # in place, for the operators that hold it
 
 
 def each(rule: Rule) -> list[Rule]:
@@ -91,13 +126,27 @@ def each(rule: Rule) -> list[Rule]:
     return [partial(rule, i) for i in range(64)]
 
 
+def moving(*functions: Callable[..., Any], selects: bool = False) -> None:
+    """Say that the rules of some functions only move the elements of a gradient; or select among them.
+
+    They may also negate them and multiply them by positive numbers that do not depend on the arguments. So
+    where the rule of a selection makes a zero of a gradient without zeros, the result does not depend on that
+    element at all. The sweep remembers it, and keeps the gradient there at zero when it comes to a function
+    whose own derivative is infinite there: in `np.where(x > 0, np.sqrt(x), 0)` at x = 0, where 0 * inf would
+    be NaN.
+    """
+    for function in functions:
+        DERIVATIVES[function].moves = True
+        DERIVATIVES[function].selects = selects
+
+
 def constant(*functions: Callable[..., Any]) -> None:
     """Declare functions that are piecewise constant, or whose result is nothing to differentiate."""
     for function in functions:
         DERIVATIVES[function] = Derivative(function, ())
 
 
-def differentiable(*rules: Rule | None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def differentiable(*rules: Rules) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorate a function of arrays with its derivative: one rule per array argument.
 
     The function itself gets plain arrays. Called with a Tensor it goes through NumPy's protocol like any
@@ -124,11 +173,7 @@ def differentiable(*rules: Rule | None) -> Callable[[Callable[..., Any]], Callab
                     return value.__array_function__(call, (type(value),), args, options)
             return function(*args, **options)
 
-        call.__name__, call.__doc__, call.__module__ = (
-            function.__name__,
-            function.__doc__,
-            function.__module__,
-        )
+        update_wrapper(call, function)
         derivative(call, *rules)
         return call
 
