@@ -10,6 +10,7 @@ import operator
 import pickle
 import re
 import threading
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -1083,19 +1084,19 @@ def test_an_option_or_argument_without_a_rule_raises_when_recorded() -> None:
         return a + 0 * b + 0 * c
 
     with record():
-        with pytest.raises(
-            OptionError, match=r"first has .*called with order=. Leave it away"
-        ):
+        with pytest.raises(OptionError, match=r"first has .*called with order=. Leave it away"):
             first(x, 1, order=True)
         for call in (lambda: first(x, 1, low), lambda: first(x, b=1, c=low)):
-            with pytest.raises(
-                NoRuleError, match=r"first has .*with respect to its argument (2|c)"
-            ):
+            with pytest.raises(NoRuleError, match=r"first has .*with respect to its argument (2|c)"):
                 call()
         with pytest.raises(NoRuleError, match=r"first .*argument 3"):
             first(x, 1, 0, low)
-        with pytest.raises(OptionError, match=r"np\.exp .*called with where=. Write np\.where"):
-            np.exp(x, out=None, where=np.array([True, False]))
+        with (
+            warnings.catch_warnings(),
+            pytest.raises(OptionError, match=r"np\.exp .*where=. Write np\.where"),
+        ):
+            warnings.simplefilter("ignore")  # NumPy's own, of elements that nobody computed
+            np.exp(x, where=np.array([True, False]))
         with pytest.raises((AutogradError, TypeError)):
             np.reshape(x, (low, 2))
         y = first(x, low, axis=0)  # None says: constant in it
