@@ -1,27 +1,100 @@
-"""Elementwise functions where Hypothesis does not look: ties, kinks, zeros, dtypes."""
+"""Elementwise functions where Hypothesis does not look: ties, kinks, zeros, extremes, dtypes, methods."""
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tinygrad_lr import record, tensor
+from domains.elementwise import DOMAINS
+from tinygrad_lr import Tensor, autograd, record, tensor
+from tinygrad_lr.derivatives import DERIVATIVES
+from tinygrad_lr.errors import AutogradError, name_of
 from truths import central_difference, gradient
 
+inf, nan = math.inf, math.nan
 
-def test_ties_of_two_arguments_split_evenly() -> None:
-    a, b = [1.0, 2.0, 3.0], [1.0, 3.0, 2.0]
-    np.testing.assert_array_equal(gradient(np.maximum, a, b), [0.5, 0, 1])
-    np.testing.assert_array_equal(gradient(np.minimum, a, b), [0.5, 1, 0])
-    np.testing.assert_array_equal(gradient(lambda x, y: np.maximum(y, x), a, b), [0.5, 0, 1])
-    np.testing.assert_array_equal(gradient(lambda x, y: np.minimum(y, x), a, b), [0.5, 1, 0])
-    np.testing.assert_array_equal(gradient(lambda x: np.maximum(x, x), a), [1, 1, 1])
+
+def partials(function: Callable[..., Any], *points: Any, head: Any = None) -> list[Any]:
+    """The gradients with respect to all points, as arrays."""
+    leaves = [tensor(p, None if isinstance(p, np.ndarray) else float) for p in points]
+    for leaf in leaves:
+        leaf.attach_grad()
+    with record():
+        y = function(*leaves)
+    return [g.array for g in autograd.grad(y, leaves, head)]
+
+
+def partial(function: Callable[..., Any], *points: Any, by: str) -> Any:
+    """A derivative of any order at numbers: by="ab" by the first, then by the second."""
+    leaves = [tensor(p, float) for p in points]
+    for leaf in leaves:
+        leaf.attach_grad()
+    with record():
+        y = function(*leaves)
+        for name in by[:-1]:
+            y = autograd.grad(y, leaves["ab".index(name)], create_graph=True)
+            y = sum((0 * leaf for leaf in leaves), y)  # also where the derivative is a constant
+    return autograd.grad(y, leaves["ab".index(by[-1])]).item()
+
+
+# ---- one of two arguments ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (np.maximum, [0.5, 0, 1, 1, 0, 0.5, 0.5]),
+        (np.minimum, [0.5, 1, 0, 1, 0, 0.5, 0.5]),
+        (np.fmax, [0.5, 0, 1, 0, 1, 0.5, 0.5]),
+        (np.fmin, [0.5, 1, 0, 0, 1, 0.5, 0.5]),
+    ],
+    ids=lambda f: getattr(f, "__name__", ""),
+)
+def test_what_is_chosen_gets_the_gradient(function: Any, expected: list[float]) -> None:
+    """Ties split evenly; maximum and minimum choose NaN, fmax and fmin the other one."""
+    a, b = [1.0, 2.0, 3.0, nan, 1.0, nan, 0.0], [1.0, 3.0, 2.0, 1.0, nan, nan, -0.0]
+    got_a, got_b = partials(function, a, b)
+    np.testing.assert_array_equal(got_a, expected)
+    np.testing.assert_array_equal(got_b, 1 - np.array(expected))
+    np.testing.assert_array_equal(partials(function, b, a)[1], expected)
+    np.testing.assert_array_equal(gradient(lambda x: function(x, x), a), np.ones(7))
+    np.testing.assert_array_equal(gradient(lambda x: function(x, 0), [0.0, -0.0]), [0.5, 0.5])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_a_tie_is_one_in_the_dtype_of_the_result(dtype: Any) -> None:
+    """0.1 beside a float32 is the float32 nearest to 0.1."""
+    x = tensor([0.1, 0.2], dtype)
+    x.attach_grad()
+    with record():
+        y = np.maximum(x, 0.1)
+    y.backward()
+    np.testing.assert_array_equal(x.grad.array, [0.5, 1])
 
 
 @pytest.mark.parametrize("zero", [0.0, -0.0])
-def test_absolute_at_zero(zero: float) -> None:
-    assert gradient(np.abs, zero) == 0
-    assert gradient(np.abs, zero, order=2) == 0
+@pytest.mark.parametrize("function", [np.absolute, np.fabs, lambda x: np.copysign(x, -1.0)])
+def test_absolute_at_zero(function: Any, zero: float) -> None:
+    assert gradient(function, zero) == 0
+    assert gradient(function, zero, order=2) == 0
+
+
+def test_copysign_takes_the_sign_of_zeros() -> None:
+    np.testing.assert_array_equal(
+        gradient(np.copysign, [2, 2, -2, -2], [0.0, -0.0, 0.0, -0.0]), [1, -1, -1, 1]
+    )
+
+
+def test_heaviside_moves_with_its_value_at_zero_only() -> None:
+    at, half = [-1.0, 0.0, 2.0, nan], [0.5, 0.5, 0.5, 0.5]
+    np.testing.assert_array_equal(gradient(lambda h: np.heaviside(at, h), half), [0, 1, 0, 0])
+
+
+# ---- clip and nan_to_num ----------------------------------------------------------------------------------
 
 
 def test_clip_passes_at_its_bounds() -> None:
@@ -38,11 +111,57 @@ def test_clip_passes_at_its_bounds() -> None:
     np.testing.assert_array_equal(gradient(lambda x: np.clip(x, 1, -1), points), [0, 0, 0, 0, 0])
 
 
-@pytest.mark.parametrize("exponent", [0, 0.0, np.float64(0), np.zeros(3), np.zeros(3, np.uint8)], ids=repr)
-def test_power_zero_has_the_slope_zero(exponent: Any) -> None:
+def test_gradients_of_the_bounds_of_clip() -> None:
+    """Each gradient goes to exactly one of the three; the upper bound wins over a lower one above it."""
+    a, low, high = [-2.0, -1.0, 0.0, 1.0, 2.0, nan, 0.0], [-1.0] * 6 + [3.0], [1.0] * 7
+    got = partials(np.clip, a, low, high)
+    np.testing.assert_array_equal(got[0], [0, 1, 1, 1, 0, 1, 0])
+    np.testing.assert_array_equal(got[1], [1, 0, 0, 0, 0, 0, 0])
+    np.testing.assert_array_equal(got[2], [0, 0, 0, 0, 1, 0, 1])
+    np.testing.assert_array_equal(gradient(lambda t: np.clip(a[:5], t, None), -1.0), 1)
+    np.testing.assert_array_equal(gradient(lambda t: np.clip(a[:5], None, t), 1.0), 1)
+    np.testing.assert_array_equal(gradient(lambda t: np.clip(a[:5], a_min=t, a_max=None), -1.0), 1)
+
+
+def test_nan_to_num_passes_what_it_does_not_replace() -> None:
+    points = [1.0, nan, inf, -inf]
+    for call in (
+        np.nan_to_num,
+        lambda x: np.nan_to_num(x, True, 1.0, 2.0, 3.0),
+        lambda x: np.nan_to_num(x, nan=1.0, neginf=2.0),
+    ):
+        np.testing.assert_array_equal(gradient(call, points), [1, 0, 0, 0])
+
+
+@pytest.mark.parametrize(("name", "place"), [("nan", 1), ("posinf", 2), ("neginf", 3)])
+def test_nan_to_num_moves_with_what_it_puts_in(name: str, place: int) -> None:
+    points = tensor([1.0, nan, inf, -inf])
+    head = np.array([2.0, 3.0, 5.0, 7.0])
+    assert gradient(lambda t: np.nan_to_num(points, **{name: t}), 0.5, head=head) == head[place]
+
+
+def test_nan_to_num_in_place_has_no_derivative() -> None:
+    with pytest.raises((ValueError, AutogradError), match="copy"):
+        gradient(lambda x: np.nan_to_num(x, copy=False), [1.0, nan])
+
+
+# ---- powers -----------------------------------------------------------------------------------------------
+
+POWERS = pytest.mark.parametrize("power", [np.power, np.float_power])
+
+
+@POWERS
+@pytest.mark.parametrize("exponent", [0, 0.0, np.float64(0), np.zeros(4), np.zeros(4, np.uint8)], ids=repr)
+def test_power_zero_has_the_slope_zero(power: Any, exponent: Any) -> None:
     for order in (1, 2):
-        got = gradient(lambda x: np.power(x, exponent), [0.0, 2.0, -1.0], order=order)
-        np.testing.assert_array_equal(got, [0, 0, 0])
+        got = gradient(lambda x: power(x, exponent), [0.0, 2.0, -1.0, 1e100], order=order)
+        np.testing.assert_array_equal(got, [0, 0, 0, 0])
+
+
+@POWERS
+@pytest.mark.parametrize("exponent", [0, np.zeros(3), np.zeros(3, int)], ids=repr)
+def test_power_zero_of_what_is_not_an_ordinary_number(power: Any, exponent: Any) -> None:
+    np.testing.assert_array_equal(gradient(lambda x: power(x, exponent), [inf, nan, 5e-324]), [0, 0, 0])
 
 
 @pytest.mark.parametrize(
@@ -54,30 +173,240 @@ def test_powers_at_zero(exponent: Any, expected: list[float], as_array: bool) ->
     n = np.array(exponent, float) if as_array else exponent
     for order, slope in enumerate(expected, start=1):
         assert gradient(lambda x: np.power(x, n), 0.0, order=order) == slope
+        assert gradient(lambda x: np.float_power(x, n), 0.0, order=order) == slope
         assert gradient(lambda x: x**n, 0.0, order=order) == slope
 
 
+@POWERS
 @pytest.mark.parametrize("base", [0.0, [0.0, 2.0], 0, [0, 2]], ids=repr)
-def test_zero_to_a_power_does_not_move_with_it(base: Any) -> None:
+def test_zero_to_a_power_does_not_move_with_it(power: Any, base: Any) -> None:
     """0**b is 0 for every b > 0."""
-    got = gradient(lambda b: np.power(base, b), [3.0, 3.0])
+    got = gradient(lambda b: power(base, b), [3.0, 3.0])
     np.testing.assert_allclose(got, [0, 8 * np.log(2)] if np.ndim(base) else [0, 0])
 
 
-def test_exponent_and_base_both_differentiated_at_zero() -> None:
-    a, b = tensor([0.0, 0.0, 2.0]), tensor([0.0, 2.0, 0.0])
-    a.attach_grad()
-    b.attach_grad()
-    with record():
-        y = a**b
-    y.backward()
-    np.testing.assert_array_equal(a.grad.array, [0, 0, 0])
-    np.testing.assert_allclose(b.grad.array, [0, 0, np.log(2)])
+@POWERS
+def test_exponent_and_base_both_differentiated_at_zero(power: Any) -> None:
+    by_base, by_exponent = partials(power, [0.0, 0.0, 2.0], [0.0, 2.0, 0.0])
+    np.testing.assert_array_equal(by_base, [0, 0, 0])
+    np.testing.assert_allclose(by_exponent, [0, 0, np.log(2)])
+
+
+@POWERS
+def test_mixed_derivatives_of_a_power_at_exponent_zero(power: Any) -> None:
+    """b * a**(b - 1) is 0 at b = 0, but moves with b."""
+    assert partial(power, 2.0, 0.0, by="ab") == partial(power, 2.0, 0.0, by="ba") == 0.5
+    assert partial(power, 2.0, 0.0, by="aab") == -0.25
+    assert partial(power, 2.0, 0.0, by="abb") == pytest.approx(math.log(2))
+
+
+@POWERS
+def test_powers_with_an_infinite_derivative_say_so(power: Any) -> None:
+    with pytest.warns(RuntimeWarning, match="divide by zero"):
+        np.testing.assert_array_equal(partials(power, 0.0, -1.0), [-inf, -inf])
+    with pytest.warns(RuntimeWarning, match="divide by zero"):
+        assert gradient(lambda x: power(x, 0.5), 0.0) == inf
 
 
 def test_square_root_at_zero_is_infinite_and_numpy_says_so() -> None:
     with pytest.warns(RuntimeWarning, match="divide by zero"):
         assert gradient(np.sqrt, 0.0) == np.inf
+
+
+def test_float_power_keeps_its_precision() -> None:
+    """It computes in float64, whatever it is given."""
+    a, b = np.float32([1.1, 300.0]), np.float32([2.0, 10.0])
+    a64, b64 = a.astype(float), b.astype(float)
+    x, n = tensor(a), tensor(b)
+    x.attach_grad()
+    n.attach_grad()
+    with record():
+        y = np.float_power(x, n)
+    np.testing.assert_allclose(autograd.grad(y, x).array, np.float32(b64 * a64 ** (b64 - 1)), rtol=1e-7)
+
+
+@pytest.mark.parametrize("function", [np.hypot, np.arctan2])
+def test_at_the_origin_the_slope_is_zero(function: Any) -> None:
+    for by in ("a", "b", "aa", "ab", "ba", "bb", "aab"):
+        assert partial(function, 0.0, 0.0, by=by) == 0
+    assert partial(np.hypot, 0.0, -2.0, by="b") == -1
+    assert partial(np.arctan2, 0.0, -2.0, by="a") == -0.5
+
+
+# ---- extreme arguments ------------------------------------------------------------------------------------
+
+LN2 = math.log(2)
+
+#: a function, where, and its first derivatives there, by mpmath 1.4 where they are not evident
+EXTREMES: list[tuple[Any, float, list[float]]] = [
+    (np.tanh, 1000.0, [0, 0, 0]),
+    (np.tanh, -1e308, [0, 0, 0]),
+    (np.exp, -1000.0, [0, 0, 0]),
+    (np.exp2, -2000.0, [0, 0, 0]),
+    (np.expm1, -50.0, [math.exp(-50)] * 3),
+    (np.log1p, 1e-300, [1, -1, 2]),
+    (np.arctan, 1e200, [0, 0, 0]),
+    (np.arctan, 1e100, [1e-200, -2e-300, 0]),
+    (np.arctan, 1e-200, [1, -2e-200, -2]),
+    (np.arcsinh, -1e200, [1e-200, 0, 0]),
+    (np.arcsinh, 1e100, [1e-100, -1e-200, 2e-300]),
+    (np.arccosh, 1e200, [1e-200, 0, 0]),
+    (np.arcsin, 1 - 2.0**-40, [741455.200189633844, 407619307041556762.0, 6.72273251697382727e29]),
+    (np.arctanh, 1 - 2.0**-40, [549755813888.25, 6.044629098073146e23, 1.329227995784916e36]),
+    (np.reciprocal, 1e200, [0, 0, 0]),
+    (np.cbrt, -1e30, [1e-20 / 3, 2e-50 / 9, 1e-79 / 27]),
+    (np.log, 1e-100, [1e100, -1e200, 2e300]),
+    (np.log2, 1e-100, [1e100 / LN2, -1e200 / LN2, 2e300 / LN2]),
+    (np.log10, 1e100, [1e-100 / math.log(10), -1e-200 / math.log(10), 2e-300 / math.log(10)]),
+    (np.i0, 0.0, [0, 0.5, 0]),
+    (np.i0, 1e-200, [0.5e-200, 0.5, 0.375e-200]),
+    (np.i0, -30.0, [-768532038938.956999, 756054563192.678923, -744184144653.577654]),
+    (np.sinc, 0.0, [0, -(np.pi**2) / 3, 0]),
+    (np.sinc, 1e-9, [-(np.pi**2) / 3 * 1e-9, -(np.pi**2) / 3, np.pi**4 / 5 * 1e-9]),
+    (np.sinc, 1e-300, [-(np.pi**2) / 3 * 1e-300, -(np.pi**2) / 3, np.pi**4 / 5 * 1e-300]),
+    (np.sinc, 3.0, [-1 / 3, 2 / 9, np.pi**2 / 3 - 2 / 9]),
+]
+
+
+@pytest.mark.parametrize(("function", "x", "expected"), EXTREMES)
+def test_extreme_arguments(function: Any, x: float, expected: list[float]) -> None:
+    """No warning, and the derivatives to rounding, where powers of x overflow or cancel."""
+    for order, slope in enumerate(expected, start=1):
+        got = gradient(function, x, order=order)
+        assert got == pytest.approx(slope, rel=1e-10 if slope else 0, abs=0 if slope else 1e-300), order
+
+
+PAIRS: list[tuple[Any, float, float, dict[str, float]]] = [
+    (np.logaddexp, 1000.0, 1000.0, {"a": 0.5, "b": 0.5, "aa": 0.25, "ab": -0.25, "aab": 0, "abb": 0}),
+    (np.logaddexp, 1e17, 1e17, {"a": 0.5, "b": 0.5, "aa": 0.25, "ab": -0.25, "aab": 0, "abb": 0}),
+    (np.logaddexp, -1e5, 1e5, {"a": 0, "b": 1, "aa": 0, "ab": 0, "bb": 0, "abb": 0}),
+    (np.logaddexp, -80.0, 0.0, {"a": math.exp(-80), "b": 1, "aa": math.exp(-80), "bb": math.exp(-80)}),
+    (np.logaddexp, -inf, 0.0, {"a": 0, "b": 1}),
+    (np.logaddexp, -inf, -inf, {"a": 0.5, "b": 0.5}),
+    (np.logaddexp, inf, 0.0, {"a": 1, "b": 0}),
+    (np.logaddexp, inf, inf, {"a": 0.5, "b": 0.5}),
+    (np.logaddexp2, 3000.0, 3000.0, {"a": 0.5, "aa": LN2 / 4, "ab": -LN2 / 4, "aab": 0}),
+    (np.logaddexp2, -inf, -inf, {"a": 0.5, "b": 0.5}),
+    (np.hypot, 3e200, 4e200, {"a": 0.6, "b": 0.8, "aa": 1.28e-201, "ab": -0.96e-201, "aaa": 0}),
+    (np.hypot, 3e-200, 4e-200, {"a": 0.6, "b": 0.8, "aa": 1.28e199, "ab": -0.96e199}),
+    (np.arctan2, 1e200, 1e200, {"a": 5e-201, "b": -5e-201, "aa": 0, "ab": 0}),
+    (np.arctan2, 3e-150, 4e-150, {"a": 16e148, "b": -12e148, "aa": -3.84e298, "ab": -1.12e298}),
+    (np.arctan2, 1e-200, 1.0, {"a": 1, "b": -1e-200, "ab": -1}),
+    (np.divide, 1e200, 1e200, {"a": 1e-200, "b": -1e-200, "bb": 0}),
+]
+
+
+@pytest.mark.parametrize(("function", "a", "b", "expected"), PAIRS)
+def test_extreme_pairs(function: Any, a: float, b: float, expected: dict[str, float]) -> None:
+    for by, slope in expected.items():
+        got = partial(function, a, b, by=by)
+        assert got == pytest.approx(slope, rel=1e-12 if slope else 0, abs=0 if slope else 1e-16), by
+
+
+@pytest.mark.parametrize(
+    ("function", "x", "expected"),
+    [
+        (np.arctan, 300.0, 1 / 90001),
+        (np.arcsinh, 300.0, 1 / 300),
+        (np.arccosh, 300.0, 1 / 300),
+        (np.reciprocal, 300.0, -1 / 90000),
+        (lambda x: np.hypot(x, 400.0), 300.0, 0.6),
+        (lambda x: np.arctan2(x, 400.0), 300.0, 400 / 250000),
+        (lambda x: np.logaddexp(x, 1000.0), 1000.0, 0.5),
+        (lambda x: np.logaddexp2(1000.0, x), 1000.0, 0.5),
+        (np.square, 200.0, 400.0),
+    ],
+)
+def test_float16_overflows_only_with_the_result(function: Any, x: float, expected: float) -> None:
+    leaf = tensor(x, np.float16)
+    leaf.attach_grad()
+    with record():
+        y = function(leaf)
+    y.backward()
+    assert leaf.grad.dtype == np.float16
+    assert leaf.grad.item() == pytest.approx(expected, rel=3e-3)
+
+
+def test_quotients_of_remainders_are_those_that_were_taken() -> None:
+    """1.0 / 0.1 is 10 rounded, but 0.1 goes into 1.0 only nine times."""
+    assert partial(np.fmod, 1.0, 0.1, by="b") == partial(np.remainder, 1.0, 0.1, by="b") == -9
+    assert partial(lambda a, b: np.divmod(a, b)[1], 1.0, 0.1, by="b") == -9
+    assert partial(np.fmod, -7.0, 2.0, by="b") == 3
+    assert partial(np.remainder, -7.0, 2.0, by="b") == 4
+    for by, slope in (("a", 1), ("b", 0)):
+        assert partial(np.fmod, 5.0, inf, by=by) == partial(np.remainder, 5.0, inf, by=by) == slope
+
+
+# ---- parts, constants, and other dtypes -------------------------------------------------------------------
+
+
+def test_the_parts_of_a_number() -> None:
+    points = [2.75, -0.3, 96.0]
+    np.testing.assert_array_equal(gradient(lambda x: np.modf(x)[0], points), [1, 1, 1])
+    np.testing.assert_array_equal(gradient(lambda x: np.modf(x)[1] + 0 * x, points), [0, 0, 0])
+    np.testing.assert_array_equal(gradient(lambda x: np.divmod(x, 2)[0] + 0 * x, points), [0, 0, 0])
+    np.testing.assert_array_equal(gradient(lambda x: np.frexp(x)[0], points), [1 / 4, 2, 1 / 128])
+    np.testing.assert_array_equal(gradient(lambda x: np.ldexp(*np.frexp(x)), points), [1, 1, 1])
+    np.testing.assert_array_equal(gradient(lambda x: np.nextafter(x, 0), points), [1, 1, 1])
+
+
+def is_variable(array: Any) -> bool:
+    return isinstance(array, np.ndarray) and array.dtype.kind == "f"
+
+
+CONSTANTS: list[Any] = [
+    *(np.sign, np.floor, np.ceil, np.trunc, np.rint, np.fix, np.round, np.around, np.spacing, np.signbit),
+    *(np.imag, np.angle, np.isreal, np.iscomplex, np.isfinite, np.isinf, np.isnan, np.isposinf, np.isneginf),
+    *(lambda x: np.round(x, 1), lambda x: x // 0.7, lambda x: np.around(x, decimals=1)),
+    *(lambda x: np.isclose(x, 1.5), lambda x: np.logical_and(x, True), lambda x: np.greater.outer(x, x)),
+    *(np.logical_or.reduce, np.logical_and.accumulate, lambda x: np.floor_divide.outer(x, x)),
+]
+
+
+@pytest.mark.parametrize("function", CONSTANTS)
+def test_constants(function: Any) -> None:
+    x = tensor([1.5, -2.5])
+    x.attach_grad()
+    with record():
+        y = function(x)
+    assert isinstance(y, Tensor)
+    assert y.node is None
+    np.testing.assert_array_equal(y.array, function(x.array), strict=True)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [np.allclose, np.array_equal, np.array_equiv, lambda a, b: np.isrealobj(a) != np.iscomplexobj(b)],
+)
+def test_answers_are_plain(function: Any) -> None:
+    x = tensor([1.5, -2.5])
+    x.attach_grad()
+    with record():
+        assert function(x, x) is True
+
+
+@pytest.mark.parametrize("function", [np.real, np.conj, np.conjugate, np.real_if_close])
+def test_complex_functions_on_real_numbers(function: Any) -> None:
+    np.testing.assert_array_equal(gradient(lambda x: function(x) ** 2, [1.5, -2.0]), [3, -4])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("function", DOMAINS, ids=name_of)
+@settings(max_examples=5, deadline=None)
+@given(data=st.data())
+def test_rules_compute_in_the_dtype_of_the_result(function: Any, dtype: Any, data: st.DataObject) -> None:
+    """No float64 comes in by way of a constant."""
+    arguments, options = data.draw(DOMAINS[function].calls)
+    arguments = tuple(a.astype(dtype) if is_variable(a) else a for a in arguments)
+    y = function(*arguments, **options)
+    several = isinstance(y, tuple)
+    g = tuple(np.ones_like(part) for part in y) if several else np.ones_like(y)
+    for rule, argument in zip(DERIVATIVES[function].rules, arguments, strict=False):
+        if rule and is_variable(argument):
+            assert rule(g, y, *arguments, **options).dtype == (y[0] if several else y).dtype
+
+
+# ---- arguments of other kinds -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

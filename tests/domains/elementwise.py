@@ -44,9 +44,19 @@ def beside_halves(rng: np.random.Generator, n: int) -> Any:
 # ---- calls ------------------------------------------------------------------------------------------------
 
 
-def of_an_array(*numbers: Numbers) -> st.SearchStrategy[Call]:
-    """For functions with a derivative in their first argument only."""
-    return elementwise(*numbers).filter(lambda call: isinstance(call.arguments[0], np.ndarray))
+def in_pairs(function: np.ufunc, *numbers: Numbers) -> st.SearchStrategy[Call]:
+    """Arguments of a function of two, at least one of which it is differentiated by."""
+    calls = elementwise(*numbers)
+    if function in (np.power, np.float_power):
+        return calls | elementwise(nonzero, exponents)
+    if function in (np.nextafter, np.copysign):  # constant in their second argument
+        return calls.filter(lambda call: isinstance(call.arguments[0], np.ndarray))
+    return calls
+
+
+def outers(*numbers: Numbers) -> st.SearchStrategy[Call]:
+    """Two arrays, each element of one to be combined with each of the other."""
+    return st.tuples(*(arrays(0, kind) for kind in numbers)).map(Call)
 
 
 @st.composite
@@ -66,13 +76,13 @@ def clips(draw: st.DrawFn) -> Call:
 
 @st.composite
 def replacements(draw: st.DrawFn) -> Call:
-    """Calls of nan_to_num; infinities only where they do not become the largest of numbers."""
-    options: dict[str, Any] = {"copy": True, "nan": 0.5, "posinf": 3.0, "neginf": -4.0}
+    """Calls of nan_to_num. No infinities: the checks compute with all of the numbers."""
+    x = draw(arrays(numbers=lambda rng, n: rng.choice([-1.5, 0.5, 2.0, np.nan], n)))
+    options = list({"copy": True, "nan": 0.5, "posinf": 3.0, "neginf": -4.0}.items())
     count = draw(st.integers(0, 4))
-    special = [np.nan, np.inf, -np.inf] if count == 4 else [np.nan]
-    x = draw(arrays(numbers=lambda rng, n: rng.choice([-1.5, 0.5, 2.0, *special], n)))
-    given = dict(list(options.items())[:count])
-    return Call((x,), given) if draw(st.booleans()) else Call((x, *given.values()))
+    return Call(
+        (x, *(value for _, value in options[:count])), dict(options[count : draw(st.integers(count, 4))])
+    )
 
 
 @st.composite
@@ -85,29 +95,43 @@ def phases(draw: st.DrawFn) -> Call:
     )
 
 
+#: for each function of two arguments the numbers that it is given, and whether it is analytic
+PAIRS: dict[np.ufunc, tuple[Numbers, Numbers, bool]] = {
+    np.add: (normal, normal, True),
+    np.subtract: (normal, normal, True),
+    np.multiply: (normal, normal, True),
+    np.divide: (normal, nonzero, True),
+    np.remainder: (dividends, divisors, False),
+    np.fmod: (dividends, divisors, False),
+    np.ldexp: (normal, exponents, False),
+    np.nextafter: (normal, normal, False),
+    np.power: (positive, normal, True),
+    np.float_power: (positive, normal, True),
+    np.hypot: (nonzero, nonzero, False),
+    np.logaddexp: (normal, normal, False),
+    np.logaddexp2: (normal, normal, False),
+    np.arctan2: (nonzero, nonzero, False),
+    np.copysign: (nonzero, nonzero, False),
+    np.heaviside: (exponents, normal, False),
+    np.maximum: (distinct(0), distinct(0.25), False),
+    np.minimum: (distinct(0), distinct(0.25), False),
+    np.fmax: (distinct(0), distinct(0.25), False),
+    np.fmin: (distinct(0), distinct(0.25), False),
+}
+
 DOMAINS: dict[Any, Domain] = {
+    **{f: Domain(in_pairs(f, *numbers), analytic) for f, (*numbers, analytic) in PAIRS.items()},
     # arithmetic
     np.positive: Domain(elementwise(normal), analytic=True),
     np.negative: Domain(elementwise(normal), analytic=True),
-    np.add: Domain(elementwise(normal, normal), analytic=True),
-    np.subtract: Domain(elementwise(normal, normal), analytic=True),
-    np.multiply: Domain(elementwise(normal, normal), analytic=True),
-    np.divide: Domain(elementwise(normal, nonzero), analytic=True),
     np.reciprocal: Domain(elementwise(nonzero), analytic=True),
-    np.remainder: Domain(elementwise(dividends, divisors)),
-    np.fmod: Domain(elementwise(dividends, divisors)),
     np.divmod: Domain(elementwise(dividends, divisors)),
     np.modf: Domain(elementwise(distinct(0.25))),
     np.frexp: Domain(elementwise(mantissas)),
-    np.ldexp: Domain(elementwise(normal, exponents)),
-    np.nextafter: Domain(of_an_array(normal, normal)),
     # powers
     np.square: Domain(elementwise(normal), analytic=True),
     np.sqrt: Domain(elementwise(positive), analytic=True),
     np.cbrt: Domain(elementwise(nonzero)),
-    np.power: Domain(elementwise(positive, normal) | elementwise(nonzero, exponents), analytic=True),
-    np.float_power: Domain(elementwise(positive, normal) | elementwise(nonzero, exponents), analytic=True),
-    np.hypot: Domain(elementwise(nonzero, nonzero)),
     # exponentials and logarithms
     np.exp: Domain(elementwise(normal), analytic=True),
     np.exp2: Domain(elementwise(normal), analytic=True),
@@ -116,8 +140,6 @@ DOMAINS: dict[Any, Domain] = {
     np.log2: Domain(elementwise(positive), analytic=True),
     np.log10: Domain(elementwise(positive), analytic=True),
     np.log1p: Domain(elementwise(between(-0.7, 2)), analytic=True),
-    np.logaddexp: Domain(elementwise(normal, normal)),
-    np.logaddexp2: Domain(elementwise(normal, normal)),
     # trigonometric
     np.sin: Domain(elementwise(normal), analytic=True),
     np.cos: Domain(elementwise(normal), analytic=True),
@@ -125,7 +147,6 @@ DOMAINS: dict[Any, Domain] = {
     np.arcsin: Domain(elementwise(between(-0.7, 0.7)), analytic=True),
     np.arccos: Domain(elementwise(between(-0.7, 0.7)), analytic=True),
     np.arctan: Domain(elementwise(normal), analytic=True),
-    np.arctan2: Domain(elementwise(nonzero, nonzero)),
     np.deg2rad: Domain(elementwise(normal)),
     np.radians: Domain(elementwise(normal)),
     np.rad2deg: Domain(elementwise(normal)),
@@ -145,12 +166,6 @@ DOMAINS: dict[Any, Domain] = {
     # kinks
     np.absolute: Domain(elementwise(nonzero)),
     np.fabs: Domain(elementwise(nonzero)),
-    np.copysign: Domain(of_an_array(nonzero, nonzero)),
-    np.heaviside: Domain(elementwise(exponents, normal)),
-    np.maximum: Domain(elementwise(distinct(0), distinct(0.25))),
-    np.minimum: Domain(elementwise(distinct(0), distinct(0.25))),
-    np.fmax: Domain(elementwise(distinct(0), distinct(0.25))),
-    np.fmin: Domain(elementwise(distinct(0), distinct(0.25))),
     np.where: Domain(elementwise(truths, normal, normal), analytic=True),
     np.clip: Domain(clips()),
     np.nan_to_num: Domain(replacements()),
@@ -159,6 +174,7 @@ DOMAINS: dict[Any, Domain] = {
     np.conjugate: Domain(elementwise(normal)),
     np.real_if_close: Domain(elementwise(normal)),
     # methods
+    **{f.outer: Domain(outers(*numbers), analytic) for f, (*numbers, analytic) in PAIRS.items()},
     np.add.reduce: Domain(reductions(normal, of_empty=True)),
     np.maximum.reduce: Domain(reductions(distinct(0))),
     np.minimum.reduce: Domain(reductions(distinct(0))),

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .methods import of_reduce
-from .table import Rule, constant, derivative, differentiable
+from .methods import of_outer, of_reduce
+from .table import DERIVATIVES, Rule, constant, derivative, differentiable
 
 _LN2, _LN10 = math.log(2), math.log(10)
 
@@ -40,7 +40,14 @@ def _log_of_base(y: Any, a: Any, b: Any) -> Any:
 
 def _ratio(a: Any, b: Any) -> Any:
     """a / b, and 0 where b = 0."""
-    return np.where(b == 0, 0, a / np.where(b == 0, 1, b))
+    zero = b == 0
+    return np.where(zero, 0, a / np.where(zero, 1, b))
+
+
+def _inverted(a: Any, b: Any) -> Any:
+    """a / (a**2 + b**2), and 0 where both are 0."""
+    radius = np.hypot(a, b)
+    return _ratio(_ratio(a, radius), radius)
 
 
 # one of two operands
@@ -61,11 +68,10 @@ def _choice(function: Any) -> None:
     derivative(function, lambda g, y, a, b: _chosen(g, y, a, b), lambda g, y, a, b: _chosen(g, y, b, a))
 
 
-def _softly_chosen(exp: Any, g: Any, y: Any, a: Any, b: Any) -> Any:
-    """The gradient for a of y = log(exp(a) + exp(b)); where y is infinite that of the maximum, its limit."""
-    infinite = np.isinf(y)
-    share = exp(np.where(infinite, 0, a) - np.where(infinite, 0, y))
-    return np.where(infinite, _chosen(g, y, a, b), g * share)
+def _share(log_add: Any, exp: Any, y: Any, a: Any, b: Any) -> Any:
+    """exp(a) / (exp(a) + exp(b)) without overflow; 1/2 where both are the same infinity."""
+    alike, zero = (a == b) & np.isinf(y), y.dtype.type(0)
+    return exp(-log_add(0, np.where(alike, zero, b) - np.where(alike, zero, a)))
 
 
 def _inside(a: Any, low: Any, high: Any) -> Any:
@@ -102,6 +108,22 @@ def _of_clip(passed: Any) -> Rule:
         max: Any = None,
     ) -> Any:
         return np.where(passed(a, min if a_min is None else a_min, max if a_max is None else a_max), g, 0)
+
+    return rule
+
+
+def _of_nan_to_num(passed: Any) -> Rule:
+    """The rule for the argument of nan_to_num that is passed on where the given condition on x holds."""
+
+    def rule(
+        g: Any, y: Any, x: Any, copy: Any = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
+    ) -> Any:
+        if not copy:
+            raise ValueError(
+                "np.nan_to_num(x, copy=False) overwrites the numbers that its derivative depends on. "
+                "Write x = np.nan_to_num(x)."
+            )
+        return np.where(passed(x), g, 0)
 
     return rule
 
@@ -187,10 +209,10 @@ derivative(np.log,         lambda g, y, x: g / x)
 derivative(np.log2,        lambda g, y, x: g / x / _LN2)
 derivative(np.log10,       lambda g, y, x: g / x / _LN10)
 derivative(np.log1p,       lambda g, y, x: g / (1 + x))
-derivative(np.logaddexp,   lambda g, y, a, b: _softly_chosen(np.exp, g, y, a, b),
-                           lambda g, y, a, b: _softly_chosen(np.exp, g, y, b, a))
-derivative(np.logaddexp2,  lambda g, y, a, b: _softly_chosen(np.exp2, g, y, a, b),
-                           lambda g, y, a, b: _softly_chosen(np.exp2, g, y, b, a))
+derivative(np.logaddexp,   lambda g, y, a, b: g * _share(np.logaddexp, np.exp, y, a, b),
+                           lambda g, y, a, b: g * _share(np.logaddexp, np.exp, y, b, a))
+derivative(np.logaddexp2,  lambda g, y, a, b: g * _share(np.logaddexp2, np.exp2, y, a, b),
+                           lambda g, y, a, b: g * _share(np.logaddexp2, np.exp2, y, b, a))
 
 # trigonometric
 derivative(np.sin,         lambda g, y, x: g * np.cos(x))
@@ -198,9 +220,9 @@ derivative(np.cos,         lambda g, y, x: -g * np.sin(x))
 derivative(np.tan,         lambda g, y, x: g * (1 + y * y))
 derivative(np.arcsin,      lambda g, y, x: g / np.sqrt((1 - x) * (1 + x)))
 derivative(np.arccos,      lambda g, y, x: -g / np.sqrt((1 - x) * (1 + x)))
-derivative(np.arctan,      lambda g, y, x: g / np.hypot(1, x) / np.hypot(1, x))
-derivative(np.arctan2,     lambda g, y, a, b: g * _ratio(_ratio(b, np.hypot(a, b)), np.hypot(a, b)),
-                           lambda g, y, a, b: -g * _ratio(_ratio(a, np.hypot(a, b)), np.hypot(a, b)))
+derivative(np.arctan,      lambda g, y, x: g * np.square(1 / np.hypot(1, x)))
+derivative(np.arctan2,     lambda g, y, a, b: g * _inverted(b, a),
+                           lambda g, y, a, b: -g * _inverted(a, b))
 derivative(np.deg2rad,     lambda g, y, x: np.deg2rad(g))
 derivative(np.radians,     lambda g, y, x: np.radians(g))
 derivative(np.rad2deg,     lambda g, y, x: np.rad2deg(g))
@@ -235,12 +257,8 @@ derivative(np.where,       None,
                            lambda g, y, condition, a, b: np.where(condition, 0, g))
 
 derivative(np.clip, _of_clip(_inside), _of_clip(_below), _of_clip(_above))
-derivative(np.nan_to_num,
-    lambda g, y, x, copy=True, nan=0.0, posinf=None, neginf=None: np.where(np.isfinite(x), g, 0),
-    None,
-    lambda g, y, x, copy=True, nan=0.0, posinf=None, neginf=None: np.where(np.isnan(x), g, 0),
-    lambda g, y, x, copy=True, nan=0.0, posinf=None, neginf=None: np.where(x == np.inf, g, 0),
-    lambda g, y, x, copy=True, nan=0.0, posinf=None, neginf=None: np.where(x == -np.inf, g, 0))
+derivative(np.nan_to_num,  _of_nan_to_num(np.isfinite), None,
+                           _of_nan_to_num(np.isnan), _of_nan_to_num(np.isposinf), _of_nan_to_num(np.isneginf))
 
 # complex numbers, of which only the real ones have derivatives here
 derivative(np.real,         lambda g, y, val: g)
@@ -261,7 +279,14 @@ constant(
     *(np.floor, np.ceil, np.trunc, np.rint, np.fix, np.round, np.around, np.floor_divide),
 )
 
-# ufunc methods: https://numpy.org/doc/stable/reference/ufuncs.html#methods
+# methods of ufuncs
 derivative(np.add.reduce, of_reduce(np.sum))
 derivative(np.maximum.reduce, of_reduce(np.max))
 derivative(np.minimum.reduce, of_reduce(np.min))
+constant(
+    *(np.logical_and.reduce, np.logical_or.reduce, np.logical_xor.reduce),
+    *(np.logical_and.accumulate, np.logical_or.accumulate, np.logical_xor.accumulate),
+)
+for function in list(DERIVATIVES):
+    if isinstance(function, np.ufunc) and (function.nin, function.nout, function.signature) == (2, 1, None):
+        derivative(function.outer, *of_outer(function))

@@ -57,5 +57,5 @@ def of_outer(ufunc: np.ufunc) -> list[Rule | None]:
     def of_second(rule: Rule) -> Rule:
         return lambda g, y, A, B: rule(g, y, aligned(A, B), B)  # the sweep sums what is broadcast
 
-    first, second = DERIVATIVES[ufunc].rules
-    return [of_first(first) if callable(first) else None, of_second(second) if callable(second) else None]
+    of = [of_first, of_second]
+    return [rule and of[i](rule) for i, rule in enumerate(DERIVATIVES[ufunc].rules)]
