@@ -10,6 +10,7 @@ import operator
 import pickle
 import re
 import threading
+import tracemalloc
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
@@ -1057,7 +1058,7 @@ def test_the_error_names_the_tensor_and_the_mend() -> None:
         np.fft.fft,
         np.roots,
         np.hypot.reduce,
-        lambda t: np.arctan2.outer(t, t),
+        lambda t: np.hypot.reduceat(t, [0, 1]),
         lambda t: np.hypot.accumulate(t),
     ],
 )
@@ -1076,10 +1077,16 @@ def test_a_function_without_a_row_raises_when_recorded(function: Any) -> None:
         same(a, b)
 
 
+def masked_out(x: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy's own, of elements that nobody computed
+        return np.exp(x, where=np.array([True, False]))
+
+
 def test_an_option_or_argument_without_a_rule_raises_when_recorded() -> None:
     x, low = leaf([0.5, 0.25]), leaf(0.3)
 
-    @differentiable(lambda g, y, a, b, c, d, axis=None: g, None, ...)
+    @differentiable(lambda g, y, a, b=0, c=0, d=0, axis=None: g, None, ...)
     def first(a: Any, b: Any, c: Any = 0, d: Any = 0, axis: Any = None, order: Any = None) -> Any:
         return a + 0 * b + 0 * c
 
@@ -1091,12 +1098,8 @@ def test_an_option_or_argument_without_a_rule_raises_when_recorded() -> None:
                 call()
         with pytest.raises(NoRuleError, match=r"first .*argument 3"):
             first(x, 1, 0, low)
-        with (
-            warnings.catch_warnings(),
-            pytest.raises(OptionError, match=r"np\.exp .*where=. Write np\.where"),
-        ):
-            warnings.simplefilter("ignore")  # NumPy's own, of elements that nobody computed
-            np.exp(x, where=np.array([True, False]))
+        with pytest.raises(OptionError, match=r"np\.exp .*where=. Write np\.where"):
+            masked_out(x)
         with pytest.raises((AutogradError, TypeError)):
             np.reshape(x, (low, 2))
         y = first(x, low, axis=0)  # None says: constant in it
@@ -1554,3 +1557,77 @@ def test_origin_and_node() -> None:
     assert y.origin.arguments[0].node == product.node
     assert len({x.node, y.node, z.node, product.node}) == 4
     assert c.node is None
+
+
+# ---- what a selection leaves out --------------------------------------------------------------------------
+
+
+SELECTIONS: dict[str, tuple[Callable[[Any], Any], list[float], list[float]]] = {
+    "where": (lambda x: np.where(x > 0, np.sqrt(x), 2 * x), [0.0, 4.0], [2, 0.25]),
+    "where, deep": (lambda x: np.where(x > 0, (1 - np.sqrt(x))[None][0], 2 * x), [0.0, 4.0], [2, -0.25]),
+    "where, reduced": (lambda x: np.where(True, x, np.log(x).sum()), [0.0, 4.0], [1, 1]),
+    "where, broadcast": (lambda x: np.where(np.array([[True], [True]]), x, np.log(x)), [0.0, 4.0], [2, 2]),
+    "overflow": (lambda x: np.where(x < 9, np.exp(x), x), [0.0, 1000.0], [1, 1]),
+    "index": (lambda x: np.sqrt(x)[1:], [0.0, 4.0], [0, 0.25]),
+    "indices": (lambda x: np.sqrt(x)[[1, 1]], [0.0, 4.0], [0, 0.5]),
+    "mask": (lambda x: np.log(x)[x > 0], [0.0, 4.0], [0, 0.25]),
+    "maximum": (lambda x: np.maximum(1, np.sqrt(x)), [0.0, 4.0], [0, 0.25]),
+    "max": (lambda x: np.max(np.sqrt(x)), [0.0, 4.0], [0, 0.25]),
+    "clip": (lambda x: np.clip(np.sqrt(x), 1, 3), [0.0, 4.0], [0, 0.25]),
+    "concatenate": (lambda x: np.concatenate([np.sqrt(x), x])[1:], [0.0, 4.0], [1, 1.25]),
+    "rows": (lambda x: sum(r * r for r in list(np.sqrt(x))[1:]), [0.0, 4.0], [0, 1]),
+}
+
+
+@pytest.mark.parametrize("name", SELECTIONS)
+def test_what_a_selection_leaves_out_has_the_gradient_zero(name: str) -> None:
+    """Also where the derivative of what was left out is infinite; to second order as well."""
+    function, point, expected = SELECTIONS[name]
+    x = leaf(point)
+    with np.errstate(divide="ignore", over="ignore"):
+        with record():
+            y = function(x)
+        y.backward(retain_graph=True)
+        same(x.grad, expected)
+        with record():
+            first = autograd.grad(y, x, create_graph=True)
+            total = (first * first).sum() + 0 * x.sum()
+        same(first, expected)
+        assert np.all(np.isfinite(autograd.grad(total, x).array))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: np.sqrt(x) ** 2,
+        lambda x: np.where(x >= 0, np.sqrt(x) ** 2, x),
+        lambda x: np.sqrt(x)[0] * np.zeros(1),
+        lambda x: np.sqrt(x) - np.sqrt(x)[::-1][::-1],
+        lambda x: np.where(x > 0, np.sqrt(x), x) + np.sqrt(x) * 0,
+    ],
+)
+def test_a_zero_that_was_computed_is_no_selection(function: Any) -> None:
+    """0 * inf is NaN where the element was used."""
+    x = leaf([0.0])
+    with record():
+        y = function(x)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        y.backward()
+    assert np.isnan(x.grad.item())
+
+
+def test_the_gradient_of_indexing_is_added_up_in_place() -> None:
+    """Rows taken one by one cost no more memory than the whole."""
+    x = leaf(np.ones((400, 100)))
+    with record():
+        y = 2 * x
+        total = tensor(0.0)
+        for row in y:
+            total = total + row[0]
+        total = total + y.sum()
+    tracemalloc.start()
+    total.backward()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 * x.array.nbytes
+    same(x.grad, np.where(np.arange(100) == 0, 4, 2) * np.ones((400, 1)))

@@ -14,6 +14,7 @@ from .derivatives import cast
 from .tensor import Tensor, call, tensor
 
 array = tensor
+ndarray = Tensor
 
 
 def lift(module: ModuleType, name: str) -> Any:

@@ -67,6 +67,7 @@ def _sweep_tape(
     calls, attachments, anomaly = tape.calls, tape.attachments, MODE.get() & ANOMALY
     turns = [-index for index in gradients]  # a heap: the place nearest to the end comes first
     heapify(turns)
+    buffers: set[int] = set()  # places whose gradient is an array that nothing else holds
 
     def give(parent: int, argument: Any, made: Any, use: Any) -> None:
         shape = getattr(made, "shape", None)
@@ -136,6 +137,11 @@ def _sweep_tape(
         for rule, parent, argument in zip(rules, parents, inputs, strict=False):
             if parent == -1:
                 continue
+            if row.into is not None and parent in buffers:
+                row.into(gradients[parent], gradient, value, *arguments)
+                if parent in uses:
+                    row.into(uses[parent], np.ones_like(gradient) if use is None else use, value, *arguments)
+                continue
             used = None
             if use is None:
                 made = rule(gradient, value, *arguments, **options)
@@ -153,6 +159,8 @@ def _sweep_tape(
             else:
                 for part in _parts(parent, argument, made, used):
                     give(*part)
+            if row.into is not None and lift is None and type(made) is np.ndarray:
+                buffers.add(parent)
 
 
 def _parts(parents: Any, arguments: Any, made: Any, used: Any) -> Iterator[tuple[int, Any, Any, Any]]:

@@ -498,6 +498,8 @@ def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, A
     if row is NO_ROW:
         for t in tracked((*args, *options.values())):
             raise errors.NoDerivativeError(function=errors.name_of(function), tensor=errors.describe(t))
+    if row.written and next(tracked((*args, *options.values())), None) is not None:
+        return row.written(*args, **options)
     names = [name if rule else "" for name, rule in zip(row.names, row.rules, strict=False)]
     args = [*map(_operand, names, args), *args[len(names) :]]
     if options:

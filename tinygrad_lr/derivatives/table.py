@@ -41,6 +41,7 @@ class Derivative:
     __slots__ = (
         "elementwise",
         "function",
+        "into",
         "moves",
         "named_rules",
         "names",
@@ -48,6 +49,7 @@ class Derivative:
         "out",
         "rules",
         "selects",
+        "written",
     )
 
     def __init__(
@@ -65,6 +67,10 @@ class Derivative:
         )
         #: whether the rules only move elements of the gradient, or leave them out: see `moving`
         self.moves = self.selects = False
+        #: adds the gradient of the first argument to an array in place: see `adds_into`
+        self.into: Callable[..., None] | None = None
+        #: the function as a program of others: see `composed`
+        self.written: Callable[..., Any] | None = None
         rule: Any = next(filter(callable, rules), lambda g, y: g)
         first = 2  # after g and y
         if isinstance(rule, partial):  # made by `each`
@@ -138,6 +144,23 @@ def moving(*functions: Callable[..., Any], selects: bool = False) -> None:
     for function in functions:
         DERIVATIVES[function].moves = True
         DERIVATIVES[function].selects = selects
+
+
+def adds_into(function: Callable[..., Any], into: Callable[..., None]) -> None:
+    """Give a function that takes a part of an array a way to add its gradient to that of the whole in place.
+
+    `into(total, g, y, *arguments)` does `total += rule(g, y, *arguments)` without making the array that the
+    rule makes, most of which is zeros. The rule must make a new array.
+    """
+    DERIVATIVES[function].into = into
+
+
+def composed(function: Callable[..., Any], written: Callable[..., Any]) -> None:
+    """Have a function that takes functions, such as np.piecewise, done by others when a gradient is wanted.
+
+    No rule can know the derivative of the functions it is given. `written` takes the same arguments.
+    """
+    DERIVATIVES.setdefault(function, Derivative(function, ())).written = written
 
 
 def constant(*functions: Callable[..., Any]) -> None:
