@@ -38,6 +38,7 @@ FLOORS = {
     "func": 3,
     "compile": 3,
     "testing": 3,
+    "callbacks": 4,
     "trainer": 4,
     "tables": 4,
     "closed_form": 4,

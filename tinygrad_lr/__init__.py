@@ -58,6 +58,8 @@ from .tensor import Tensor, asarray, tensor
 
 if TYPE_CHECKING:
     from .board import ProgressBoard
+    from .callbacks import Checkpoint, EarlyStopping
+    from .checkpoints import CheckpointError
     from .data import DataModule, SyntheticRegressionData
     from .hyperparameters import HyperParameters, add_to_class
     from .linear import LinearRegressionScratch
@@ -78,10 +80,13 @@ __version__ = "0.1.0"
 #: where the names for learning are; they are imported when they are first used
 _LEARNING = {
     "Adam": "optim",
+    "Checkpoint": "callbacks",
+    "CheckpointError": "checkpoints",
     "Classifier": "models",
     "CosineAnnealingLR": "optim",
     "DataModule": "data",
     "DivergenceError": "trainer",
+    "EarlyStopping": "callbacks",
     "HyperParameters": "hyperparameters",
     "LinearRegression": "models",
     "LinearRegressionScratch": "linear",
@@ -105,16 +110,19 @@ _LEARNING = {
 }
 
 #: modules that are imported when they are first used
-_MODULES = {"init", "nn", "npx", "optim"}
+_MODULES = {"callbacks", "init", "nn", "npx", "optim"}
 
 __all__ = [
     "MLP",
     "SGD",
     "Adam",
+    "Checkpoint",
+    "CheckpointError",
     "Classifier",
     "CosineAnnealingLR",
     "DataModule",
     "DivergenceError",
+    "EarlyStopping",
     "HyperParameters",
     "LinearRegression",
     "LinearRegressionScratch",

@@ -1,4 +1,5 @@
-"""Files that hold arrays and survive crashes: written whole or not at all, and checked when they are read.
+"""Files that hold the state of a run and survive crashes: written whole or not at all, and checked when they
+are read.
 
 A file is an ordinary .npz archive, which `numpy.load` reads as well, without pickles. Its comment, the last
 bytes of the file, is the SHA-256 of all bytes before that. The array `format` says what the file is.
@@ -8,14 +9,21 @@ import hashlib
 import io
 import json
 import os
+import random
 import threading
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from .board import Point
+from .module import walk
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
 
 VERSION = 1  # of the files: to be raised when an older version of this package could not read them
 DIGEST = 64  # hexadecimal digits
@@ -160,3 +168,118 @@ def load_state(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
         return dict(state)
     except Exception as error:
         raise CheckpointError(f"{path} is no {kind}: it does not hold the state of one") from error
+
+
+# ---- runs -------------------------------------------------------------------------------------------------
+
+
+def run_state(trainer: "Trainer") -> dict[str, Any]:
+    """All that the rest of a run depends on, between two epochs: parameters, optimizer and schedule, the
+    position in the data, random generators, callbacks, and what has been plotted.
+
+    The generators are NumPy's and Python's global ones, and those that are attributes of the model, of the
+    data or of its loaders. A loader of one's own that has another position tells it by the methods
+    `state_dict` and `load_state_dict`.
+
+    Raises TypeError if something would be lost.
+    """
+    version, numbers, gauss = random.getstate()
+    return {
+        "epoch": trainer.finished_epochs,
+        "train_batch_idx": trainer.train_batch_idx,
+        "val_batch_idx": trainer.val_batch_idx,
+        "num_train_batches": trainer.num_train_batches,
+        "history": {name: list(means) for name, means in trainer.history.items()},
+        "model": trainer.model.state_dict(),
+        "optimizer": [type(trainer.optim).__name__, part_state(trainer.optim)],
+        "schedule": part_state(trainer.schedule),
+        "loaders": [
+            loader.state_dict() if hasattr(loader, "state_dict") else None for loader in _loaders(trainer)
+        ],
+        "generators": {name: g.bit_generator.state for name, g in _generators(trainer)},
+        "numpy.random": np.random.get_state(legacy=False),
+        "random": [version, numbers, gauss],
+        "callbacks": [[type(c).__name__, c.state_dict()] for c in _callbacks(trainer)],
+        "board": {label: list(line) for label, line in trainer.model.board.data.items()},
+    }
+
+
+def load_run_state(trainer: "Trainer", state: State) -> None:
+    """Put a run where another one was when `run_state` was asked for.
+
+    Raises ValueError if the state is of another model, optimizer or data.
+    """
+    name, number = type(trainer.optim).__name__, trainer.num_train_batches
+    if name != state["optimizer"][0]:
+        raise ValueError(f"the checkpoint is of training with {state['optimizer'][0]}, not with {name}")
+    if number != state["num_train_batches"]:
+        raise ValueError(
+            f"the checkpoint is of training with {state['num_train_batches']} minibatches per epoch, but "
+            f"this data has {number}"
+        )
+    trainer.model.load_state_dict(state["model"])
+    load_part_state(trainer.optim, state["optimizer"][1])
+    load_part_state(trainer.schedule, state["schedule"])
+    for loader, position in zip(_loaders(trainer), state["loaders"], strict=True):
+        if position is not None:
+            loader.load_state_dict(position)
+    saved = list(state["callbacks"])
+    for callback in _callbacks(trainer):
+        for entry in [entry for entry in saved if entry[0] == type(callback).__name__][:1]:
+            callback.load_state_dict(entry[1])
+            saved.remove(entry)
+    for name, generator in _generators(trainer):
+        generator.bit_generator.state = state["generators"][name]
+    np.random.set_state(state["numpy.random"])
+    version, numbers, gauss = state["random"]
+    random.setstate((version, tuple(numbers), gauss))
+    trainer.model.board.data = {k: [Point(*p) for p in line] for k, line in state["board"].items()}
+    trainer.history = {k: [(epoch, mean) for epoch, mean in means] for k, means in state["history"].items()}
+    trainer.epoch = trainer.finished_epochs = state["epoch"]
+    trainer.train_batch_idx, trainer.val_batch_idx = state["train_batch_idx"], state["val_batch_idx"]
+
+
+def _loaders(trainer: "Trainer") -> list[Any]:
+    return [trainer.train_dataloader, trainer.val_dataloader]
+
+
+def _callbacks(trainer: "Trainer") -> list[Any]:
+    return [callback for callback in trainer.callbacks if hasattr(callback, "state_dict")]
+
+
+def _generators(trainer: "Trainer") -> list[tuple[str, np.random.Generator]]:
+    train, val = (getattr(loader, "__dict__", None) for loader in _loaders(trainer))
+    found = walk(
+        {"model": trainer.model, "data": getattr(trainer.data, "__dict__", None), "train": train, "val": val}
+    )
+    return [(name, part) for name, part in found if isinstance(part, np.random.Generator)]
+
+
+def part_state(part: Any) -> Any:
+    """The `state_dict` of an optimizer or a schedule; of one that has none, the numbers among its attributes.
+
+    Raises TypeError if it has other attributes than those and its hyperparameters: they would be lost.
+    """
+    if part is None or hasattr(part, "state_dict"):
+        return part and part.state_dict()
+    given = getattr(part, "hparams", {})
+    state = {
+        name: value
+        for name, value in getattr(part, "__dict__", {}).items()
+        if name not in ("params", "hparams") and (name not in given or value is not given[name])
+    }
+    for name, value in state.items():
+        if not isinstance(value, int | float | str | None):
+            raise TypeError(
+                f"a checkpoint would lose {type(part).__name__}.{name}, which is of type "
+                f"{type(value).__name__}: give {type(part).__name__} the methods state_dict(self) and "
+                "load_state_dict(self, state)"
+            )
+    return state
+
+
+def load_part_state(part: Any, state: Any) -> None:
+    if hasattr(part, "load_state_dict"):
+        part.load_state_dict(state)
+    elif part is not None:
+        vars(part).update(state)

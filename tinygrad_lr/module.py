@@ -204,7 +204,7 @@ class Module(HyperParameters):
         return "\n".join(lines)
 
 
-def walk(module: Module, inner: bool = True) -> Iterator[tuple[str, Any]]:
+def walk(root: Any, inner: bool = True) -> Iterator[tuple[str, Any]]:
     """What a model is made of, by name and each once: modules, tensors and random generators.
 
     Without `inner` the modules in it are not gone through.
@@ -218,12 +218,12 @@ def walk(module: Module, inner: bool = True) -> Iterator[tuple[str, Any]]:
         if isinstance(value, LEAVES):
             yield name, value
         if isinstance(value, Module):
-            value = value.parts() if inner or value is module else {}
+            value = value.parts() if inner or value is root else {}
         if isinstance(value, CONTAINERS):
             for key, part in value.items() if isinstance(value, dict) else enumerate(value):
                 yield from visit(part, f"{name}.{key}" if name else str(key))
 
-    yield from visit(module, "")
+    yield from visit(root, "")
 
 
 LEAVES = (Tensor, Module, np.random.Generator)

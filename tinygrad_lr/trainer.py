@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from .board import ProgressBar, as_number
+from .checkpoints import load_run_state, load_state, run_state, save_state
 from .hyperparameters import HyperParameters
 from .module import Module
 from .scope import record
 
 HOOKS = ("on_fit_start", "on_step_end", "on_epoch_end", "on_fit_end")
+CHECKPOINT = "checkpoint"  # the kind of a checkpoint's file
 
 
 class DivergenceError(ArithmeticError):
@@ -43,16 +46,20 @@ class Trainer(HyperParameters):
     num_gpus : only 0, as in the book's code for a CPU.
     gradient_clip_val : the largest norm that the gradient of all parameters together may have; 0 for any.
     callbacks : objects that may have any of the methods on_fit_start(trainer), on_step_end(trainer, loss),
-        on_epoch_end(trainer) and on_fit_end(trainer); the last one is called after an exception, too.
+        on_epoch_end(trainer) and on_fit_end(trainer); the last one is called after an exception, too. An
+        exception that one of them raises ends the run, with a note that names it.
     progress : whether to show a progress bar, if stderr is a terminal.
 
     Attributes
     ----------
     epoch : the number of the epoch, from 0.
+    finished_epochs : their number.
     train_batch_idx, val_batch_idx : numbers of minibatches done in the whole run.
     num_train_batches, num_val_batches : in one epoch.
-    model, optim, train_dataloader, val_dataloader : of the run.
-    history : the losses by epoch.
+    model, optim, schedule, train_dataloader, val_dataloader : of the run.
+    history : the mean losses of the minibatches: {"train": [(epoch, mean), ...], "val": [...]}, epochs from
+        1. It grows during the run.
+    should_stop : set to True, it makes this epoch the last one.
 
     >>> from tinygrad_lr.data import SyntheticRegressionData
     >>> from tinygrad_lr.linear import LinearRegressionScratch
@@ -69,7 +76,10 @@ class Trainer(HyperParameters):
     num_train_batches: int = 0
     num_val_batches: int = 0
     model: Module
+    data: Any = None
     optim: Any = None
+    schedule: Any = None
+    should_stop: bool = False
 
     def __init__(
         self,
@@ -93,47 +103,71 @@ class Trainer(HyperParameters):
 
     def _begin(self, first_epoch: int) -> None:
         """Start counting: epochs, minibatches, losses."""
-        self.epoch = first_epoch
+        self.epoch = self.finished_epochs = first_epoch
+        self._in_epoch = False
         self._train_batch_idx = first_epoch * self.num_train_batches
         self.val_batch_idx = first_epoch * self.num_val_batches
         self._step_losses: list[Any] = []  # of the step that is being taken
-        self._sums: dict[str, dict[int, list[float]]] = {"train": {}, "val": {}}  # epoch: [sum, number]
+        self._sums = {"train": (-1, 0.0, 0), "val": (-1, 0.0, 0)}  # epoch, its losses' sum and their number
+        self.history: dict[str, list[tuple[int, float]]] = {"train": [], "val": []}
 
     # ---- the loop ------------------------------------------------------------------------------------------
 
-    def fit(self, model: Module, data: Any, first_epoch: int = 0) -> None:
+    def fit(
+        self,
+        model: Module,
+        data: Any,
+        first_epoch: int = 0,
+        resume: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    ) -> None:
         """Train `model` on `data` up to epoch `max_epochs`.
 
-        With `first_epoch` a run goes on that was stopped after so many epochs: a model in the state that it
-        had then sees the same minibatches as if it had never stopped, provided that the data has a seed.
+        With `resume` the run goes on from a checkpoint that `save` or the callback `Checkpoint` wrote, bit
+        for bit as if it had never stopped; what was done after the checkpoint is done again.
+
+        With `first_epoch` only the data goes on: a model in the state that it had after so many epochs sees
+        the same minibatches as if it had never stopped, provided that the data has a seed.
 
         Raises DivergenceError if the training loss becomes NaN or infinite, ValueError and TypeError if
-        there is nothing to train on, or no way to.
+        there is nothing to train on, or no way to, and CheckpointError and ValueError for a checkpoint that
+        is damaged or of another run.
         """
         if first_epoch < 0:
             raise ValueError(f"first_epoch must be 0 or more, not {first_epoch}")
+        if not isinstance(resume, Mapping | None):
+            resume = load_state(resume, CHECKPOINT)
+        self.data = data
         self.prepare_data(data)
         self.prepare_model(model)
         self._begin(first_epoch)
-        self.optim = model.configure_optimizers()
-        if not hasattr(self.optim, "step"):
-            raise TypeError(
-                f"{type(model).__name__}.configure_optimizers returned {self.optim!r}, which has no method "
-                "step. Write `return SGD(self.parameters(), self.lr)`."
-            )
+        self.prepare_optimizers(model)
         if hasattr(self.train_dataloader, "epoch"):
             self.train_dataloader.epoch = first_epoch
         model.board.clear()
         self._watchers = [*([ProgressBar()] if self.progress else []), *self.callbacks]
+        self.should_stop = False
+        if resume is not None:
+            self.load_state_dict(resume)
         try:
             with quiet_overflow():
                 self._tell("on_fit_start")
-                for self.epoch in range(first_epoch, self.max_epochs):  # noqa: B020
+                while self.finished_epochs < self.max_epochs and not self.should_stop:
+                    self.epoch = self.finished_epochs
+                    self._in_epoch = True
                     self.fit_epoch()
-                    self._end_step()  # in case that fit_epoch did not count it
-                    self._tell("on_epoch_end")
-        finally:
-            self._tell("on_fit_end")
+                    self._end_epoch()
+        except BaseException as error:
+            self._tell_end(error)
+            raise
+        self._tell_end(None)
+
+    def _end_epoch(self) -> None:
+        self._end_step()  # in case that fit_epoch did not count it
+        if self.schedule is not None:
+            self.schedule.step()
+        self.finished_epochs += 1
+        self._in_epoch = False
+        self._tell("on_epoch_end")
 
     def fit_epoch(self) -> None:
         """Go through the training data, with a step for each minibatch, then through the validation data."""
@@ -175,6 +209,17 @@ class Trainer(HyperParameters):
         model.board.xlim = [0, self.max_epochs]
         self.model = model
 
+    def prepare_optimizers(self, model: Module) -> None:
+        """Get the optimizer from a model, and the schedule of its learning rate if there is one."""
+        returned = model.configure_optimizers()
+        self.optim, self.schedule = returned if isinstance(returned, tuple) else (returned, None)
+        for part in (self.optim, *([] if self.schedule is None else [self.schedule])):
+            if not hasattr(part, "step"):
+                raise TypeError(
+                    f"{type(model).__name__}.configure_optimizers returned {part!r}, which has no method "
+                    "step. Write `return SGD(self.parameters(), self.lr)`."
+                )
+
     def prepare_batch(self, batch: Any) -> Any:
         """What becomes of each minibatch before the model gets it."""
         return batch
@@ -202,14 +247,6 @@ class Trainer(HyperParameters):
         self._train_batch_idx = value
         self._end_step()
 
-    @property
-    def history(self) -> dict[str, list[tuple[int, float]]]:
-        """The mean loss of the minibatches: {"train": [(epoch, mean), ...], "val": [...]}, epochs from 1."""
-        return {
-            name: [(epoch + 1, total / number) for epoch, (total, number) in sums.items()]
-            for name, sums in self._sums.items()
-        }
-
     def note_loss(self, loss: Any, train: bool) -> None:
         """Take a loss into account; `Module.plot` calls this, inside `record()` if it is the training's.
 
@@ -230,9 +267,13 @@ class Trainer(HyperParameters):
             self.note_loss(loss.detach(), train=True)
 
     def _add(self, name: str, loss: float) -> None:
-        sums = self._sums[name].setdefault(self.epoch, [0.0, 0])
-        sums[0] += loss
-        sums[1] += 1
+        epoch, total, number = self._sums[name]
+        if epoch == self.epoch:
+            self.history[name].pop()
+        else:
+            total, number = 0.0, 0
+        self._sums[name] = self.epoch, total + loss, number + 1
+        self.history[name].append((self.epoch + 1, (total + loss) / (number + 1)))
 
     def _end_step(self) -> None:
         if not self._step_losses:
@@ -255,8 +296,60 @@ class Trainer(HyperParameters):
 
     def _tell(self, hook: str, *facts: Any) -> None:
         for watcher in self._watchers:
+            self._call(watcher, hook, *facts)
+
+    def _tell_end(self, error: BaseException | None) -> None:
+        """Tell every callback that the run has ended, whatever the others raise; then raise the first
+        exception of theirs, unless the run itself has ended by one.
+        """
+        first = error
+        for watcher in self._watchers:
+            try:
+                self._call(watcher, "on_fit_end")
+            except Exception as another:
+                if first is None:
+                    first = another
+                else:
+                    first.add_note(f"and then {another!r} was {another.__notes__[-1]}")
+        if error is None and first is not None:
+            raise first
+
+    def _call(self, watcher: Any, hook: str, *facts: Any) -> None:
+        try:
             if (method := getattr(watcher, hook, None)) is not None:
                 method(self, *facts)
+        except Exception as error:
+            error.add_note(f"raised by {type(watcher).__name__}.{hook}, a callback of the Trainer")
+            raise
+
+    # ---- checkpoints ---------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a checkpoint for `fit(..., resume=path)`; it replaces an older one, whole or not at all.
+
+        Raises RuntimeError in the middle of an epoch, TypeError for an optimizer whose state cannot be saved,
+        and OSError if the file cannot be written.
+        """
+        save_state(path, CHECKPOINT, self.state_dict())
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the rest of the run depends on, between two epochs: see `checkpoints.run_state`."""
+        if self._in_epoch:
+            raise RuntimeError(
+                f"epoch {self.epoch + 1} is not finished, and a checkpoint would lose its minibatches: "
+                "save it in a callback's on_epoch_end, or after fit"
+            )
+        return run_state(self)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a `state_dict`; `fit` does it for `resume`.
+
+        Raises ValueError if it is of another model, optimizer or data.
+        """
+        try:
+            load_run_state(self, state)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"this is not the state of such a run: {error!r}") from error
 
 
 def quiet_overflow() -> np.errstate:

@@ -1,0 +1,137 @@
+"""Callbacks for `Trainer`: what happens beside the training itself.
+
+The progress bar is one too, `board.ProgressBar`, which the Trainer adds on its own.
+"""
+
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from .board import ProgressBoard
+from .trainer import Trainer
+
+
+class Checkpoint:
+    """Writes the state of the run to a file at the end of epochs, for `fit(..., resume=path)`.
+
+    Parameters
+    ----------
+    path : of the file; a new checkpoint replaces the older one, whole or not at all.
+    every : number of epochs between two; the last one is always written.
+
+    >>> import tempfile
+    >>> from tinygrad_lr import LinearRegression, SyntheticRegressionData, Trainer
+    >>> path = tempfile.mkdtemp() + "/run.npz"
+    >>> data = SyntheticRegressionData(w=[2, -3.4], b=4.2)
+    >>> Trainer(2, callbacks=[Checkpoint(path)]).fit(LinearRegression(lr=0.03), data)
+    >>> trainer = Trainer(3)
+    >>> trainer.fit(LinearRegression(lr=0.03), data, resume=path)
+    >>> [epoch for epoch, loss in trainer.history["train"]]
+    [1, 2, 3]
+    """
+
+    def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
+        if every < 1:
+            raise ValueError(f"every must be at least 1 epoch, not {every}")
+        self.path, self.every = path, every
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        done = trainer.finished_epochs
+        if done % self.every == 0 or done == trainer.max_epochs or trainer.should_stop:
+            trainer.save(self.path)
+
+
+class EarlyStopping:
+    """Ends the run when the loss has not become smaller for some epochs.
+
+    Parameters
+    ----------
+    patience : the number of epochs.
+    min_delta : by how much it has to become smaller to count.
+    monitor : "val" or "train", whose mean losses by epoch are watched.
+
+    Attributes
+    ----------
+    best : the smallest loss so far, which counted.
+    """
+
+    def __init__(self, patience: int = 3, min_delta: float = 0.0, monitor: str = "val") -> None:
+        if patience < 1:
+            raise ValueError(f"patience must be at least 1 epoch, not {patience}")
+        if monitor not in ("val", "train"):
+            raise ValueError(f'monitor must be "val" or "train", not {monitor!r}')
+        self.patience, self.min_delta, self.monitor = patience, min_delta, monitor
+        self.best, self.waited = math.inf, 0
+
+    def on_fit_start(self, trainer: Trainer) -> None:
+        if not trainer.finished_epochs:
+            self.best, self.waited = math.inf, 0
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        if not trainer.history[self.monitor]:
+            raise ValueError(
+                f'there is no loss to watch: the data has no minibatches for "{self.monitor}"; '
+                'write EarlyStopping(monitor="train")'
+            )
+        loss = trainer.history[self.monitor][-1][1]
+        if loss < self.best - self.min_delta:
+            self.best, self.waited = loss, 0
+        else:
+            self.waited += 1
+        if self.waited >= self.patience:
+            trainer.should_stop = True
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "waited": self.waited}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.best, self.waited = state["best"], state["waited"]
+
+
+class History:
+    """The loss and the learning rate of every step; `Trainer.history` has the epochs.
+
+    Attributes
+    ----------
+    losses, lrs : lists of numbers; a learning rate is None if the optimizer has no `lr`.
+    """
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+        self.lrs: list[float | None] = []
+
+    def on_fit_start(self, trainer: Trainer) -> None:
+        if not trainer.finished_epochs:
+            self.losses, self.lrs = [], []
+
+    def on_step_end(self, trainer: Trainer, loss: float) -> None:
+        self.losses.append(loss)
+        self.lrs.append(getattr(trainer.optim, "lr", None))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"losses": list(self.losses), "lrs": list(self.lrs)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.losses, self.lrs = list(state["losses"]), list(state["lrs"])
+
+
+class Board:
+    """Draws the mean losses by epoch on a board, for models whose steps do not call `Module.plot`.
+
+    Parameters
+    ----------
+    board : a `ProgressBoard`; by default a new one.
+    """
+
+    def __init__(self, board: ProgressBoard | None = None) -> None:
+        self.board = board or ProgressBoard(xlabel="epoch")
+
+    def on_fit_start(self, trainer: Trainer) -> None:
+        self.board.clear()
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        for name, means in trainer.history.items():
+            drawn = len(self.board.data.get(f"{name}_loss", ()))
+            for epoch, mean in means[drawn:]:
+                self.board.draw(epoch, mean, f"{name}_loss")
