@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .table import DERIVATIVES, Rule
+from .table import DERIVATIVES, Rule, Rules
 
 
 def _rule(function: Any) -> Any:
@@ -44,7 +44,7 @@ def of_accumulate(function: Any) -> Rule:
     return of_array
 
 
-def of_outer(ufunc: np.ufunc) -> list[Rule | None]:
+def of_outer(ufunc: np.ufunc) -> list[Rules]:
     """The rules of the method `outer` of a ufunc of two arguments that has a row itself."""
 
     def aligned(A: Any, B: Any) -> Any:
@@ -58,4 +58,4 @@ def of_outer(ufunc: np.ufunc) -> list[Rule | None]:
         return lambda g, y, A, B: rule(g, y, aligned(A, B), B)  # the sweep sums what is broadcast
 
     of = [of_first, of_second]
-    return [rule and of[i](rule) for i, rule in enumerate(DERIVATIVES[ufunc].rules)]
+    return [of[i](rule) if callable(rule) else rule for i, rule in enumerate(DERIVATIVES[ufunc].rules)]
