@@ -193,6 +193,8 @@ def _fitted(gradient: Any, argument: Any, value: Any, row: Any) -> Any:
     if extra > 0:
         gradient = np.sum(gradient, axis=tuple(range(extra)))
     sizes = (1,) * -extra + gradient.shape
+    if extra < 0:
+        gradient = np.reshape(gradient, sizes)
     axes = tuple(axis for axis, n in enumerate(argument.shape) if n == 1 and sizes[axis] != 1)
     if axes:
         gradient = np.sum(gradient, axis=axes, keepdims=True)

@@ -29,7 +29,7 @@ LISTS = {"arrays", "choicelist", "choices", "tup"}  # how the rules, and NumPy, 
 UFUNC_OPTIONS = {"casting", "dtype", "order", "signature", "subok"}  # of no concern to a derivative
 #: functions that write into their first argument, and its name
 WRITERS = {np.copyto: "dst", np.put: "a", np.place: "arr", np.putmask: "a", np.fill_diagonal: "a"}
-WRITERS[np.put_along_axis] = "arr"
+WRITERS |= {np.put_along_axis: "arr", np.nan_to_num: "x"}  # the latter with copy=False
 
 
 class Origin(NamedTuple):
@@ -51,25 +51,26 @@ def _method(function: Any) -> Callable[..., Tensor]:
     return method
 
 
-def _operator(function: Any, reflected: bool = False) -> Callable[..., Tensor]:
-    """NumPy's function as the method of an operator.
+def _operator(function: Any, symbol: Any, reflected: bool = False) -> Callable[..., Tensor]:
+    """The method of an operator: the operator on the arrays, recorded as a call of NumPy's function.
 
     For two operands that stand on the current tape, or are constants, it does what `call` does, but faster:
     most calls are of this kind.
     """
-    row = DERIVATIVES.get(function)
-    if row is None or len(row.rules) != 2:
+    row = DERIVATIVES[function]
+    if function.nargs != 3 or not row.rules:
         return lambda *operands: call(function, operands[::-1] if reflected else operands)
 
     def method(self: Tensor, other: Any) -> Any:
         if isinstance(other, (list, tuple)):
             return call(function, (other, self) if reflected else (self, other))
         x, y = self.array, other.array if isinstance(other, Tensor) else other
-        value = function(y, x) if reflected else function(x, y)
-        tape = LOCAL.tape
+        value = symbol(y, x) if reflected else symbol(x, y)
         if not MODE.get() & RECORDING:
-            return Tensor(value)
-        if tape is None or tape.number != Tape.newest or tape.places is not None or value.dtype.kind != "f":
+            return wrapped(value, OUTSIDE)
+        tape = LOCAL.tape
+        floating = getattr(value, "dtype", OBJECT).kind == "f"
+        if tape is None or tape.number != Tape.newest or tape.places is not None or not floating:
             args, arrays = ((other, self), (y, x)) if reflected else ((self, other), (x, y))
             return _result(row, args, arrays, value)
         i = self.index if self.tape is tape else -1 if self.tape is None else tape.index_of(self)
@@ -87,6 +88,11 @@ def _operator(function: Any, reflected: bool = False) -> Callable[..., Tensor]:
         return Tensor(value, tape, index)
 
     return method
+
+
+def _operators(function: Any, symbol: Any) -> tuple[Callable[..., Tensor], Callable[..., Tensor]]:
+    """The method for a tensor on the left, and the one for a tensor on the right of something else."""
+    return _operator(function, symbol), _operator(function, symbol, reflected=True)
 
 
 def _in_place(function: Any, symbol: str) -> Callable[[Tensor, Any], Tensor]:
@@ -357,13 +363,10 @@ class Tensor:
     def size(self) -> int:
         return self.array.size  # type: ignore[no-any-return]
 
-    @property
-    def T(self) -> Any:
-        return call(np.transpose, (self,))
-
-    @property
-    def mT(self) -> Any:
-        return call(np.matrix_transpose, (self,))
+    T = property(lambda self: call(np.transpose, (self,)))
+    mT = property(lambda self: call(np.swapaxes, (self, -1, -2)))  # noqa: N815
+    real = property(lambda self: call(np.real, (self,)))
+    imag = property(lambda self: call(np.imag, (self,)))
 
     def __len__(self) -> int:
         if not self.shape:
@@ -389,9 +392,23 @@ class Tensor:
         """A copy in one dimension."""
         return self.ravel(order).copy()
 
-    def astype(self, dtype: Any) -> Any:
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
         """The values in another dtype; a gradient flows back in this tensor's own."""
-        return call(cast, (self, np.dtype(dtype)))
+        return call(cast, (self, np.dtype(dtype))) if copy or self.dtype != dtype else self
+
+    def clip(self, min: Any = None, max: Any = None) -> Any:
+        """The values between two bounds, of which either may be None."""
+        return call(np.clip, (self, min, max))
+
+    def fill(self, value: Any) -> None:
+        """Write one value everywhere."""
+        self[...] = value
+
+    def __contains__(self, value: Any) -> bool:
+        return bool(np.any(self.array == unwrapped(value)))
+
+    def __round__(self, digits: int = 0) -> Any:
+        return call(np.round, (self, digits))
 
     # ---- NumPy's functions --------------------------------------------------------------------------------
 
@@ -405,37 +422,34 @@ class Tensor:
     ) -> Any:
         return call(function, args, options)
 
-    __neg__, __pos__, __abs__, __invert__ = map(_operator, (np.negative, np.positive, np.abs, np.invert))
-    __add__, __radd__ = _operator(np.add), _operator(np.add, True)
-    __sub__, __rsub__ = _operator(np.subtract), _operator(np.subtract, True)
-    __mul__, __rmul__ = _operator(np.multiply), _operator(np.multiply, True)
-    __truediv__, __rtruediv__ = _operator(np.divide), _operator(np.divide, True)
-    __floordiv__, __rfloordiv__ = _operator(np.floor_divide), _operator(np.floor_divide, True)
-    __mod__, __rmod__ = _operator(np.remainder), _operator(np.remainder, True)
-    __divmod__, __rdivmod__ = _operator(np.divmod), _operator(np.divmod, True)
-    __matmul__, __rmatmul__ = _operator(np.matmul), _operator(np.matmul, True)
-    __rpow__ = _operator(np.power, True)
-    __and__, __rand__ = _operator(np.bitwise_and), _operator(np.bitwise_and, True)
-    __or__, __ror__ = _operator(np.bitwise_or), _operator(np.bitwise_or, True)
-    __xor__, __rxor__ = _operator(np.bitwise_xor), _operator(np.bitwise_xor, True)
-    __lshift__, __rshift__ = _operator(np.left_shift), _operator(np.right_shift)
-    __lt__, __le__, __gt__ = _operator(np.less), _operator(np.less_equal), _operator(np.greater)
-    __ge__, __ne__ = _operator(np.greater_equal), _operator(np.not_equal)  # type: ignore[assignment]
-    __eq__ = _operator(np.equal)  # type: ignore[assignment]  # elementwise
-
-    def __pow__(self, exponent: Any) -> Any:
-        whole = type(exponent) is int or (type(exponent) is float and self.dtype.kind == "f")
-        if whole and exponent == 2:  # as for arrays: 15 times faster than np.power
-            return call(np.square, (self,))
-        return call(np.power, (self, exponent))
+    __neg__, __pos__ = _operator(np.negative, operator.neg), _operator(np.positive, operator.pos)
+    __abs__, __invert__ = _operator(np.absolute, abs), _operator(np.invert, operator.invert)
+    __add__, __radd__ = _operators(np.add, operator.add)
+    __sub__, __rsub__ = _operators(np.subtract, operator.sub)
+    __mul__, __rmul__ = _operators(np.multiply, operator.mul)
+    __truediv__, __rtruediv__ = _operators(np.divide, operator.truediv)
+    __floordiv__, __rfloordiv__ = _operators(np.floor_divide, operator.floordiv)
+    __mod__, __rmod__ = _operators(np.remainder, operator.mod)
+    __divmod__, __rdivmod__ = _operators(np.divmod, divmod)
+    __pow__, __rpow__ = _operators(np.power, operator.pow)
+    __matmul__, __rmatmul__ = _operators(np.matmul, operator.matmul)
+    __and__, __rand__ = _operators(np.bitwise_and, operator.and_)
+    __or__, __ror__ = _operators(np.bitwise_or, operator.or_)
+    __xor__, __rxor__ = _operators(np.bitwise_xor, operator.xor)
+    __lshift__, __rlshift__ = _operators(np.left_shift, operator.lshift)
+    __rshift__, __rrshift__ = _operators(np.right_shift, operator.rshift)
+    __lt__, __gt__ = _operators(np.less, operator.lt)
+    __le__, __ge__ = _operators(np.less_equal, operator.le)
+    __eq__ = _operator(np.equal, operator.eq)  # type: ignore[assignment]  # elementwise
+    __ne__ = _operator(np.not_equal, operator.ne)  # type: ignore[assignment]
 
     sum, prod, mean, var, std = map(_method, (np.sum, np.prod, np.mean, np.var, np.std))
     max, min, argmax, argmin = map(_method, (np.max, np.min, np.argmax, np.argmin))
     all, any, argsort, nonzero = map(_method, (np.all, np.any, np.argsort, np.nonzero))
-    cumsum, cumprod, ptp, round, clip = map(_method, (np.cumsum, np.cumprod, np.ptp, np.round, np.clip))
+    cumsum, cumprod, ptp, round = map(_method, (np.cumsum, np.cumprod, np.ptp, np.round))
     dot, trace, diagonal, take, repeat = map(_method, (np.dot, np.trace, np.diagonal, np.take, np.repeat))
     squeeze, swapaxes, ravel = map(_method, (np.squeeze, np.swapaxes, np.ravel))
-    copy, conj, searchsorted = map(_method, (np.copy, np.conj, np.searchsorted))
+    copy, conj, conjugate, compress = map(_method, (np.copy, np.conj, np.conj, np.compress))
 
 
 def tensor_at(array: Any, tape: Tape, index: int) -> Tensor:
@@ -489,7 +503,7 @@ def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, A
     if row is NO_ROW and "scipy.special" in sys.modules:
         import_module(".derivatives.special", __package__)  # SciPy's rows, which only now are of use
         row = DERIVATIVES.get(function, NO_ROW)
-    if function in WRITERS:
+    if function in WRITERS and (function is not np.nan_to_num or False in (*args[1:2], options.get("copy"))):
         return _write(function, args[0] if args else options[WRITERS[function]], args, options)
     if options or len(args) > row.out:
         target = args[row.out] if len(args) > row.out else options.get("out")
