@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domains.elementwise import DOMAINS
+from domains.elementwise import DOMAINS, names_of_bounds
 from tinygrad_lr import Tensor, autograd, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
 from tinygrad_lr.errors import AutogradError, name_of
@@ -65,6 +65,22 @@ def test_what_is_chosen_gets_the_gradient(function: Any, expected: list[float]) 
     np.testing.assert_array_equal(gradient(lambda x: function(x, 0), [0.0, -0.0]), [0.5, 0.5])
 
 
+def test_what_is_not_chosen_stays_at_zero_where_its_own_derivative_is_infinite() -> None:
+    """0 * inf would be NaN, and a warning."""
+    assert gradient(lambda x: np.fmax(np.sqrt(x), 1.0), 0.0) == 0
+    assert gradient(lambda x: np.max(np.fmin.outer(np.cbrt(x), [-2.0, -1.0])), 0.0) == 0
+    with np.errstate(divide="ignore"):
+        assert gradient(lambda x: np.nan_to_num(np.log(x), neginf=-1.0), 0.0) == 0
+
+
+@pytest.mark.parametrize("function", [np.maximum, np.fmin])
+def test_choice_in_another_dtype(function: Any) -> None:
+    a, b = [0.1, 0.7], [0.3, 0.2]
+    expected = partials(function, a, b)
+    got = partials(lambda x, y: function(x, y, dtype=np.float32), a, b)
+    np.testing.assert_array_equal(got, expected)
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 def test_a_tie_is_one_in_the_dtype_of_the_result(dtype: Any) -> None:
     """0.1 beside a float32 is the float32 nearest to 0.1."""
@@ -101,9 +117,11 @@ def test_clip_passes_at_its_bounds() -> None:
     points = [-2.0, -1.0, 0.0, 1.0, 2.0]
     for call in (
         lambda x: np.clip(x, -1, 1),
-        lambda x: np.clip(x, min=-1, max=1),
         lambda x: x.clip(-1, 1),
-        lambda x: np.clip(x, a_min=-1, a_max=np.ones(5)),
+        *(
+            lambda x, low=low, high=high: np.clip(x, **{low: -1, high: np.ones(5)})
+            for low, high in names_of_bounds()
+        ),
     ):
         np.testing.assert_array_equal(gradient(call, points), [0, 1, 1, 1, 0])
     np.testing.assert_array_equal(gradient(lambda x: np.clip(x, None, 1), points), [1, 1, 1, 1, 0])
@@ -118,9 +136,15 @@ def test_gradients_of_the_bounds_of_clip() -> None:
     np.testing.assert_array_equal(got[0], [0, 1, 1, 1, 0, 1, 0])
     np.testing.assert_array_equal(got[1], [1, 0, 0, 0, 0, 0, 0])
     np.testing.assert_array_equal(got[2], [0, 0, 0, 0, 1, 0, 1])
-    np.testing.assert_array_equal(gradient(lambda t: np.clip(a[:5], t, None), -1.0), 1)
-    np.testing.assert_array_equal(gradient(lambda t: np.clip(a[:5], None, t), 1.0), 1)
-    np.testing.assert_array_equal(gradient(lambda t: np.clip(a[:5], a_min=t, a_max=None), -1.0), 1)
+    for names in names_of_bounds():
+        for k, bound in enumerate((-1.0, 1.0)):
+            slope = gradient(
+                lambda t, k=k, names=names: np.clip(a, **{names[k]: t, names[1 - k]: None}), bound
+            )
+            assert slope == 1
+    assert gradient(lambda t: np.clip(a, t, None), -1.0) == 1
+    assert gradient(lambda t: np.clip(a, None, t), 1.0) == 1
+    assert gradient(lambda t: t.clip(-1.0, 1.0), 0.5) == 1
 
 
 def test_nan_to_num_passes_what_it_does_not_replace() -> None:
@@ -425,8 +449,15 @@ def test_rules_compute_in_the_dtype_of_the_result(function: Any, dtype: Any, dat
         lambda x: np.where([True, False], x, [1.0, 2.0]),
         lambda x: np.clip(x, [0.5, 0.6], [3.0, 3.5]),
         lambda x: np.remainder([5.0, 7.0], x),
+        lambda x: np.heaviside([0, 1], x),
+        lambda x: np.ldexp(x, [0, 1]),
+        lambda x: np.logaddexp([1.0, 2.0], x),
+        lambda x: np.arctan2([1.0, 2.0], x),
+        lambda x: np.float_power([3, 2], x),
+        lambda x: np.multiply.outer([3.0, 2.0], x),
+        lambda x: np.subtract.outer(x, [3, 2]),
     ],
-    ids=range(13),
+    ids=range(20),
 )
 def test_lists_as_constants(function: Any) -> None:
     """A list stands for an array, for NumPy and so here."""

@@ -141,7 +141,7 @@ def examples(draw: st.DrawFn, function: Any) -> Example:
     chosen = [path for path in paths if draw(st.booleans())] or paths  # the others are constants
     as_tensors = function is np.full_like or draw(st.booleans())  # full_like asks its first argument only
     rng = draw(generators)
-    example = Example(function, arguments, options, chosen, as_tensors, None, rng)
+    example = Example(DOMAINS[function].call or function, arguments, options, chosen, as_tensors, None, rng)
     return example._replace(head=frozen(rng.uniform(-2, 2, np.shape(example.value(example.variables)))))
 
 
@@ -236,9 +236,6 @@ def test_second_order(function: Any, data: st.DataObject) -> None:
     assert abs(sum(terms) - truth.value) <= 1e-10 * size + 4 * truth.error
 
 
-FLOATS = [np.float64, np.float32, np.float16]
-
-
 def shared(arrays: Sequence[Any]) -> list[tuple[int, int]]:
     return [(i, j) for i, a in enumerate(arrays) for j, b in enumerate(arrays[:i]) if np.shares_memory(a, b)]
 
@@ -248,7 +245,7 @@ def shared(arrays: Sequence[Any]) -> list[tuple[int, int]]:
 @given(data=st.data())
 def test_gradients_are_arrays_of_their_own(function: Any, data: st.DataObject) -> None:
     """In the variable's shape and dtype, shared with nothing; the value cannot be written either."""
-    example, dtype = data.draw(examples(function)), data.draw(st.sampled_from(FLOATS))
+    example, dtype = data.draw(examples(function)), data.draw(st.sampled_from(DOMAINS[function].floats))
     if function is cast:
         example = example._replace(options={}, arguments=(example.arguments[0], np.dtype(dtype)))
     exact = example.gradients(example.variables, example.head)

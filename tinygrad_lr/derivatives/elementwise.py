@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .methods import of_outer, of_reduce
-from .table import DERIVATIVES, Rule, constant, derivative, differentiable
+from .table import DERIVATIVES, Rule, constant, derivative, differentiable, moving
 
 _LN2, _LN10 = math.log(2), math.log(10)
 
@@ -53,19 +53,18 @@ def _inverted(a: Any, b: Any) -> Any:
 # one of two operands
 
 
-def _is(a: Any, y: Any) -> Any:
-    """Where y is a, which may be NaN."""
-    return (a == y) | (np.isnan(a) & np.isnan(y))
+def _choice(function: Any, ahead: Any, of_nan: bool) -> None:
+    """The row of a function that chooses the argument that is ahead; NaN, or what is beside NaN.
 
+    Where either would do, each gets half of the gradient.
+    """
 
-def _chosen(g: Any, y: Any, a: Any, b: Any) -> Any:
-    """The gradient for a where y is a or b: half of it where it is both."""
-    return np.where(_is(a, y), np.where(_is(b, y), g / 2, g), 0)
+    def chosen(g: Any, a: Any, b: Any) -> Any:
+        one = ahead(a, b) | np.isnan(a if of_nan else b)
+        other = ahead(b, a) | np.isnan(b if of_nan else a)
+        return np.where(one, np.where(other, g / 2, g), 0)
 
-
-def _choice(function: Any) -> None:
-    """A row for a function whose result is one of its two arguments."""
-    derivative(function, lambda g, y, a, b: _chosen(g, y, a, b), lambda g, y, a, b: _chosen(g, y, b, a))
+    derivative(function, lambda g, y, a, b: chosen(g, a, b), lambda g, y, a, b: chosen(g, b, a))
 
 
 def _share(log_add: Any, exp: Any, y: Any, a: Any, b: Any) -> Any:
@@ -247,16 +246,17 @@ derivative(np.fabs,        lambda g, y, x: g * np.sign(x))
 derivative(np.copysign,    lambda g, y, a, b: g * (np.sign(a) * np.sign(y)),
                            None)
 derivative(np.heaviside,   None,
-                           lambda g, y, a, b: np.where(a == 0, g, 0))
-_choice(np.maximum)
-_choice(np.minimum)
-_choice(np.fmax)
-_choice(np.fmin)
+                           lambda g, y, a, b: np.where(np.equal(a, 0), g, 0))
+_choice(np.maximum,        operator.ge, of_nan=True)
+_choice(np.minimum,        operator.le, of_nan=True)
+_choice(np.fmax,           operator.ge, of_nan=False)
+_choice(np.fmin,           operator.le, of_nan=False)
 derivative(np.where,       None,
                            lambda g, y, condition, a, b: np.where(condition, g, 0),
                            lambda g, y, condition, a, b: np.where(condition, 0, g))
 
-derivative(np.clip, _of_clip(_inside), _of_clip(_below), _of_clip(_above))
+derivative(np.clip,        _of_clip(_inside), _of_clip(_below), _of_clip(_above),
+                           min=_of_clip(_below), max=_of_clip(_above))
 derivative(np.nan_to_num,  _of_nan_to_num(np.isfinite), None,
                            _of_nan_to_num(np.isnan), _of_nan_to_num(np.isposinf), _of_nan_to_num(np.isneginf))
 
@@ -290,3 +290,13 @@ constant(
 for function in list(DERIVATIVES):
     if isinstance(function, np.ufunc) and (function.nin, function.nout, function.signature) == (2, 1, None):
         derivative(function.outer, *of_outer(function))
+
+moving(
+    *(np.deg2rad, np.radians, np.rad2deg, np.degrees, np.unwrap, np.nextafter),
+    *(np.real, np.conjugate, np.real_if_close, np.add.reduce, np.add.outer, np.subtract.outer),
+)
+moving(
+    *(np.fmax, np.fmin, np.heaviside, np.nan_to_num, np.maximum.reduce, np.minimum.reduce),
+    *(np.maximum.outer, np.minimum.outer, np.fmax.outer, np.fmin.outer),
+    selects=True,
+)

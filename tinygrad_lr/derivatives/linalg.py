@@ -1,1 +1,422 @@
-"""Linear algebra: `numpy.linalg`."""
+"""Linear algebra: `numpy.linalg`, on matrices and on stacks of them.
+
+Where a derivative does not exist, or is a matter of convention:
+
+- *Symmetric matrices.* cholesky, eigh and eigvalsh, and pinv and svd with `hermitian=True`, read one triangle
+  of their argument and stand for functions of symmetric matrices. Their gradient is the symmetric one: half
+  of it belongs to an element, half to its mirror image.
+- *Singular matrices.* det has its exact gradient, the cofactors, at singular matrices as well, and so have
+  its higher derivatives. inv and solve have no value there, and the derivative of slogdet is infinite:
+  LinAlgError.
+- *Rank.* pinv and lstsq are smooth only among matrices of one rank. The gradient is exact in all directions
+  at full rank; at lower rank, in those that keep the rank. qr needs its leading columns to be independent.
+- *Repeated eigenvalues or singular values.* The vectors are not determined there and have no derivative:
+  LinAlgError if a gradient arrives at such a vector. The values have one-sided derivatives, and the gradient
+  is an average of these. Equal means closer than rounding lets them be known.
+- *Signs.* Eigenvectors, singular vectors and the columns of q are determined up to a sign, which LAPACK
+  chooses; the derivative is that of the branch it chose. Where only the space of some columns is determined
+  (more than one column beyond the square part in qr's "complete" and svd's `full_matrices`), a gradient that
+  depends on more is a LinAlgError.
+- *Zero.* A norm has the gradient 0 at 0. Ties of the orders 2, -2, 1, -1, inf and -inf split evenly.
+
+The derivatives of the decompositions are those of M. Giles, An extended collection of matrix derivative
+results for forward and reverse mode AD (2008), if no other source is given.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .products import ones_on_diagonal, outer, transposed
+from .table import constant, derivative, differentiable
+
+# ---- inverses and solutions -------------------------------------------------------------------------------
+
+
+def _symmetric(a: Any) -> Any:
+    return (a + transposed(a)) / 2
+
+
+def _inv(g: Any, y: Any) -> Any:
+    return -transposed(y) @ g @ transposed(y)
+
+
+def _tensorinv(g: Any, y: Any, a: Any, ind: int = 2) -> Any:
+    size = (math.prod(a.shape[ind:]),) * 2
+    return np.reshape(_inv(np.reshape(g, size), np.reshape(y, size)), a.shape)
+
+
+def _pinv(g: Any, y: Any, a: Any, hermitian: bool = False) -> Any:
+    """G. Golub and V. Pereyra, The differentiation of pseudo-inverses and nonlinear least squares (1973)."""
+    p, q, h = y, transposed(y), transposed(g)
+    outside = (h - a @ (p @ h)) @ p @ q + q @ p @ (h - (h @ p) @ a)  # what a's columns and rows do not span
+    gradient = outside - q @ g @ q
+    return _symmetric(gradient) if hermitian else gradient
+
+
+def _solve_b(g: Any, a: Any, b: Any) -> Any:
+    """y = a⁻¹ b, so the gradient of b is a⁻ᵀ g; as for NumPy, b is a vector if it has just one axis."""
+    if b.ndim == 1:
+        return np.squeeze(np.linalg.solve(transposed(a), np.expand_dims(g, -1)), -1)
+    return np.linalg.solve(transposed(a), g)
+
+
+def _solve_a(g: Any, y: Any, a: Any, b: Any) -> Any:
+    """d(a⁻¹ b) = -a⁻¹ da y, so it is -(a⁻ᵀ g) yᵀ."""
+    gb = _solve_b(g, a, b)
+    return -outer(gb, y) if b.ndim == 1 else -gb @ transposed(y)
+
+
+def _tensorsolve(g: Any, y: Any, a: Any, b: Any, axes: Any) -> tuple[Any, Any]:
+    """The gradients of a and of b."""
+    moved = [] if axes is None else list(axes)
+    a = np.moveaxis(a, moved, range(-len(moved), 0))
+    square = np.reshape(a, (b.size, b.size))
+    gb = _solve_b(np.ravel(g), square, np.ravel(b))
+    ga = np.reshape(-outer(gb, np.ravel(y)), a.shape)
+    return np.moveaxis(ga, range(-len(moved), 0), moved), np.reshape(gb, b.shape)
+
+
+def _lstsq(g: Any, y: Any, a: Any, b: Any, rcond: float | None) -> tuple[Any, Any]:
+    """The gradients of a and b, from those of the solution, the sums of squares and the singular values.
+
+    The solution is x = a⁺ b, differentiated as pinv is. The sums |b - a x|², where they are given, do not
+    change with x, which makes them least.
+    """
+    (x, squares, _, _), (gx, g_squares, _, g_values) = y, g
+    if b.ndim == 1:
+        x, b, gx = np.expand_dims(x, -1), np.expand_dims(b, -1), np.expand_dims(gx, -1)
+    eps = np.finfo(a.dtype).eps
+    cutoff = max(a.shape) * eps if rcond is None else eps if rcond < 0 else rcond
+    p = np.linalg.pinv(a, cutoff)
+    q, rest = transposed(p), b - a @ x
+    gb = q @ gx
+    ga = rest @ transposed(p @ gb) + q @ x @ transposed(gx - p @ (a @ gx)) - gb @ transposed(x)
+    if squares.size:
+        slope = 2 * rest * g_squares
+        ga, gb = ga - slope @ transposed(x), gb + slope
+    return ga + _svdvals(lambda s: g_values, a), gb
+
+
+def _lstsq_b(g: Any, y: Any, a: Any, b: Any, rcond: float | None = None) -> Any:
+    return np.reshape(_lstsq(g, y, a, b, rcond)[1], b.shape)
+
+
+# fmt: off
+
+derivative(np.linalg.inv,   lambda g, y, a: _inv(g, y))
+derivative(np.linalg.pinv,  lambda g, y, a, rcond=None, hermitian=False, *, rtol=None: (
+                                _pinv(g, y, a, hermitian)))
+derivative(np.linalg.solve, _solve_a,
+                            lambda g, y, a, b: _solve_b(g, a, b))
+derivative(np.linalg.lstsq, lambda g, y, a, b, rcond=None: _lstsq(g, y, a, b, rcond)[0],
+                            _lstsq_b)
+derivative(np.linalg.tensorinv,   _tensorinv)
+derivative(np.linalg.tensorsolve, lambda g, y, a, b, axes=None: _tensorsolve(g, y, a, b, axes)[0],
+                                  lambda g, y, a, b, axes=None: _tensorsolve(g, y, a, b, axes)[1])
+
+# fmt: on
+
+
+# ---- determinants -----------------------------------------------------------------------------------------
+
+
+@differentiable()
+def _border(a: Any) -> tuple[Any, Any]:
+    """Constants u and v such that a + u v is well conditioned, with as few columns in u as that needs.
+
+    Every small singular value is raised by the largest one.
+    """
+    u, s, v = np.linalg.svd(a)
+    largest = s[..., :1]
+    few = int(np.max(np.sum(s <= 1e-3 * largest, axis=-1), initial=0))
+    kept = a.shape[-1] - few
+    scale = np.where(largest > 0, largest, 1)
+    return u[..., kept:] * np.expand_dims(scale, -1), v[..., kept:, :]
+
+
+def _cofactors(a: Any) -> Any:
+    """The gradient of det a: the transposed adjugate, a polynomial, here for singular matrices as well.
+
+    With b = a + u v and k = 1 - v b⁻¹ u, det a = det b det k (the matrix determinant lemma) for whatever
+    constants u and v. So b can be made regular, and k is as small as a's lack of rank. The adjugate of k
+    comes from the algorithm of Faddeev and Le Verrier, which divides by whole numbers only.
+    """
+    u, v = _border(a)
+    b = a + u @ v
+    inverse, det = np.linalg.inv(b), np.expand_dims(np.linalg.det(b), (-2, -1))
+    n = u.shape[-1]
+    if n == 0:
+        return det * transposed(inverse)
+    one = ones_on_diagonal(a, n, n)
+    k, adjugate = one - v @ inverse @ u, one
+    for i in range(1, n):
+        adjugate = k @ adjugate
+        adjugate = _trace(adjugate) / i * one - adjugate
+    det_k = _trace(k @ adjugate) / n
+    return det * transposed(det_k * inverse + inverse @ u @ adjugate @ v @ inverse)
+
+
+def _trace(a: Any) -> Any:
+    return np.expand_dims(np.trace(a, axis1=-2, axis2=-1), (-2, -1))
+
+
+# fmt: off
+
+derivative(np.linalg.det,     lambda g, y, a: np.expand_dims(g, (-2, -1)) * _cofactors(a))
+derivative(np.linalg.slogdet, lambda g, y, a: np.expand_dims(g[1], (-2, -1)) * transposed(np.linalg.inv(a)))
+
+# fmt: on
+
+
+# ---- decompositions ---------------------------------------------------------------------------------------
+
+
+def _mirrored(a: Any) -> Any:
+    """The symmetric matrix with a's lower triangle."""
+    size = a.shape[-1]
+    lower = a * (np.tril(np.ones_like(a, shape=(size, size))) - ones_on_diagonal(a, size, size) / 2)
+    return lower + transposed(lower)
+
+
+def _cholesky(g: Any, y: Any, a: Any, *, upper: bool = False) -> Any:
+    """I. Murray, Differentiation of the Cholesky decomposition (2016), equation 10."""
+    lt, g = (y, transposed(g)) if upper else (transposed(y), g)
+    half = np.linalg.solve(lt, _mirrored(lt @ g))
+    return np.linalg.solve(lt, transposed(half)) / 2
+
+
+def _from_square_part(g: Any, q: Any, size: int) -> tuple[Any, Any]:
+    """Orthogonal q with its first columns only, and its gradient g in which that of the others is taken up.
+
+    The others span what the first do not, and turn with them. How they turn among themselves is not
+    determined, so g must not depend on it.
+    """
+    rest, g_rest = q[..., size:], g[..., size:]
+    q, g = q[..., :size], g[..., :size]
+    if rest.shape[-1] == 0:
+        return g, q
+    turn = transposed(rest) @ g_rest
+    bound = np.finfo(q.dtype).eps ** 0.5 * np.sum(np.abs(g_rest), axis=(-2, -1), keepdims=True)
+    if np.any(np.abs(turn - transposed(turn)) > bound):
+        raise np.linalg.LinAlgError(
+            f"the last {rest.shape[-1]} columns of an orthogonal matrix are not determined, only the space "
+            "that they span, and so have no derivative. Use the reduced decomposition: np.linalg.qr(a), "
+            "np.linalg.svd(a, full_matrices=False)."
+        )
+    return g - rest @ (transposed(g_rest) @ q), q
+
+
+def _qr(g: Any, y: Any, a: Any, mode: str = "reduced") -> Any:
+    """S. Walter and L. Lehmann, Algorithmic differentiation of linear algebra functions (2018).
+
+    Of a wide matrix the first columns x are decomposed, and the others are q times the rest of r.
+    """
+    if mode == "r":
+        q, r = np.linalg.qr(a)
+        gq, gr = np.zeros_like(q), g
+    elif mode in ("reduced", "complete"):
+        (gq, gr), (q, r) = g, y
+    else:
+        raise np.linalg.LinAlgError(
+            f'np.linalg.qr(a, mode="{mode}") has no derivative. Use mode="reduced", "complete" or "r".'
+        )
+    size = min(a.shape[-2:])
+    gq, q = _from_square_part(gq, q, size)
+    r, gr, gr_rest = r[..., :size, :size], gr[..., :size, :size], gr[..., :size, size:]
+    gq = gq + a[..., size:] @ transposed(gr_rest)
+    gx = gq + q @ _mirrored(r @ transposed(gr) - transposed(gq) @ q)
+    gx = transposed(np.linalg.solve(r, transposed(gx)))
+    return np.concatenate([gx, q @ gr_rest], -1)
+
+
+def _quotient(x: Any, d: Any, values: Any, vectors: str) -> Any:
+    """x / d, for d made of the given values; where d counts as 0, x must be 0, and 0 it stays."""
+    size = np.expand_dims(np.sum(np.abs(values), axis=-1, keepdims=True), -1)
+    unknown = np.abs(d) <= np.finfo(d.dtype).eps * size
+    if np.any(unknown & (x != 0)):
+        raise np.linalg.LinAlgError(
+            f"{vectors} are not determined, and so have no derivative. What depends on the values alone "
+            "can be had from np.linalg.eigvalsh, eigvals or svdvals."
+        )
+    return np.where(unknown, 0, x / np.where(unknown, 1, d))
+
+
+def _gaps(values: Any) -> Any:
+    """The differences of all values, those of the columns minus those of the rows."""
+    return np.expand_dims(values, -2) - np.expand_dims(values, -1)
+
+
+def _turns(vectors: Any, g: Any) -> Any:
+    """How much a small turn of each vector towards each other one moves what g is the gradient of."""
+    made = transposed(vectors) @ g
+    return made * (1 - ones_on_diagonal(made, *made.shape[-2:]))
+
+
+EIGENVECTORS = "the eigenvectors of equal eigenvalues"
+SINGULAR_VECTORS = "the singular vectors of equal singular values, or of 0,"
+
+
+def _eigh(g: Any, y: Any, a: Any, UPLO: Any = "L") -> Any:
+    (gw, gv), (w, v) = g, y
+    turns = _quotient(_turns(v, gv), _gaps(w), w, EIGENVECTORS)
+    return _symmetric((v * np.expand_dims(gw, -2) + v @ turns) @ transposed(v))
+
+
+def _eigvalsh(g: Any, y: Any, a: Any, UPLO: Any = "L") -> Any:
+    v = np.linalg.eigh(a, UPLO)[1]
+    return _symmetric((v * np.expand_dims(g, -2)) @ transposed(v))
+
+
+def _eig(g: Any, y: Any, a: Any) -> Any:
+    """As eigh, but v⁻ᵀ stands for v; the vectors keep the length 1."""
+    (gw, gv), (w, v) = g, y
+    if w.dtype.kind == "c":
+        raise np.linalg.LinAlgError(
+            "the matrix has complex eigenvalues; only real numbers have derivatives here. "
+            "Use np.linalg.eigh if it is symmetric."
+        )
+    vt = transposed(v)
+    along = np.sum(v * gv, axis=-2, keepdims=True)  # a vector does not become longer
+    turns = _quotient(_turns(v, gv - v * along), _gaps(w), w, EIGENVECTORS)
+    return np.linalg.solve(vt, (turns + np.expand_dims(gw, -2) * ones_on_diagonal(w, *vt.shape[-2:])) @ vt)
+
+
+def _eigvals(g: Any, y: Any, a: Any) -> Any:
+    vt = transposed(np.linalg.eig(a)[1])
+    return np.linalg.solve(vt, np.expand_dims(g, -1) * vt)
+
+
+def _svdvals(slope: Callable[[Any], Any], a: Any, hermitian: bool = False) -> Any:
+    """The gradient from that of the singular values s, slope(s). Like |x|, s has the derivative 0 at 0."""
+    u, s, vt = np.linalg.svd(a, full_matrices=False, hermitian=hermitian)
+    positive = s > max(a.shape[-2:]) * np.finfo(s.dtype).eps * s[..., :1]
+    gradient = (u * np.expand_dims(np.where(positive, slope(s), 0), -2)) @ vt
+    return _symmetric(gradient) if hermitian else gradient
+
+
+def _svd(
+    g: Any, y: Any, a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
+) -> Any:
+    """J. Townsend, Differentiating the singular value decomposition (2016)."""
+    if not compute_uv:
+        return _svdvals(lambda s: g, a, hermitian)
+    (gu, gs, gvt), (u, s, vt) = g, y
+    gu, u = _from_square_part(gu, u, s.shape[-1])
+    gv, v = _from_square_part(transposed(gvt), transposed(vt), s.shape[-1])
+    sums = np.expand_dims(s, -2) + np.expand_dims(s, -1)
+    left, right = _turns(u, gu), _turns(v, gv)
+    left, right = left - transposed(left), right - transposed(right)
+    inner = _quotient(left + right, _gaps(s), s, SINGULAR_VECTORS) / 2
+    inner = inner + _quotient(left - right, sums, s, SINGULAR_VECTORS) / 2
+    values = np.expand_dims(s, -2)
+    gradient = u * np.expand_dims(gs, -2) + u @ inner
+    if a.shape[-2] > a.shape[-1]:
+        gradient = gradient + _quotient(gu - u @ (transposed(u) @ gu), values, s, SINGULAR_VECTORS)
+    gradient = gradient @ transposed(v)
+    if a.shape[-2] < a.shape[-1]:
+        outside = _quotient(gv - v @ (transposed(v) @ gv), values, s, SINGULAR_VECTORS)
+        gradient = gradient + u @ transposed(outside)
+    return _symmetric(gradient) if hermitian else gradient
+
+
+# fmt: off
+
+derivative(np.linalg.cholesky, _cholesky)
+derivative(np.linalg.qr,       _qr)
+derivative(np.linalg.eigh,     _eigh)
+derivative(np.linalg.eigvalsh, _eigvalsh)
+derivative(np.linalg.eig,      _eig)
+derivative(np.linalg.eigvals,  _eigvals)
+derivative(np.linalg.svd,      _svd)
+derivative(np.linalg.svdvals,  lambda g, y, x: _svdvals(lambda s: g, x))
+
+# fmt: on
+
+
+# ---- norms ------------------------------------------------------------------------------------------------
+
+
+def _evenly(best: Any, axes: Any, like: Any) -> Any:
+    """One, split evenly between all that are best."""
+    best = best.astype(like.dtype)
+    return best / np.sum(best, axis=axes, keepdims=True)
+
+
+def _vector_norm(y: Any, x: Any, p: float, axes: tuple[int, ...]) -> Any:
+    """The gradient of the p-norm over some axes, which y has with size 1."""
+    if p == 2:
+        return np.where(y == 0, 0, x / np.where(y == 0, 1, y))
+    if p == 1:
+        return np.sign(x)
+    if p == 0:  # the number of elements that are not 0
+        return np.zeros_like(x)
+    if math.isinf(p):
+        return np.sign(x) * _evenly(np.abs(x) == y, axes, x)
+    kink = (x == 0) if p < 1 else (y == 0)
+    return np.sign(x) * (np.where(kink, 1, np.abs(x)) / np.where(kink, 1, y)) ** (p - 1)
+
+
+def _matrix_norm(x: Any, p: Any, axes: tuple[int, ...]) -> Any:
+    """The gradient of a norm of the matrices along two axes, rows first."""
+    if p in ("nuc", 2, -2):
+        slopes: dict[Any, Callable[[Any], Any]] = {
+            "nuc": np.ones_like,
+            2: lambda s: _evenly(s == s[..., :1], -1, s),
+            -2: lambda s: _evenly(s == s[..., -1:], -1, s),
+        }
+        return np.moveaxis(_svdvals(slopes[p], np.moveaxis(x, axes, (-2, -1))), (-2, -1), axes)
+    along, across = axes if abs(p) == 1 else axes[::-1]
+    sums = np.sum(np.abs(x), axis=along, keepdims=True)
+    best = (np.max if p > 0 else np.min)(sums, axis=across, keepdims=True)
+    return np.sign(x) * _evenly(sums == best, across, x)
+
+
+def _norm(g: Any, y: Any, x: Any, p: Any, axes: tuple[int, ...], matrix: bool | None, keepdims: bool) -> Any:
+    matrix = len(axes) == 2 if matrix is None else matrix
+    if not keepdims:
+        g, y = np.expand_dims(g, axes), np.expand_dims(y, axes)
+    if p in (None, "fro", "f"):
+        return g * _vector_norm(y, x, 2, axes)
+    return g * (_matrix_norm(x, p, axes) if matrix else _vector_norm(y, x, float(p), axes))
+
+
+def _axes(x: Any, axis: Any) -> tuple[int, ...]:
+    if axis is None:
+        return tuple(range(x.ndim))
+    return tuple(axis) if isinstance(axis, (list, tuple)) else (axis,)
+
+
+def _cond(g: Any, y: Any, x: Any, p: Any = None) -> Any:
+    """The ratio of the first and the last singular value, or the norm of x times that of its inverse."""
+    if p in (None, 2, -2):
+        g, y = np.expand_dims(g, -1), np.expand_dims(y, -1)
+        large, small = (0, -1) if p != -2 else (-1, 0)
+        return _svdvals(lambda s: g * (_only(large, s) - y * _only(small, s)) / s[..., small, None], x)
+    axes, inverse = (-2, -1), np.linalg.inv(x)
+    one, other = (np.linalg.norm(a, p, axes) for a in (x, inverse))
+    through_inverse = _inv(_norm(g * one, other, inverse, p, axes, True, False), inverse)
+    return _norm(g * other, one, x, p, axes, True, False) + through_inverse
+
+
+def _only(index: int, s: Any) -> Any:
+    """One at an index of the last axis, 0 elsewhere."""
+    size = s.shape[-1]
+    return ones_on_diagonal(s, 1, size, index % size)[0]
+
+
+# fmt: off
+
+derivative(np.linalg.norm,        lambda g, y, x, ord=None, axis=None, keepdims=False: (
+                                      _norm(g, y, x, ord, _axes(x, axis), None, keepdims)))
+derivative(np.linalg.matrix_norm, lambda g, y, x, *, keepdims=False, ord="fro": (
+                                      _norm(g, y, x, ord, (-2, -1), True, keepdims)))
+derivative(np.linalg.vector_norm, lambda g, y, x, *, axis=None, keepdims=False, ord=2: (
+                                      _norm(g, y, x, ord, _axes(x, axis), False, keepdims)))
+derivative(np.linalg.cond,        _cond)
+
+# fmt: on
+
+constant(np.linalg.matrix_rank)

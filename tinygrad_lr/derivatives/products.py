@@ -195,7 +195,8 @@ def _kron_b(g: Any, y: Any, a: Any, b: Any) -> Any:
 
 def _trace(g: Any, a: Any, offset: int, axis1: int, axis2: int) -> Any:
     diagonal = ones_on_diagonal(a, a.shape[axis1], a.shape[axis2], offset)
-    return np.moveaxis(np.expand_dims(g, (-2, -1)) * diagonal, (-2, -1), (axis1, axis2))
+    made = np.where(diagonal == 1, np.expand_dims(g, (-2, -1)), 0)
+    return np.moveaxis(made, (-2, -1), (axis1, axis2))
 
 
 # fmt: off
