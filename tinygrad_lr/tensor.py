@@ -680,7 +680,7 @@ def asarray(data: Any, dtype: Any = None) -> Tensor:
     return Tensor(data, None, UNATTACHED)
 
 
-def _with_gradients(heads: Any, head_grads: Any) -> list[tuple[Tensor, Any]]:
+def with_gradients(heads: Any, head_grads: Any) -> list[tuple[Tensor, Any]]:
     """Each head with its gradient: the one given, or ones, as one number that broadcasts."""
     if not isinstance(heads, (list, tuple)):
         heads, head_grads = [heads], [head_grads]
@@ -743,7 +743,7 @@ def backward(
 
     With one head gradient for each head, the gradients are those of the sum of `head_grads[i] * heads[i]`.
     """
-    pairs = _with_gradients(heads, head_grads)
+    pairs = with_gradients(heads, head_grads)
     for attachment, gradient in _gradients(pairs, retain_graph or create_graph, create_graph).items():
         own = _as_own(gradient, attachment.grad.array)
         if attachment.grad_req == "add":
@@ -776,30 +776,37 @@ def grad(
     >>> slope, autograd.grad(slope, x)
     (tensor(27.), tensor(18.))
     """
-    pairs = _with_gradients(heads, head_grads)
     single = isinstance(variables, Tensor)
     wanted: list[Tensor] = [variables] if single else list(variables)
-    slots: list[Attachment] = []
-    try:
-        for position, v in enumerate(wanted):
-            if v.tape is None:
-                raise _unreached(position, v, " It is a constant: attach it first.")
-            # a computed tensor without an attachment of its own listens during this sweep
-            slots.append(
-                v.attachment
-                if v.attachment and v.tape is LEAVES
-                else v.tape.attachments.setdefault(v.index, Attachment(None, "null"))
-            )
-        gradients = _gradients(pairs, create_graph if retain_graph is None else retain_graph, create_graph)
-    finally:
-        for v, slot in zip(wanted, slots, strict=False):
-            if slot.grad is None and v.tape is not None:
-                v.tape.attachments.pop(v.index, None)
-    for position, (v, slot) in enumerate(zip(wanted, slots, strict=True)):
-        if slot not in gradients:
+    for position, v in enumerate(wanted):
+        if v.tape is None:
+            raise _unreached(position, v, " It is a constant: attach it first.")
+    retain = create_graph if retain_graph is None else retain_graph
+    result = gradients_at(wanted, with_gradients(heads, head_grads), retain, create_graph)
+    for position, (v, gradient) in enumerate(zip(wanted, result, strict=True)):
+        if gradient is None:
             raise _unreached(position, v)
-    result = [_as_own(gradients[slot], v.array) for v, slot in zip(wanted, slots, strict=True)]
     return result[0] if single else result
+
+
+def gradients_at(
+    wanted: list[Tensor], heads: list[tuple[Tensor, Any]], retain_graph: bool, create_graph: bool
+) -> list[Tensor | None]:
+    """The gradient at each of some tensors of the graph; None where the heads do not depend on it."""
+    slots: list[Attachment] = []
+    listeners = [cast_type(Tape, v.tape).attachments for v in wanted]
+    try:
+        for v, places in zip(wanted, listeners, strict=True):
+            own = v.attachment if v.tape is LEAVES else None
+            # a computed tensor without an attachment of its own listens during this sweep
+            slots.append(own or places.setdefault(v.index, Attachment(None, "null")))
+        gradients = _gradients(heads, retain_graph, create_graph)
+    finally:
+        for v, places, slot in zip(wanted, listeners, slots, strict=False):
+            if slot.grad is None:
+                places.pop(v.index, None)
+    pairs = zip(wanted, slots, strict=True)
+    return [_as_own(gradients[slot], v.array) if slot in gradients else None for v, slot in pairs]
 
 
 def _unreached(position: int, variable: Tensor, why: str = "") -> errors.UnreachedError:

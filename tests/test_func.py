@@ -1,0 +1,171 @@
+"""Functions that make derivatives of functions: against closed forms, and against each other."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinygrad_lr import Module, autograd, record, tensor
+from tinygrad_lr.func import elementwise_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from truths import central_difference
+
+quick = settings(max_examples=25, deadline=None)
+seeds = st.integers(0, 2**16).map(np.random.default_rng)
+sizes = st.integers(1, 4)
+
+
+def quadratic(A: Any, x: Any) -> Any:
+    return x @ A @ x / 2
+
+
+def field(x: Any) -> Any:
+    """A map from R^n to R^(n, 2) with a full Jacobian."""
+    return np.stack([np.sin(x) * np.sum(x * x), np.exp(-x) + x[0]], axis=1)
+
+
+@quick
+@given(seeds, sizes)
+def test_gradient_hessian_and_their_products_of_a_quadratic_form(rng: Any, n: int) -> None:
+    A, x, v = rng.normal(size=(n, n)), rng.normal(size=n), rng.normal(size=n)
+    symmetric = (A + A.T) / 2
+    value, gradient = value_and_grad(quadratic, 1)(A, x)
+    np.testing.assert_allclose(value, quadratic(A, x))
+    np.testing.assert_allclose(gradient, symmetric @ x, atol=1e-12)
+    np.testing.assert_allclose(grad(quadratic)(A, x), np.outer(x, x) / 2)
+    np.testing.assert_allclose(hessian(quadratic, 1)(A, x), symmetric, atol=1e-12)
+    np.testing.assert_allclose(hvp(lambda x: quadratic(A, x), x, v), symmetric @ v, atol=1e-12)
+    for got, expected in zip(grad(quadratic, (0, 1))(A, x), (np.outer(x, x) / 2, symmetric @ x), strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-12)
+
+
+@quick
+@given(seeds, sizes)
+def test_products_with_the_jacobian_are_products_with_the_jacobian(rng: Any, n: int) -> None:
+    """Three ways to the same: rows, vᵀJ and Jt; and differences know none of them."""
+    x, t, v = rng.normal(size=n), rng.normal(size=n), rng.normal(size=(n, 2))
+    J = jacobian(field)(x)
+    assert J.shape == (n, 2, n)
+    value, pullback = vjp(field, x)
+    np.testing.assert_allclose(value, field(x))
+    np.testing.assert_allclose(pullback(v)[0], np.tensordot(v, J, 2), atol=1e-12)
+    value, slope = jvp(field, [x], [t])
+    np.testing.assert_allclose(value, field(x))
+    np.testing.assert_allclose(slope, J @ t, atol=1e-12)
+    truth = central_difference(lambda s: field(x + s * t))
+    assert np.all(np.abs(slope - truth.value) <= truth.error + 1e-10)
+
+
+@pytest.mark.parametrize("x", [0.3, -1.2])
+def test_derivatives_of_derivatives(x: float) -> None:
+    f: Any = np.sin
+    for expected in (np.cos, lambda x: -np.sin(x), lambda x: -np.cos(x), np.sin, np.cos):
+        f = grad(f)
+        np.testing.assert_allclose(f(x), expected(x), rtol=1e-13)
+    np.testing.assert_allclose(grad(lambda x: grad(lambda y: x * y**3)(x))(x), 9 * x**2)  # d/dx 3 x x^2
+    np.testing.assert_allclose(elementwise_grad(elementwise_grad(np.tanh))(np.array([x, 0])), [
+        -2 * np.tanh(x) / np.cosh(x) ** 2, 0
+    ])  # fmt: skip
+    np.testing.assert_allclose(grad(lambda x: hvp(np.exp, x, 2.0))(x), 2 * np.exp(x))
+
+
+class Line(NamedTuple):
+    w: Any
+    b: Any
+
+
+def squared(line: Line, X: Any, y: Any) -> Any:
+    return np.mean((X @ line.w + line.b - y) ** 2) / 2
+
+
+def test_nestings_keep_their_form() -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(9, 2)), rng.normal(size=9)
+    line = Line(np.array([1.0, 2.0]), 0.5)
+    residual = X @ line.w + line.b - y
+    got = grad(squared)(line, X, y)
+    assert isinstance(got, Line)
+    np.testing.assert_allclose(got.w, X.T @ residual / 9)
+    np.testing.assert_allclose(got.b, np.mean(residual))
+    second = hessian(squared)(line, X, y)
+    np.testing.assert_allclose(second.w.w, X.T @ X / 9)
+    np.testing.assert_allclose(second.w.b, np.mean(X, axis=0))
+    np.testing.assert_allclose(second.b.w, np.mean(X, axis=0))
+    np.testing.assert_allclose(second.b.b, 1)
+    nested = grad(lambda p: p["a"][0] * p["a"][1]["c"] ** 2)({"a": [2.0, {"c": 3.0}], "unused": np.ones(2)})
+    assert nested == {"a": [9, {"c": 12}], "unused": pytest.approx(np.zeros(2))}
+    product = hvp(lambda p: p[0] * p[1] ** 2, (2.0, 3.0), (1.0, -1.0))
+    assert product == (-6, 6 - 4)
+
+
+def test_a_module_stands_for_its_parameters() -> None:
+    class Model(Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.w, self.b = tensor([1.0, 2.0]), tensor(0.5)
+            for parameter in (self.w, self.b):
+                parameter.attach_grad()
+
+        def forward(self, X: Any) -> Any:
+            return X @ self.w + self.b
+
+    model, X = Model(), np.array([[1.0, 2.0], [3.0, 4.0]])
+    gradient = grad(lambda model: np.sum(model(X) ** 2))(model)
+    residual = X @ [1, 2] + 0.5
+    assert list(gradient) == ["w", "b"]
+    np.testing.assert_allclose(gradient["w"], 2 * X.T @ residual)
+    np.testing.assert_allclose(gradient["b"], 2 * np.sum(residual))
+    assert not np.any(model.w.grad.array)  # nothing was stored
+
+
+def test_what_does_not_depend_has_the_derivative_zero() -> None:
+    x = np.array([1.0, 2.0])
+    np.testing.assert_array_equal(grad(lambda x: 3.0)(x), [0, 0])
+    np.testing.assert_array_equal(grad(lambda x, y: np.sum(y), (0, 1))(x, x)[0], [0, 0])
+    np.testing.assert_array_equal(jacobian(lambda x: np.ones(3))(x), np.zeros((3, 2)))
+    np.testing.assert_array_equal(hessian(lambda x: np.sum(3 * x))(x), np.zeros((2, 2)))
+    np.testing.assert_array_equal(jacobian(lambda x: x[:0])(x), np.zeros((0, 2)))
+    np.testing.assert_array_equal(grad(lambda x: np.sum(x > 0))(x), [0, 0])
+    assert jvp(lambda x: np.array(2.0), [x], [x]) == (2, 0)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_dtypes_stay(dtype: Any) -> None:
+    x = np.array([1.0, 2.0], dtype)
+    value, gradient = value_and_grad(lambda x: np.sum(x * x))(x)
+    assert type(value) is dtype
+    assert type(gradient) is np.ndarray
+    assert gradient.dtype == jacobian(np.square)(x).dtype == hessian(lambda x: np.sum(x**3))(x).dtype == dtype
+
+
+def test_whole_numbers_count_as_floating_ones() -> None:
+    assert grad(lambda x: x**2)(3) == 6
+    np.testing.assert_array_equal(grad(lambda x: np.sum(x**2))(np.array([1, 2])), [2, 4])
+
+
+def test_arguments_are_neither_attached_nor_written() -> None:
+    x = np.array([1.0, 2.0])
+    x.flags.writeable = False
+    t = tensor([1.0, 2.0])
+    assert type(grad(lambda x: np.sum(np.exp(x)))(x)) is np.ndarray
+    result = grad(lambda x: np.sum(np.exp(x)))(t)
+    np.testing.assert_allclose(result.array, np.exp(t.array))
+    assert t.grad is None
+
+
+def test_inside_record_the_derivative_is_recorded() -> None:
+    x = tensor([1.0, 2.0])
+    x.attach_grad()
+    with record():
+        y = (grad(lambda x: np.sum(x**3))(x) * [1, 10]).sum()
+    np.testing.assert_array_equal(autograd.grad(y, x).array, [6, 120])
+
+
+def test_a_gradient_of_more_than_one_number_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"value of square has shape \(2,\).*Sum it, or use jacobian"):
+        grad(np.square)(np.ones(2))
+    with pytest.raises(ValueError, match=r"value of .* is a nesting"):
+        grad(lambda x: [x])(1.0)
+    with pytest.raises(TypeError, match="complex"):
+        grad(np.abs)(1j)

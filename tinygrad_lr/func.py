@@ -1,0 +1,240 @@
+"""Functions that make gradients of functions: arrays in, arrays out.
+
+>>> import numpy as np
+>>> from tinygrad_lr.func import grad
+>>> grad(lambda x: np.sum(x**3))(np.array([1.0, 2.0]))
+array([ 3., 12.])
+
+What is differentiated with respect to may be an array, a number, any nesting of dicts, lists and tuples of
+them, or a `Module`, which stands for the dict of its parameters. The derivative comes in the same form. A
+function that does not depend on it has the derivative zero.
+
+The results can be differentiated again: `grad(grad(f))`. Where a Tensor goes in, Tensors come out.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .scope import record
+from .tensor import Tensor, asarray, gradients_at, with_gradients
+
+Function = Callable[..., Any]
+Argnums = int | Sequence[int]
+
+
+class Traced:
+    """A call of a function that was recorded, and what it is to be differentiated with respect to.
+
+    Attributes
+    ----------
+    value : what the function returned: a Tensor, an array, or a nesting of them.
+    variables : the arguments to differentiate with respect to, with a Tensor in place of each array.
+    """
+
+    def __init__(self, f: Function, args: Sequence[Any], options: dict[str, Any], argnums: Argnums) -> None:
+        positions = [argnums] if isinstance(argnums, int) else list(argnums)
+        self.name = getattr(f, "__name__", str(f))
+        self.tensors = any(isinstance(leaf, Tensor) for leaf in _leaves(list(args)))  # in, and so out as well
+        chosen = {position: _map(_variable, args[position]) for position in positions}
+        with record():
+            self.value = f(*(chosen.get(i, arg) for i, arg in enumerate(args)), **options)
+        parameters = [getattr(v, "named_parameters", lambda v=v: v)() for v in chosen.values()]
+        self.variables: Any = parameters[0] if isinstance(argnums, int) else tuple(parameters)
+
+    def pull(self, head: Any, v: Any) -> Any:
+        """The gradient of the sum of v * head, in the form of the variables; head is a part of the value."""
+        variables = list(_leaves(self.variables))
+        tensors = self.tensors or isinstance(v, Tensor)
+        gradients: list[Any] = [None] * len(variables)
+        if isinstance(head, Tensor) and head.tape is not None:
+            gradients = list(gradients_at(variables, with_gradients([head], [v]), True, tensors))
+        made = [
+            Tensor(np.zeros_like(variable.array)) if gradient is None else gradient
+            for variable, gradient in zip(variables, gradients, strict=True)
+        ]
+        return _map(lambda _: self.out(made.pop(0), tensors), self.variables)
+
+    def out(self, result: Any, tensors: bool | None = None) -> Any:
+        """A result as the caller wants it: as a Tensor if one went in, else as an array."""
+        keep = self.tensors if tensors is None else tensors
+        return result.array if isinstance(result, Tensor) and not keep else result
+
+
+def _variable(leaf: Any) -> Any:
+    """A tensor to differentiate with respect to."""
+    if hasattr(leaf, "named_parameters"):
+        return leaf
+    if isinstance(leaf, Tensor) and leaf.tape is not None:
+        return np.positive(leaf)  # in a derivative of a derivative: a place of its own in the outer graph
+    variable = asarray(leaf)
+    variable = asarray(variable.array, None if variable.dtype.kind in "fc" else float)
+    variable.attach_grad()
+    return variable
+
+
+def _map(function: Function, *trees: Any) -> Any:
+    """The same nesting of dicts, lists and tuples with the function of each leaf, or of one of each tree."""
+    first = trees[0]
+    if isinstance(first, dict):
+        return {key: _map(function, *(tree[key] for tree in trees)) for key in first}
+    if isinstance(first, (list, tuple)):
+        parts = [_map(function, *parts) for parts in zip(*trees, strict=True)]
+        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
+    return function(*trees)
+
+
+def _leaves(tree: Any) -> Iterator[Any]:
+    if isinstance(tree, (dict, list, tuple)):
+        for part in tree.values() if isinstance(tree, dict) else tree:
+            yield from _leaves(part)
+    else:
+        yield tree
+
+
+def _dot(a: Any, b: Any) -> Any:
+    """The sum of the products of all elements of two nestings of one form."""
+    return sum(np.sum(x * y) for x, y in zip(_leaves(a), _leaves(b), strict=True))
+
+
+def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
+    """A function that returns the value of f, a number, and its gradient.
+
+    Parameters
+    ----------
+    f : a function of arrays that computes with NumPy; returns one number.
+    argnums : the position of the argument to differentiate with respect to, or several of them; then the
+        gradient is a tuple.
+
+    >>> import numpy as np
+    >>> value, gradient = value_and_grad(lambda w, x: np.dot(w, x))(np.ones(2), np.array([3.0, 4.0]))
+    >>> print(value, gradient)
+    7.0 [3. 4.]
+    """
+
+    def value_and_gradient(*args: Any, **options: Any) -> tuple[Any, Any]:
+        call = Traced(f, args, options, argnums)
+        if isinstance(call.value, (dict, list, tuple)) or np.shape(call.out(call.value)) != ():
+            what = f"has shape {call.value.shape}" if hasattr(call.value, "shape") else "is a nesting"
+            raise ValueError(
+                f"a gradient is that of one number, but the value of {call.name} {what}. Sum it, or use "
+                "jacobian, vjp or elementwise_grad."
+            )
+        return call.out(call.value), call.pull(call.value, 1.0)
+
+    return value_and_gradient
+
+
+def grad(f: Function, argnums: Argnums = 0) -> Function:
+    """A function that returns the gradient of f, whose value is one number; see `value_and_grad`.
+
+    >>> import numpy as np
+    >>> grad(lambda p: p["a"] * p["b"] ** 2)({"a": 2.0, "b": 3.0})
+    {'a': np.float64(9.0), 'b': np.float64(12.0)}
+    >>> print(grad(grad(np.sin))(np.pi / 2))
+    -1.0
+    """
+    with_value = value_and_grad(f, argnums)
+    return lambda *args, **options: with_value(*args, **options)[1]
+
+
+def elementwise_grad(f: Function, argnums: Argnums = 0) -> Function:
+    """The derivative of a function that works element by element, in every element at once.
+
+    >>> import numpy as np
+    >>> elementwise_grad(np.square)(np.array([1.0, 2.0, 3.0]))
+    array([2., 4., 6.])
+    """
+
+    def gradient(*args: Any, **options: Any) -> Any:
+        call = Traced(f, args, options, argnums)
+        return call.pull(call.value, None)
+
+    return gradient
+
+
+def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
+    """The value of f, and the function v -> vᵀJ, J being its Jacobian with respect to all arguments.
+
+    Returns (value, pullback). `pullback(v)`, with v in the shape of the value, is a tuple with a gradient
+    for each argument.
+
+    >>> import numpy as np
+    >>> value, pullback = vjp(lambda A, x: A @ x, np.eye(2), np.array([1.0, 2.0]))
+    >>> pullback(np.array([1.0, 0.0]))
+    (array([[1., 2.],
+           [0., 0.]]), array([1., 0.]))
+    """
+    call = Traced(f, args, {}, range(len(args)))
+    return call.out(call.value), lambda v: call.pull(call.value, v)
+
+
+def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """The value of f, and its derivative Jt along the tangents, one for each argument and in its form.
+
+    vᵀJ is linear in v, and its derivative with respect to v, along t, is Jt: so two reverse sweeps make one
+    forward derivative (Townsend, "A new trick for calculating Jacobian vector products", 2017).
+
+    >>> import numpy as np
+    >>> value, slope = jvp(np.sin, [np.array([0.0, np.pi])], [np.array([1.0, 1.0])])
+    >>> print(slope)
+    [ 1. -1.]
+    """
+    value, pullback = vjp(f, *args)
+    return value, grad(lambda v: _dot(pullback(v), tuple(tangents)))(np.zeros_like(value))
+
+
+def jacobian(f: Function, argnums: Argnums = 0) -> Function:
+    """A function that returns the derivative of every element of f's value.
+
+    Of a value of shape s with respect to an array of shape t it has the shape s + t.
+
+    >>> import numpy as np
+    >>> jacobian(lambda x: np.array([[1.0, 2.0], [3.0, 4.0]]) @ x)(np.zeros(2))
+    array([[1., 2.],
+           [3., 4.]])
+    """
+
+    def derivative(*args: Any, **options: Any) -> Any:
+        call = Traced(f, args, options, argnums)
+
+        def of_part(value: Any) -> Any:
+            shape = np.shape(call.out(value))
+            heads = np.reshape(np.eye(math.prod(shape)), (math.prod(shape), *shape))
+            if not len(heads):
+                return _map(lambda v: np.zeros(shape + v.shape, v.dtype), call.variables)
+            rows = [call.pull(value, head) for head in heads]
+            return _map(lambda *parts: np.reshape(np.stack(parts), shape + parts[0].shape), *rows)
+
+        return _map(of_part, call.value)
+
+    return derivative
+
+
+def hessian(f: Function, argnums: int = 0) -> Function:
+    """A function that returns the second derivatives of f, whose value is one number.
+
+    With respect to an array of shape t it has the shape t + t. For dicts, lists and tuples,
+    `hessian(f)(p)[a][b]` holds the derivatives with respect to p[a] and p[b].
+
+    >>> import numpy as np
+    >>> hessian(lambda x: x[0] ** 2 * x[1])(np.array([3.0, 5.0]))
+    array([[10.,  6.],
+           [ 6.,  0.]])
+    """
+
+    return jacobian(grad(f, argnums), argnums)
+
+
+def hvp(f: Function, args: Any, vector: Any) -> Any:
+    """The Hessian of f, whose value is one number, times a vector in the form of the argument.
+
+    The Hessian itself is never made: it costs about as much as two gradients.
+
+    >>> import numpy as np
+    >>> hvp(lambda x: np.sum(x**3), np.array([1.0, 2.0]), np.array([1.0, 1.0]))
+    array([ 6., 12.])
+    """
+    return grad(lambda x: _dot(grad(f)(x), vector))(args)
