@@ -379,7 +379,7 @@ class Walker:
 
 
 def _one_or_all(axes: tuple[int, ...]) -> int | tuple[int, ...]:
-    return axes if len(axes) > 1 else axes[0]
+    return axes[0] if len(axes) == 1 else axes
 
 
 def _pairs(value: Any, made: Any) -> Iterator[tuple[Any, Any]]:

@@ -151,9 +151,7 @@ class Written(NDArrayOperatorsMixin):
         return lambda *args, **options: self.transcript.call(function, (self, *args), options)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        return np.array(
-            self.array, dtype
-        )  # for code that knows plain arrays only: a value without its source
+        return np.array(self.array, dtype)  # for code that knows arrays only: a value without its source
 
     def __len__(self) -> int:
         return len(self.array)
