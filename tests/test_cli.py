@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import html
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import webbrowser
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -32,8 +34,9 @@ from tinygrad_lr_viz import layout, plots
 EXAMPLES = Path(__file__).parent.parent / "examples" / "data"
 PENGUINS = ["fit", str(EXAMPLES / "penguins.csv"), "--target", "body_mass_g"]
 ENGEL = ["fit", str(EXAMPLES / "engel.csv"), "--target", "foodexp"]
-FILES = {"parameters.npz", "checkpoint.npz", "summary.json"}
+FILES = {"parameters.npz", "checkpoint.npz", "summary.json", "index.html"}
 PICTURES = {"graph.svg", "curves.svg", "surface.svg"}
+EXPLANATION = {"explanation.html"}
 
 
 class Outcome(NamedTuple):
@@ -352,6 +355,7 @@ def test_errors_of_predict(arguments: list[str], words: list[str]) -> None:
 
 def test_options_of_training_are_errors_before_predict() -> None:
     assert_error(["--lr", "0.1", "predict", "run", "t.csv"], ["--lr is an option of training; leave it out"])
+    assert_error(["--open", "predict", "run", "t.csv"], ["--open is an option of training; leave it out"])
 
 
 @pytest.mark.usefixtures("fitted")
@@ -568,7 +572,7 @@ def test_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "draw", draw)
     printed = ok(*ENGEL, "--epochs", "2", "--out", "run")
     expected = PICTURES | {"fit.svg"}
-    assert {path.name for path in Path("run").iterdir()} == FILES | expected
+    assert {path.name for path in Path("run").iterdir()} == FILES | EXPLANATION | expected
     texts = {}
     for name in expected:
         assert f"\n  {name} " in printed
@@ -578,6 +582,45 @@ def test_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "epoch" in texts["curves.svg"]
     assert any(text.startswith("12 steps take the loss from ") for text in texts["surface.svg"])
     assert "foodexp" in texts["fit.svg"]
+    explanation = Path("run/explanation.html").read_text("utf-8")
+    for line in ("grad_w = X.T @ grad_v1", "grad_b = np.sum(grad_v2, axis=0)", "agrees"):
+        assert line in explanation
+
+
+def test_index_shows_the_run_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    def draw(folder: Path, *_: Any) -> dict[str, str]:
+        for name in ("curves.svg", "explanation.html"):
+            (folder / name).touch()
+        return {"graph.svg": "no <Graphviz>"}
+
+    monkeypatch.setattr(run, "draw", draw)
+    printed = ok("--epochs", "2", "--out", "run")
+    page = Path("run/index.html").read_text("utf-8")
+    for shown in re.findall(r"\S+(?: +\S+)+", printed.split("Written to")[0]):
+        assert html.escape(shown) in page  # the parameters, R², and what is said of them
+    assert '<img src="curves.svg" alt="training and validation loss by epoch">' in page
+    assert '<iframe src="explanation.html"' in page
+    assert "No graph.svg: no &lt;Graphviz&gt;" in page
+    assert '<a href="checkpoint.npz">checkpoint.npz</a>: where training stands, for --resume' in page
+    assert "\n  index.html       all of this together, for the browser\n" in printed
+
+
+def test_index_escapes_the_names_of_columns() -> None:
+    name = "</pre><script>alert(1)</script>"
+    write_csv(Path("data.csv"), {name: np.arange(9.0), "y": np.arange(9.0) % 4})
+    ok("fit", "data.csv", "--target", "y", "--epochs", "1", "--out", "run")
+    page = Path("run/index.html").read_text("utf-8")
+    assert html.escape(name) in page
+    assert "<script" not in page
+
+
+def test_open_shows_the_index_in_the_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", lambda url: bool(opened.append(url)) or len(opened) == 1)
+    ok("--epochs", "1", "--out", "a run", "--open", "--quiet")
+    assert opened == [Path("a run/index.html").resolve().as_uri()]
+    outcome = tinygrad_lr("--epochs", "1", "--out", "other", "--open", "--quiet")
+    assert outcome == (0, "", "tinygrad-lr: no browser could be started here; open other/index.html\n")
 
 
 def test_missing_extra_leaves_pictures_out_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -587,7 +630,8 @@ def test_missing_extra_leaves_pictures_out_and_says_so(monkeypatch: pytest.Monke
         if name.split(".")[0] == "matplotlib":
             monkeypatch.setitem(sys.modules, name, None)
     printed = ok(*ENGEL, "--epochs", "2", "--out", "run")
-    assert {path.name for path in Path("run").iterdir()} == FILES
+    assert {path.name for path in Path("run").iterdir()} == FILES | EXPLANATION
+    assert "no Graphviz is here" in Path("run/explanation.html").read_text("utf-8")
     (line,) = (line for line in printed.splitlines() if line.startswith("Not drawn: "))
     parts = line.removeprefix("Not drawn: ").split("; curves")
     assert parts[0].startswith("graph.svg (no Graphviz is here")
@@ -607,7 +651,7 @@ def test_failing_layout_leaves_the_graph_out_and_says_why(monkeypatch: pytest.Mo
     assert re.search(
         r"^Not drawn: graph.svg \(the graph could not be laid out.* no memory for this\)$", printed, re.M
     )
-    assert {path.name for path in Path("run").iterdir()} == (FILES | PICTURES) - {"graph.svg"}
+    assert {path.name for path in Path("run").iterdir()} == (FILES | EXPLANATION | PICTURES) - {"graph.svg"}
 
 
 # ---- folders -----------------------------------------------------------------------------------------------
@@ -929,8 +973,8 @@ def test_piped_output_is_plain_text(tmp_path: Path) -> None:
     assert "\x1b" not in outcome.stdout
     assert "\r" not in outcome.stdout
     assert outcome.stdout.startswith("Learning y from x0, x1: 1000 rows for training, 1000 for validation.\n")
-    assert outcome.stdout.endswith("  surface.svg      SGD's path over the loss surface\n")
-    assert {path.name for path in (tmp_path / "runs/chapter").iterdir()} == FILES | PICTURES
+    assert outcome.stdout.endswith("  index.html       all of this together, for the browser\n")
+    assert {path.name for path in (tmp_path / "runs/chapter").iterdir()} == FILES | EXPLANATION | PICTURES
 
 
 def test_a_reader_that_has_seen_enough_does_not_stop_the_run(tmp_path: Path) -> None:

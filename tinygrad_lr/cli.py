@@ -158,6 +158,7 @@ def add_training_options(parser: argparse.ArgumentParser, default: Settings) -> 
     )
     add("--out", type=Path, metavar="FOLDER", help="a new or empty folder for the run, or the one to resume")
     add("--resume", action="store_true", help="go on with a run that was stopped, or on to a higher --epochs")
+    add("--open", action="store_true", help="show the run in the browser when it is done")
     add("--quiet", action="store_true", help="print nothing but errors")
 
 
@@ -289,7 +290,12 @@ def learn(
         not_drawn = run.draw(folder.path, problem, data, end)
         with run.replacing(folder.path / run.SUMMARY) as path:
             path.write_text(run.summary(problem, end, results, not_drawn), encoding="utf-8")
+        title = f"{printable(problem.target)}, learned with tinygrad_lr"
+        texts = introduction(problem, start), report(problem, results).strip("\n")
+        run.write_index(folder.path, title, *texts, not_drawn)
         say(contents(folder.path, not_drawn))
+        if "open" in given:
+            open_in_browser(folder.path / run.INDEX)
     except KeyboardInterrupt:
         if not (folder.path / run.CHECKPOINT).exists():
             folder.discard()
@@ -299,6 +305,14 @@ def learn(
             f"interrupted; {done.epoch} of {done.settings.epochs} epochs are kept in {folder.path}; "
             "to go on: " + command_line(*again, "--out", str(folder.path), "--resume")
         ) from None
+
+
+def open_in_browser(page: Path) -> None:
+    """Show a page; where no browser can be started, say so."""
+    import webbrowser
+
+    if not webbrowser.open(page.resolve().as_uri()):
+        print(f"tinygrad-lr: no browser could be started here; open {printable(str(page))}", file=sys.stderr)
 
 
 def continued(folder: Path, start: Checkpoint, given: Mapping[str, Any], command: str) -> Checkpoint:
@@ -340,7 +354,7 @@ def shown(value: Any) -> str:
 def predict(arguments: Namespace) -> None:
     """Predictions from saved parameters."""
     given = vars(arguments)
-    for key in sorted(given.keys() & {*asdict(FIT), "resume"}):
+    for key in sorted(given.keys() & {*asdict(FIT), "open", "resume"}):
         raise RunError(f"--{key.replace('_', '-')} is an option of training; leave it out")
     parameters = Parameters.load(arguments.run / run.PARAMETERS)
     table = read_table(arguments.data, parameters.features)

@@ -34,15 +34,18 @@ T = TypeVar("T")
 FORMAT = 1  # of the files: to be raised when an older version could not read them
 PARAMETERS, CHECKPOINT, SUMMARY = "parameters.npz", "checkpoint.npz", "summary.json"
 GRAPH, CURVES, SURFACE, FIT = "graph.svg", "curves.svg", "surface.svg", "fit.svg"
+EXPLANATION, INDEX = "explanation.html", "index.html"
 PARTS = "training", "validation"
 FILES = {
     PARAMETERS: "the learned parameters, for predict",
     CHECKPOINT: "where training stands, for --resume",
     SUMMARY: "settings, losses, parameters, R²",
-    GRAPH: "the computation graph of the first training step",
     CURVES: "training and validation loss by epoch",
     SURFACE: "SGD's path over the loss surface",
     FIT: "the data and the fit",
+    GRAPH: "the computation graph of the first training step",
+    EXPLANATION: "the chain rule in the first training step, line by line",
+    INDEX: "all of this together, for the browser",
 }
 
 
@@ -648,19 +651,15 @@ def summary(problem: Problem, checkpoint: Checkpoint, results: Results, not_draw
 
 def draw(folder: Path, problem: Problem, data: DataModule, checkpoint: Checkpoint) -> dict[str, str]:
     """Draw a run into its folder. Returns the names of the pictures that cannot be drawn here, and why."""
+    from tinygrad_lr_viz.explain import explain
+    from tinygrad_lr_viz.graph import draw_graph
     from tinygrad_lr_viz.layout import LayoutError
 
     def graph(path: Path) -> None:
-        from tinygrad_lr_viz.graph import draw_graph
-
-        start = checkpoint.path[0]
-        model = build_model(checkpoint.settings, start[:-1], start[-1])
-        X, y = next(iter(data.train_dataloader()))
-        with record():
-            loss = model.loss(model(X), y)
-        loss.backward(retain_graph=True)
-        names = {"X": X, "w": model.w, "b": model.b, "y": y, "loss": loss}
         draw_graph(loss, names=names, direction="TB").save(path)
+
+    def explanation(path: Path) -> None:
+        explain(loss, names=names).save(path)
 
     def curves(path: Path) -> None:
         from tinygrad_lr_viz.plots import training_curves
@@ -689,7 +688,14 @@ def draw(folder: Path, problem: Problem, data: DataModule, checkpoint: Checkpoin
         names = problem.features, problem.target
         fit_plot(X, y, learned.w, learned.b, *names, path, closed_form=(w, b.item()))
 
-    pictures = {GRAPH: graph, CURVES: curves, SURFACE: surface}
+    start = checkpoint.path[0]
+    model = build_model(checkpoint.settings, start[:-1], start[-1])
+    X, y = next(iter(data.train_dataloader()))
+    with record():
+        loss = model.loss(model(X), y)
+    loss.backward(retain_graph=True)
+    names = {"X": X, "w": model.w, "b": model.b, "y": y, "loss": loss}
+    pictures = {GRAPH: graph, EXPLANATION: explanation, CURVES: curves, SURFACE: surface}
     if checkpoint.command == "fit":
         pictures[FIT] = fit
     not_drawn = {}
@@ -700,3 +706,14 @@ def draw(folder: Path, problem: Problem, data: DataModule, checkpoint: Checkpoin
         except (ImportError, LayoutError) as error:
             not_drawn[name] = str(error)
     return not_drawn
+
+
+def write_index(
+    folder: Path, title: str, introduction: str, report: str, not_drawn: Mapping[str, str]
+) -> None:
+    """Write the page that shows the run together, the last of its files."""
+    from tinygrad_lr_viz.index import index_page
+
+    files = {name: what for name, what in FILES.items() if name != INDEX and (folder / name).exists()}
+    with replacing(folder / INDEX) as path:
+        path.write_text(index_page(title, introduction, report, files, not_drawn), encoding="utf-8")

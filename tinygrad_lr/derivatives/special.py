@@ -1,12 +1,22 @@
-"""Special functions: `scipy.special`, where SciPy is installed.
+"""Special functions: `scipy.special`, where SciPy is installed. Also known as `tinygrad_lr.special`.
 
 The engine imports this chapter the first time that one of SciPy's functions meets a tensor; without SciPy
 nothing asks for it. SciPy's ufuncs answer NumPy's protocols and take tensors as NumPy's own do. A few of its
-functions are plain ones that make arrays of what they get; here they are made differentiable. The module has
-all the other names of `scipy.special` too.
+functions are plain ones that make arrays of what they get; here they are made differentiable. All other names
+of `scipy.special` are found here too.
 
-Most functions have a derivative in terms of their neighbours, and so one row serves all orders. The formulas
-are those of the NIST Digital Library of Mathematical Functions (https://dlmf.nist.gov), "DLMF" below.
+Most functions have a derivative in terms of their neighbours, and so one row serves all orders. In the order
+of a Bessel function, and in parameters of that kind, none is known (`...`). The formulas are those of NIST's
+Digital Library of Mathematical Functions (https://dlmf.nist.gov), "DLMF" below.
+
+>>> from tinygrad_lr import record, special, tensor
+>>> x = tensor([1.0, 2.0, 3.0])
+>>> x.attach_grad()
+>>> with record():
+...     y = special.logsumexp(x)
+>>> y.backward()
+>>> x.grad
+tensor([0.09003057, 0.24472847, 0.66524096])
 """
 
 import math
@@ -15,26 +25,28 @@ from typing import Any
 
 import numpy as np
 
+from . import table
 from .reductions import _spread
-from .table import DERIVATIVES, constant, derivative, differentiable
+from .table import DERIVATIVES, constant, differentiable
 
-sc: Any = import_module("scipy.special")  # which has no types
+try:
+    sc: Any = import_module("scipy.special")  # which has no types
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError("tinygrad_lr.special needs SciPy: pip install scipy") from error
+
 hurwitz_zeta = sc._ufuncs._zeta  # the ufunc that SciPy's plain function `zeta` calls
 
-given = dict(DERIVATIVES)  # a row that the user has made for a function of SciPy's stays
 
-
-def unknown(g: Any, y: Any, *arguments: Any) -> Any:
-    """Stands where no formula is known, as for the order of a Bessel function."""
-    raise NotImplementedError(
-        "scipy.special knows no derivative with respect to the order or shape of a function; pass x.detach()"
-    )
+def derivative(function: Any, *rules: Any) -> None:
+    """A row, unless the user has already given the function one."""
+    if function not in DERIVATIVES:
+        table.derivative(function, *rules)
 
 
 # ---- densities: what the functions that are integrals have as derivatives ---------------------------------
 
 
-@differentiable(lambda g, y, x: -2 * g * x * y)
+@differentiable(lambda g, y, x: x * y * (-2 * g))
 def gaussian(x: Any) -> Any:
     """exp(-x²), of which nothing is left beyond |x| = 30.
 
@@ -59,7 +71,7 @@ def _gamma_density_x(g: Any, y: Any, a: Any, p: Any, x: Any) -> Any:
     return g * (p * gamma_density(a, p - (p != 0), x) - y)
 
 
-@differentiable(unknown, unknown, _gamma_density_x)
+@differentiable(..., ..., _gamma_density_x)
 def gamma_density(a: Any, p: Any, x: Any) -> Any:
     """x**p exp(-x) / Γ(a); the derivative of `gammainc(a, x)` for p = a - 1."""
     density = np.exp(sc.xlogy(p, x) - x - sc.gammaln(a))
@@ -70,7 +82,7 @@ def _beta_density_x(g: Any, y: Any, a: Any, b: Any, p: Any, q: Any, x: Any) -> A
     return g * (p * beta_density(a, b, p - (p != 0), q, x) - q * beta_density(a, b, p, q - (q != 0), x))
 
 
-@differentiable(unknown, unknown, unknown, unknown, _beta_density_x)
+@differentiable(..., ..., ..., ..., _beta_density_x)
 def beta_density(a: Any, b: Any, p: Any, q: Any, x: Any) -> Any:
     """x**p (1 - x)**q / B(a, b); the derivative of `betainc(a, b, x)` for p = a - 1, q = b - 1."""
     density = np.exp(sc.xlogy(p, x) + sc.xlog1py(q, -x) - sc.betaln(a, b))
@@ -94,7 +106,7 @@ def _ratio(y: Any, a: Any, b: Any) -> Any:
 def _log_ratio(y: Any, a: Any, b: Any) -> Any:
     """log(a / b), and 0 where a log b is 0 by convention."""
     counts = _counts(y, a, b)
-    return sc.xlogy(counts, a) - sc.xlogy(counts, b)
+    return sc.xlogy(counts, counts * a) - sc.xlogy(counts, counts * b)
 
 
 def _by_lambda(y: Any, base: Any, log: Any, lmbda: Any) -> Any:
@@ -103,6 +115,12 @@ def _by_lambda(y: Any, base: Any, log: Any, lmbda: Any) -> Any:
     With h(t) = (exp(t) - 1) / t that is log(base)² h'(lambda log(base)), and 1 / lambda² at base = 0.
     """
     return np.where(base == 0, y * y, log * log / 2 * sc.hyp1f1(2, 3, lmbda * log))
+
+
+def _hyp2f1(y: Any, a: float, b: float, c: float, x: Any) -> Any:
+    """sc.hyp2f1, which makes float64 of float32 beside numbers of Python's."""
+    number = y.dtype.type
+    return sc.hyp2f1(number(a), number(b), number(c), x)
 
 
 def _pseudo_huber_delta(delta: Any, r: Any, hypotenuse: Any) -> Any:
@@ -135,7 +153,6 @@ def _shares(g: Any, y: Any, a: Any, axis: Any, b: Any, keepdims: Any, return_sig
     if b is not None:
         a = np.broadcast_to(a, np.broadcast_shapes(np.shape(a), np.shape(b)))
     ndim = max(np.ndim(a), 1)
-    axis = tuple(axis) if np.ndim(axis) else axis  # a tuple among the arguments comes as an array
     g, y = _spread(g, axis, ndim, keepdims), _spread(y, axis, ndim, keepdims)
     return g, a - np.where(a == -np.inf, 0, y)
 
@@ -175,9 +192,9 @@ derivative(sc.boxcox1p,     lambda g, y, x, lmbda: g * (1 + x) ** (lmbda - 1),
                             lambda g, y, x, lmbda: g * _by_lambda(
                                 y, 1 + x, np.log1p(np.where(x == -1, y.dtype.type(0), x)), lmbda))
 derivative(sc.inv_boxcox,   lambda g, y, x, lmbda: g * y ** (1 - lmbda),
-                            lambda g, y, x, lmbda: g * y * x * x / -2 * sc.hyp2f1(2, 2, 3, -lmbda * x))
+                            lambda g, y, x, lmbda: g * y * x * x / -2 * _hyp2f1(y, 2, 2, 3, -lmbda * x))
 derivative(sc.inv_boxcox1p, lambda g, y, x, lmbda: g * (1 + y) ** (1 - lmbda),
-                            lambda g, y, x, lmbda: g * (1 + y) * x * x / -2 * sc.hyp2f1(2, 2, 3, -lmbda * x))
+                            lambda g, y, x, lmbda: g * (1 + y) * x * x / -2 * _hyp2f1(y, 2, 2, 3, -lmbda * x))
 
 # logistic: 1 - expit(x) is expit(-x), which does not round to 0
 derivative(sc.expit,        lambda g, y, x: g * y * sc.expit(-x))
@@ -196,8 +213,8 @@ derivative(sc.kl_div,       lambda g, y, a, b: g * _log_ratio(y, a, b),
                             lambda g, y, a, b: g * (1 - _ratio(y, a, b)))
 
 # robust losses
-derivative(sc.huber,        lambda g, y, delta, r: g * np.where(np.abs(r) > delta, np.abs(r) - delta, 0),
-                            lambda g, y, delta, r: g * np.where(np.abs(r) > delta, delta * np.sign(r), r))
+derivative(sc.huber,        lambda g, y, delta, r: g * np.where(abs(r) > delta, abs(r) - delta, 0),
+                            lambda g, y, delta, r: g * np.where(abs(r) > delta, delta * np.sign(r), r))
 derivative(sc.pseudo_huber, lambda g, y, delta, r: g * _pseudo_huber_delta(delta, r, np.hypot(delta, r)),
                             lambda g, y, delta, r: g * (delta / np.hypot(delta, r) * r))
 
@@ -220,59 +237,59 @@ derivative(sc.rgamma,       _rgamma)
 derivative(sc.gammaln,      lambda g, y, x: g * sc.psi(x))
 derivative(sc.loggamma,     lambda g, y, x: g * sc.psi(x))
 derivative(sc.psi,          lambda g, y, x: g * sc.zeta(2, x))
-derivative(hurwitz_zeta,    unknown,
+derivative(hurwitz_zeta,    ...,
                             lambda g, y, s, a: -g * s * sc.zeta(s + 1, a))
 derivative(sc.beta,         lambda g, y, a, b: g * y * (sc.psi(a) - sc.psi(a + b)),
                             lambda g, y, a, b: g * y * (sc.psi(b) - sc.psi(a + b)))
 derivative(sc.betaln,       lambda g, y, a, b: g * (sc.psi(a) - sc.psi(a + b)),
                             lambda g, y, a, b: g * (sc.psi(b) - sc.psi(a + b)))
-derivative(sc.gammainc,     unknown,
+derivative(sc.gammainc,     ...,
                             lambda g, y, a, x: g * gamma_density(a, a - 1, x))
-derivative(sc.gammaincc,    unknown,
+derivative(sc.gammaincc,    ...,
                             lambda g, y, a, x: -g * gamma_density(a, a - 1, x))
-derivative(sc.gammaincinv,  unknown,
+derivative(sc.gammaincinv,  ...,
                             lambda g, y, a, p: g / gamma_density(a, a - 1, y))
-derivative(sc.gammainccinv, unknown,
+derivative(sc.gammainccinv, ...,
                             lambda g, y, a, p: -g / gamma_density(a, a - 1, y))
-derivative(sc.betainc,      unknown, unknown,
+derivative(sc.betainc,      ..., ...,
                             lambda g, y, a, b, x: g * beta_density(a, b, a - 1, b - 1, x))
-derivative(sc.betaincc,     unknown, unknown,
+derivative(sc.betaincc,     ..., ...,
                             lambda g, y, a, b, x: -g * beta_density(a, b, a - 1, b - 1, x))
-derivative(sc.betaincinv,   unknown, unknown,
+derivative(sc.betaincinv,   ..., ...,
                             lambda g, y, a, b, p: g / beta_density(a, b, a - 1, b - 1, y))
-derivative(sc.betainccinv,  unknown, unknown,
+derivative(sc.betainccinv,  ..., ...,
                             lambda g, y, a, b, p: -g / beta_density(a, b, a - 1, b - 1, y))
 
 # Bessel functions; DLMF 10.6, 10.29
 derivative(sc.j0,           lambda g, y, x: -g * sc.j1(x))
 derivative(sc.j1,           lambda g, y, x: g / 2 * (sc.j0(x) - sc.jv(2, x)))
-derivative(sc.jv,           unknown,
+derivative(sc.jv,           ...,
                             lambda g, y, v, x: g / 2 * (sc.jv(v - 1, x) - sc.jv(v + 1, x)))
 derivative(sc.y0,           lambda g, y, x: -g * sc.y1(x))
 derivative(sc.y1,           lambda g, y, x: g / 2 * (sc.y0(x) - sc.yv(2, x)))
-derivative(sc.yv,           unknown,
+derivative(sc.yv,           ...,
                             lambda g, y, v, x: g / 2 * (sc.yv(v - 1, x) - sc.yv(v + 1, x)))
-derivative(sc.yn,           unknown,
+derivative(sc.yn,           ...,
                             lambda g, y, n, x: g / 2 * (sc.yn(n - 1, x) - sc.yn(n + 1, x)))
 derivative(sc.i0,           lambda g, y, x: g * sc.i1(x))
 derivative(sc.i1,           lambda g, y, x: g / 2 * (sc.i0(x) + sc.iv(2, x)))
-derivative(sc.iv,           unknown,
+derivative(sc.iv,           ...,
                             lambda g, y, v, x: g / 2 * (sc.iv(v - 1, x) + sc.iv(v + 1, x)))
 derivative(sc.k0,           lambda g, y, x: -g * sc.k1(x))
 derivative(sc.k1,           lambda g, y, x: g / -2 * (sc.k0(x) + sc.kv(2, x)))
-derivative(sc.kv,           unknown,
+derivative(sc.kv,           ...,
                             lambda g, y, v, x: g / -2 * (sc.kv(v - 1, x) + sc.kv(v + 1, x)))
-derivative(sc.kn,           unknown,
+derivative(sc.kn,           ...,
                             lambda g, y, n, x: g / -2 * (sc.kn(n - 1, x) + sc.kn(n + 1, x)))
 # ... times exp(-|x|) or, those of the second kind, exp(x)
 derivative(sc.i0e,          lambda g, y, x: g * (sc.i1e(x) - np.sign(x) * y))
 derivative(sc.i1e,          lambda g, y, x: g * ((sc.i0e(x) + sc.ive(2, x)) / 2 - np.sign(x) * y))
-derivative(sc.ive,          unknown,
+derivative(sc.ive,          ...,
                             lambda g, y, v, x: (
                                 g * ((sc.ive(v - 1, x) + sc.ive(v + 1, x)) / 2 - np.sign(x) * y)))
 derivative(sc.k0e,          lambda g, y, x: g * (y - sc.k1e(x)))
 derivative(sc.k1e,          lambda g, y, x: g * (y - (sc.k0e(x) + sc.kve(2, x)) / 2))
-derivative(sc.kve,          unknown,
+derivative(sc.kve,          ...,
                             lambda g, y, v, x: g * (y - (sc.kve(v - 1, x) + sc.kve(v + 1, x)) / 2))
 
 # Airy functions Ai, Ai', Bi, Bi', with Ai'' = x Ai; DLMF 9.2
@@ -284,18 +301,18 @@ derivative(sc.exp1,         lambda g, y, x: -g * np.exp(-x) / x)
 derivative(sc.sici,         lambda g, y, x: g[0] * np.sinc(x / math.pi) + g[1] * np.cos(x) / x)
 derivative(sc.fresnel,      lambda g, y, x: (
                                 g[0] * np.sin(math.pi / 2 * x * x) + g[1] * np.cos(math.pi / 2 * x * x)))
-derivative(sc.spence,       lambda g, y, x: -g * sc.hyp2f1(1, 1, 2, 1 - x))
+derivative(sc.spence,       lambda g, y, x: -g * _hyp2f1(y, 1, 1, 2, 1 - x))
 
 # hypergeometric functions; DLMF 13.3, 15.5, 16.3
-derivative(sc.hyp0f1,       unknown,
+derivative(sc.hyp0f1,       ...,
                             lambda g, y, v, x: g / v * sc.hyp0f1(v + 1, x))
-derivative(sc.hyp1f1,       unknown, unknown,
+derivative(sc.hyp1f1,       ..., ...,
                             lambda g, y, a, b, x: g * a / b * sc.hyp1f1(a + 1, b + 1, x))
-derivative(sc.hyp2f1,       unknown, unknown, unknown,
+derivative(sc.hyp2f1,       ..., ..., ...,
                             lambda g, y, a, b, c, x: g * a * b / c * sc.hyp2f1(a + 1, b + 1, c + 1, x))
 
 # plain functions
-polygamma    = differentiable(unknown, lambda g, y, n, x: g * _polygamma(n + 1, x))(sc.polygamma)
+polygamma    = differentiable(..., lambda g, y, n, x: g * _polygamma(n + 1, x))(sc.polygamma)
 multigammaln = differentiable(lambda g, y, a, d: g*sum(sc.psi(a - j / 2) for j in range(d)))(sc.multigammaln)
 softmax      = differentiable(lambda g, y, x, axis=None: y * (g - _total(g * y, axis)))(sc.softmax)
 log_softmax  = differentiable(lambda g, y, x, axis=None: g - np.exp(y) * _total(g, axis))(sc.log_softmax)
@@ -304,8 +321,6 @@ logsumexp    = differentiable(_logsumexp_a, None, _logsumexp_b)(sc.logsumexp)
 # fmt: on
 
 constant(sc.round, sc.gammasgn)
-
-DERIVATIVES.update(given)
 
 
 def __getattr__(name: str) -> Any:
