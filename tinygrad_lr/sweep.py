@@ -70,13 +70,14 @@ def _sweep_tape(
     buffers: set[int] = set()  # places whose gradient is an array that nothing else holds
 
     def give(parent: int, argument: Any, made: Any, use: Any) -> None:
-        shape = getattr(made, "shape", None)
-        if shape != argument.shape or (row.elementwise and shape != value.shape):
-            made = _fitted(made, argument, value, row)
+        given, wanted = getattr(made, "shape", None), argument.shape
+        # one number fits everywhere, unless it stands for many that are to be summed
+        if broadcast not in (None, wanted) or given not in (wanted, ()):
+            made = _fitted(made, argument, broadcast, row.function)
         if anomaly and not np.all(np.isfinite(made)):
             raise _anomaly(row, made, value, (tape.places or {}).get(index))
         if use is not None:
-            use = _fitted(np.abs(use), argument, value, row)
+            use = _fitted(np.abs(use), argument, broadcast, row.function)
         if parent not in gradients:
             gradients[parent] = made
             heappush(turns, -parent)
@@ -128,6 +129,7 @@ def _sweep_tape(
             rules = [*rules[: len(arguments)], *(p != -1 and row.rule_of(name) for name, p in named)]
         if lift is not None:
             value, arguments, options = _lifted(lift, tape, index)
+        broadcast = value.shape if row.elementwise else None  # what the arguments were broadcast to
         if not row.elementwise:
             gradient = _in_full(gradient, value)
             use = None if use is None or not row.moves else _in_full(use, value)
@@ -181,27 +183,26 @@ def _in_full(gradient: Any, value: Any) -> Any:
     return gradient if gradient.shape == value.shape else np.broadcast_to(gradient, value.shape)
 
 
-def _fitted(gradient: Any, argument: Any, value: Any, row: Any) -> Any:
-    """What a rule made, summed where its argument was broadcast; it may stay smaller than the argument."""
+def _fitted(gradient: Any, argument: Any, broadcast: Any, function: Any) -> Any:
+    """What a rule made, summed where its argument was broadcast.
+
+    It may stay smaller than the argument, as long as it broadcasts to it.
+    """
     if gradient is None:
-        raise TypeError(f"a rule of {errors.name_of(row.function)} returned None instead of a gradient")
-    if not hasattr(gradient, "shape"):
-        gradient = np.asarray(gradient, argument.dtype)
-    if row.elementwise and argument.shape != value.shape:
-        gradient = np.broadcast_to(gradient, value.shape)
-    extra = gradient.ndim - argument.ndim
-    if extra > 0:
+        raise TypeError(f"a rule of {errors.name_of(function)} returned None instead of a gradient")
+    shape = argument.shape
+    gradient = gradient if hasattr(gradient, "shape") else np.asarray(gradient, argument.dtype)
+    if broadcast is not None and shape != broadcast:
+        gradient = np.broadcast_to(gradient, broadcast)
+    if (extra := gradient.ndim - len(shape)) > 0:
         gradient = np.sum(gradient, axis=tuple(range(extra)))
     sizes = (1,) * -extra + gradient.shape
-    if extra < 0:
-        gradient = np.reshape(gradient, sizes)
-    axes = tuple(axis for axis, n in enumerate(argument.shape) if n == 1 and sizes[axis] != 1)
-    if axes:
-        gradient = np.sum(gradient, axis=axes, keepdims=True)
-    if any(n != 1 and m not in (1, n) for n, m in zip(argument.shape, sizes, strict=True)):
+    if axes := tuple(axis for axis, n in enumerate(shape) if n == 1 and sizes[axis] != 1):
+        gradient = np.sum(np.reshape(gradient, sizes), axis=axes, keepdims=True)
+    if any(n != 1 and m not in (1, n) for n, m in zip(shape, sizes, strict=True)):
         raise ValueError(
-            f"a rule of {errors.name_of(row.function)} returned a gradient of shape {gradient.shape} "
-            f"for an argument of shape {argument.shape}"
+            f"a rule of {errors.name_of(function)} returned a gradient of shape {gradient.shape} "
+            f"for an argument of shape {shape}"
         )
     return gradient
 
