@@ -651,7 +651,7 @@ def summary(problem: Problem, checkpoint: Checkpoint, results: Results, not_draw
 
 def draw(folder: Path, problem: Problem, data: DataModule, checkpoint: Checkpoint) -> dict[str, str]:
     """Draw a run into its folder. Returns the names of the pictures that cannot be drawn here, and why."""
-    from tinygrad_lr_viz.explain import explain
+    from tinygrad_lr_viz.explanation import explain
     from tinygrad_lr_viz.graph import draw_graph
     from tinygrad_lr_viz.layout import LayoutError
 
