@@ -1003,7 +1003,6 @@ LOSSES: dict[str, Callable[[Tensor], Any]] = {
     "np.copyto a constant": lambda t: np.copyto(tensor(np.zeros(3)), t),
     "np.put a constant": lambda t: np.put(tensor(np.zeros(3)), [0], t),
     "np.add.at a constant": lambda t: np.add.at(tensor(np.zeros(3)), [0], t),
-    "np.sum, initial=": lambda t: np.sum(tensor(np.zeros(3)), initial=t),
     "copy.copy": copy.copy,
     "copy.deepcopy": copy.deepcopy,
     "pickle": pickle.dumps,

@@ -132,8 +132,7 @@ def name_of(function: Any) -> str:
         return f"{name_of(owner)}.{name}"  # a method of a ufunc
     module = getattr(function, "__module__", None)
     if module is None:  # a ufunc
-        scipy = sys.modules.get("scipy.special")
-        module = "scipy.special" if getattr(scipy, name, None) is function else "numpy"
+        module = "numpy" if getattr(sys.modules["numpy"], name, None) is function else "scipy.special"
     if isinstance(function, type(max)) and module in ("_operator", "builtins"):
         return {"getitem": "indexing"}.get(name, name)
     module = ".".join(part for part in module.split(".") if not part.startswith("_"))

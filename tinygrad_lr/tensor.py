@@ -25,6 +25,7 @@ OUTSIDE, UNATTACHED = -1, -2  # why a tensor is on no tape
 NO_OPTIONS: dict[str, Any] = {}
 NO_ROW = Derivative(print, ())
 OBJECT = np.dtype(object)
+ARRAYS = (np.ndarray, np.generic)
 LISTS = {"arrays", "choicelist", "choices", "tup"}  # how the rules, and NumPy, call a list of arrays
 UFUNC_OPTIONS = {"casting", "dtype", "order", "signature", "subok"}  # of no concern to a derivative
 #: functions that write into their first argument, and its name
@@ -486,7 +487,7 @@ def unwrapped(value: Any) -> Any:
 
 def wrapped(value: Any, index: int) -> Any:
     """The same value with a constant Tensor in place of each array."""
-    if isinstance(value, (np.ndarray, np.generic)) or hasattr(value, "__array_ufunc__"):
+    if isinstance(value, ARRAYS) or hasattr(value, "__array_ufunc__"):
         return Tensor(value, None, index)
     if isinstance(value, (list, tuple)):
         parts = [wrapped(part, index) for part in value]
@@ -513,7 +514,9 @@ def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, A
         for t in tracked((*args, *options.values())):
             raise errors.NoDerivativeError(function=errors.name_of(function), tensor=errors.describe(t))
     if row.written and next(tracked((*args, *options.values())), None) is not None:
-        return row.written(*args, **options)
+        result = row.written(*args, **options)
+        if result is not NotImplemented:
+            return result
     names = [name if rule else "" for name, rule in zip(row.names, row.rules, strict=False)]
     args = [*map(_operand, names, args), *args[len(names) :]]
     if options:
@@ -579,7 +582,7 @@ def _result(
         if kind in "cO":
             raise errors.ComplexResultError(function=errors.name_of(row.function))
         return wrapped(value, UNATTACHED)
-    if options or len(args) > len(row.rules) or None in row.rules:
+    if options or len(args) > len(row.rules) or None in row.rules or ... in row.rules:
         parents = _with_rules(row, args, options, parents)
         if parents.count(-1) == len(parents):
             return wrapped(value, UNATTACHED)
@@ -730,6 +733,8 @@ def _as_own(gradient: Any, array: Any) -> Tensor:
     if isinstance(gradient, Tensor):
         with Scope(RECORDING):
             return cast_type(Tensor, gradient.astype(array.dtype))
+    if isinstance(gradient, ARRAYS) and not isinstance(array, ARRAYS):  # ones, for a Dask array and the like
+        gradient = np.zeros_like(array) + gradient
     return Tensor(gradient.astype(array.dtype))
 
 

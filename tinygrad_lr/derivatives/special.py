@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from . import table
-from .reductions import _spread
+from .reductions import _axes, _spread
 from .table import DERIVATIVES, constant, differentiable
 
 try:
@@ -153,7 +153,8 @@ def _shares(g: Any, y: Any, a: Any, axis: Any, b: Any, keepdims: Any, return_sig
     if b is not None:
         a = np.broadcast_to(a, np.broadcast_shapes(np.shape(a), np.shape(b)))
     ndim = max(np.ndim(a), 1)
-    g, y = _spread(g, axis, ndim, keepdims), _spread(y, axis, ndim, keepdims)
+    axes = _axes(axis, ndim)
+    g, y = _spread(g, axes, keepdims), _spread(y, axes, keepdims)
     return g, a - np.where(a == -np.inf, 0, y)
 
 

@@ -158,7 +158,8 @@ def adds_into(function: Callable[..., Any], into: Callable[..., None]) -> None:
 def composed(function: Callable[..., Any], written: Callable[..., Any]) -> None:
     """Have a function that takes functions, such as np.piecewise, done by others when a gradient is wanted.
 
-    No rule can know the derivative of the functions it is given. `written` takes the same arguments.
+    No rule can know the derivative of the functions it is given. `written` takes the same arguments, and
+    returns NotImplemented for a call that the function's own row, if it has one, is to differentiate.
     """
     DERIVATIVES.setdefault(function, Derivative(function, ())).written = written
 
