@@ -23,7 +23,7 @@ from .basics import (
     positive,
     truths,
 )
-from .reductions import reductions
+from .reductions import factors, folds, running, with_nan
 
 # ---- numbers ----------------------------------------------------------------------------------------------
 
@@ -126,6 +126,19 @@ PAIRS: dict[np.ufunc, tuple[Numbers, Numbers, bool]] = {
     np.fmin: (distinct(0), distinct(0.25), False),
 }
 
+
+def extremes(numbers: Numbers) -> st.SearchStrategy[Call]:
+    """Calls of the `reduce` of maximum and its like: those of np.max, by name."""
+    calls = folds(numbers, distinct(0.25), dtype=False, least=1, first_axis=True)
+    names = "axis", "out", "keepdims", "initial", "where"
+
+    def by_name(call: Call) -> Call:
+        a, *positional = call.arguments
+        return Call((a,), {**dict(zip(names, positional, strict=False)), **call.options})
+
+    return calls.map(by_name)
+
+
 DOMAINS: dict[Any, Domain] = {
     **{f: Domain(in_pairs(f, *numbers), analytic) for f, (*numbers, analytic) in PAIRS.items()},
     # arithmetic
@@ -182,7 +195,9 @@ DOMAINS: dict[Any, Domain] = {
     np.real_if_close: Domain(elementwise(normal)),
     # methods
     **{f.outer: Domain(outers(*numbers), analytic) for f, (*numbers, analytic) in PAIRS.items()},
-    np.add.reduce: Domain(reductions(normal, of_empty=True)),
-    np.maximum.reduce: Domain(reductions(distinct(0))),
-    np.minimum.reduce: Domain(reductions(distinct(0))),
+    np.add.reduce: Domain(folds(normal, normal, first_axis=True), analytic=True),
+    np.multiply.reduce: Domain(folds(factors, normal, first_axis=True), analytic=True),
+    **{f.reduce: Domain(extremes(distinct(0))) for f in (np.maximum, np.minimum)},
+    **{f.reduce: Domain(extremes(with_nan(distinct(0)))) for f in (np.fmax, np.fmin)},
+    np.multiply.accumulate: Domain(running(factors, none=False), analytic=True),
 }

@@ -2,8 +2,8 @@
 
 Where a function has a kink, the rule takes the subgradient that DESIGN names: ties of maximum and minimum
 split evenly, abs'(0) = 0, hypot'(0, 0) = 0, clip passes at its bounds, and x**0 has the derivative 0 also
-at 0. Where a formula has several forms, the rule takes one that overflows only where the derivative itself
-does: 1 + x*x is `np.hypot(1, x)` twice, and 1 - x*x is (1 - x) * (1 + x).
+at 0. Where a formula can be written in several ways, the rule takes one that neither overflows nor cancels
+before the derivative itself does: (1 - x) * (1 + x) for 1 - x*x, the square of np.hypot(1, x) for 1 + x*x.
 """
 
 import math
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .methods import of_outer, of_reduce
+from .methods import accumulates, of_outer, reduces
 from .table import DERIVATIVES, Rule, constant, derivative, differentiable, moving
 
 _LN2, _LN10 = math.log(2), math.log(10)
@@ -113,18 +113,7 @@ def _of_clip(passed: Any) -> Rule:
 
 def _of_nan_to_num(passed: Any) -> Rule:
     """The rule for the argument of nan_to_num that is passed on where the given condition on x holds."""
-
-    def rule(
-        g: Any, y: Any, x: Any, copy: Any = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
-    ) -> Any:
-        if not copy:
-            raise ValueError(
-                "np.nan_to_num(x, copy=False) overwrites the numbers that its derivative depends on. "
-                "Write x = np.nan_to_num(x)."
-            )
-        return np.where(passed(x), g, 0)
-
-    return rule
+    return lambda g, y, x, copy=True, nan=0.0, posinf=None, neginf=None: np.where(passed(x), g, 0)
 
 
 # functions with a derivative that NumPy lacks
@@ -261,8 +250,8 @@ derivative(np.nan_to_num,  _of_nan_to_num(np.isfinite), None,
                            _of_nan_to_num(np.isnan), _of_nan_to_num(np.isposinf), _of_nan_to_num(np.isneginf))
 
 # complex numbers, of which only the real ones have derivatives here
-derivative(np.real,         lambda g, y, val: g)
-derivative(np.conjugate,    lambda g, y, x: g)
+derivative(np.real,        lambda g, y, val: g)
+derivative(np.conjugate,   lambda g, y, x: g)
 derivative(np.real_if_close, lambda g, y, a, tol=100: g)
 
 # fmt: on
@@ -280,9 +269,13 @@ constant(
 )
 
 # methods of ufuncs
-derivative(np.add.reduce, of_reduce(np.sum))
-derivative(np.maximum.reduce, of_reduce(np.max))
-derivative(np.minimum.reduce, of_reduce(np.min))
+reduces(np.add.reduce, np.sum)
+reduces(np.multiply.reduce, np.prod)
+reduces(np.maximum.reduce, np.max)
+reduces(np.minimum.reduce, np.min)
+reduces(np.fmax.reduce, np.nanmax)
+reduces(np.fmin.reduce, np.nanmin)
+accumulates(np.multiply.accumulate, np.cumprod)
 constant(
     *(np.logical_and.reduce, np.logical_or.reduce, np.logical_xor.reduce),
     *(np.logical_and.accumulate, np.logical_or.accumulate, np.logical_xor.accumulate),

@@ -4,44 +4,44 @@ from typing import Any
 
 import numpy as np
 
-from .table import DERIVATIVES, Rule, Rules
+from .table import DERIVATIVES, Rule, Rules, derivative
 
 
-def _rule(function: Any) -> Any:
-    """What the table says of the function's first argument, when the rule is called."""
-    return DERIVATIVES[function].rules[0]
+def reduces(reduce: Any, function: Any) -> None:
+    """A row for a method `reduce` that means the given reduction, such as np.sum."""
+
+    def of(argument: int | str) -> Rule:
+        def rule(
+            g: Any,
+            y: Any,
+            array: Any,
+            axis: Any = 0,
+            dtype: Any = None,
+            out: Any = None,
+            keepdims: bool = False,
+            initial: Any = None,
+            where: Any = True,
+        ) -> Any:
+            given = {} if initial is None else {"initial": initial}
+            return _rule(function, argument)(g, y, array, axis=axis, keepdims=keepdims, where=where, **given)
+
+        return rule
+
+    derivative(reduce, of(0), None, None, None, None, of("initial"))
 
 
-def of_reduce(function: Any) -> Rule:
-    """The rule of a `reduce` that means the given reduction, such as np.sum."""
+def accumulates(accumulate: Any, function: Any) -> None:
+    """A row for a method `accumulate` that means the given function, such as np.cumsum."""
 
-    def of_array(
-        g: Any,
-        y: Any,
-        array: Any,
-        axis: Any = 0,
-        dtype: Any = None,
-        out: Any = None,
-        keepdims: bool = False,
-        *,
-        initial: Any = None,
-        where: Any = True,
-    ) -> Any:
-        given = {} if initial is None else {"initial": initial}
-        if where is not True:
-            given["where"] = where
-        return _rule(function)(g, y, array, axis=axis, keepdims=keepdims, **given)
+    def rule(g: Any, y: Any, array: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
+        return _rule(function, 0)(g, y, array, axis=axis)
 
-    return of_array
+    derivative(accumulate, rule)
 
 
-def of_accumulate(function: Any) -> Rule:
-    """The rule of an `accumulate` that means the given function, such as np.cumsum."""
-
-    def of_array(g: Any, y: Any, array: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
-        return _rule(function)(g, y, array, axis=axis)
-
-    return of_array
+def _rule(function: Any, argument: int | str) -> Any:
+    """The function's own rule; looked up when it is needed, so that the order of the rows is free."""
+    return DERIVATIVES[function].rule_of(argument)
 
 
 def of_outer(ufunc: np.ufunc) -> list[Rules]:
