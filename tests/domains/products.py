@@ -88,7 +88,7 @@ def traces(draw: st.DrawFn) -> Call:
     first, second = draw(st.permutations(range(a.ndim)))[:2]
     given = (draw(st.integers(-2, 2)), first, second - draw(st.sampled_from([0, a.ndim])))
     count = draw(st.integers(0, 3))
-    keywords = dict(zip(("offset", "axis1", "axis2")[count:], given[count:], strict=True))
+    keywords: dict[str, Any] = dict(zip(("offset", "axis1", "axis2")[count:], given[count:], strict=True))
     return Call((a, *given[:count]), draw(st.sampled_from([keywords, {}])) if count in (0, 3) else keywords)
 
 
@@ -103,7 +103,7 @@ def crosses(draw: st.DrawFn) -> Call:
     """Vectors of space along any axis; NumPy is about to drop those of the plane."""
     stack = draw(hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=2, max_side=2))
     shapes = stack.input_shapes
-    form = draw(st.sampled_from(["last", "each", "axis"]))
+    form, axis = draw(st.sampled_from(["last", "each", "axis"])), -1
     if form == "last":
         return Call(tuple(filled(draw, (*shape, 3), normal) for shape in shapes))
     if form == "axis":  # counted from the end, it means the same axis in both

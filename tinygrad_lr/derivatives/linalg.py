@@ -127,40 +127,47 @@ derivative(np.linalg.tensorsolve, lambda g, y, a, b, axes=None: _tensorsolve(g, 
 def _border(a: Any) -> tuple[Any, Any]:
     """Constants u and v such that a + u v is well conditioned, with as few columns in u as that needs.
 
-    Every small singular value is raised by the largest one.
+    Each small singular value is raised by the largest one.
     """
     u, s, v = np.linalg.svd(a)
-    largest = s[..., :1]
-    few = int(np.max(np.sum(s <= 1e-3 * largest, axis=-1), initial=0))
-    kept = a.shape[-1] - few
-    scale = np.where(largest > 0, largest, 1)
-    return u[..., kept:] * np.expand_dims(scale, -1), v[..., kept:, :]
+    small = np.sum(s < s[..., :1] / 10, axis=-1)
+    large = a.shape[-1] - int(np.max(small, initial=0))
+    return u[..., large:] * s[..., None, :1], v[..., large:, :]
 
 
-def _cofactors(a: Any) -> Any:
+def _cofactors(a: Any, negligible: float = 0) -> Any:
     """The gradient of det a: the transposed adjugate, a polynomial, here for singular matrices as well.
 
     With b = a + u v and k = 1 - v b⁻¹ u, det a = det b det k (the matrix determinant lemma) for whatever
-    constants u and v. So b can be made regular, and k is as small as a's lack of rank. The adjugate of k
-    comes from the algorithm of Faddeev and Le Verrier, which divides by whole numbers only.
+    constants u and v. So b can be made regular, and k is smaller than a.
     """
+    size = a.shape[-1]
+    if size < 2:
+        return np.ones_like(a)
+    zero = np.all(np.abs(a) <= negligible, axis=(-2, -1), keepdims=True)
+    if np.any(zero):
+        one = ones_on_diagonal(a, size, size)
+        return np.where(zero, _cofactors_near_zero(np.where(zero, a, 0)), _cofactors(np.where(zero, one, a)))
     u, v = _border(a)
     b = a + u @ v
-    inverse, det = np.linalg.inv(b), np.expand_dims(np.linalg.det(b), (-2, -1))
-    n = u.shape[-1]
-    if n == 0:
-        return det * transposed(inverse)
-    one = ones_on_diagonal(a, n, n)
-    k, adjugate = one - v @ inverse @ u, one
-    for i in range(1, n):
-        adjugate = k @ adjugate
-        adjugate = _trace(adjugate) / i * one - adjugate
-    det_k = _trace(k @ adjugate) / n
-    return det * transposed(det_k * inverse + inverse @ u @ adjugate @ v @ inverse)
+    adjugate = inverse = np.linalg.inv(b)
+    if size := u.shape[-1]:
+        k = ones_on_diagonal(a, size, size) - v @ inverse @ u
+        cofactors = _cofactors(k, 100 * float(np.finfo(a.dtype).eps))  # of a lower rank, k is but rounding
+        det = np.sum(k * cofactors, axis=(-2, -1), keepdims=True) / size
+        adjugate = det * inverse + inverse @ u @ transposed(cofactors) @ v @ inverse
+    return np.expand_dims(np.linalg.det(b), (-2, -1)) * transposed(adjugate)
 
 
-def _trace(a: Any) -> Any:
-    return np.expand_dims(np.trace(a, axis1=-2, axis2=-1), (-2, -1))
+def _cofactors_near_zero(a: Any) -> Any:
+    """By the algorithm of Faddeev and Le Verrier, which divides by whole numbers only."""
+    one = ones_on_diagonal(a, *a.shape[-2:])
+    adjugate = one
+    for i in range(1, a.shape[-1]):
+        adjugate = a @ adjugate
+        trace = np.expand_dims(np.trace(adjugate, axis1=-2, axis2=-1), (-2, -1))
+        adjugate = trace / i * one - adjugate
+    return transposed(adjugate)
 
 
 # fmt: off

@@ -1,0 +1,475 @@
+"""Linear algebra beyond the domains: singular, degenerate and symmetric cases, and what is not determined."""
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from slopes import assert_slopes
+from tinygrad_lr import errors, record, tensor
+from tinygrad_lr.derivatives import DERIVATIVES
+from truths import gradient
+
+LinAlgError = np.linalg.LinAlgError
+RNG = np.random.default_rng(0)
+SQUARE = np.array([[2.0, 0.5, -0.3], [0.4, -1.0, 0.7], [0.3, -0.2, 1.1]])
+SYMMETRIC = np.array([[2.0, 0.5, -0.3], [0.5, -1.0, 0.7], [-0.3, 0.7, 0.6]])
+TALL = np.array([[1.0, 0.3], [-0.4, 2.0], [0.5, -0.7], [1.2, 0.4]])
+SINGULAR = np.arange(1.0, 10.0).reshape(3, 3)  # of rank 2
+
+
+def mirrored(a: Any) -> Any:
+    return (a + np.swapaxes(a, -1, -2)) / 2
+
+
+# ---- determinants -----------------------------------------------------------------------------------------
+
+
+def cofactors(a: Any) -> Any:
+    """By definition, in exact fractions."""
+    exact = [[Fraction(x) for x in row] for row in a.tolist()]
+
+    def det(rows: Any) -> Any:
+        if not rows:
+            return Fraction(1)
+        minors = ([row[:j] + row[j + 1 :] for row in rows[1:]] for j in range(len(rows)))
+        return sum((-1) ** j * rows[0][j] * det(minor) for j, minor in enumerate(minors))
+
+    def cofactor(i: int, j: int) -> float:
+        return float((-1) ** (i + j) * det([row[:j] + row[j + 1 :] for k, row in enumerate(exact) if k != i]))
+
+    n = len(exact)
+    return np.array([[cofactor(i, j) for j in range(n)] for i in range(n)])
+
+
+SINGULAR_MATRICES = {
+    "0": np.zeros((1, 1)),
+    "rank 1 of 2": np.array([[1.0, 2.0], [2.0, 4.0]]),
+    "rank 0 of 2": np.zeros((2, 2)),
+    "rank 2 of 3": SINGULAR,
+    "rank 1 of 3": np.ones((3, 3)),
+    "rank 0 of 3": np.zeros((3, 3)),
+    "rank 2 of 4": np.outer([1, 2, 3, 4], [1, -1, 2, 0]) + np.outer([0, 1, 1, -1], [3, 1, 0, 2]),
+    "a row of zeros": SQUARE * [[1], [0], [1]],
+    "nearly": SINGULAR + np.diag([0, 0, 1e-9]),
+    "graded": np.diag([1.0, 1e-5, 1e-10, 1e-15]),
+    "Hilbert's": 1 / (np.arange(6) + np.arange(6)[:, None] + 1.0),
+    "large": SINGULAR * 1e90,
+    "small": SINGULAR * 1e-90,
+}
+
+
+@pytest.mark.parametrize("name", SINGULAR_MATRICES)
+def test_gradient_of_the_determinant_of_a_singular_matrix(name: str) -> None:
+    a = SINGULAR_MATRICES[name]
+    exact = cofactors(a)
+    s = np.append(1, np.linalg.svdvals(a))
+    bound = (
+        1e-14 * s[1] * np.prod(s[1:-2])
+    )  # rounding changes each singular value by that part of the largest
+    np.testing.assert_allclose(gradient(np.linalg.det, a), exact, rtol=0, atol=bound)
+
+
+@pytest.mark.parametrize("name", list(SINGULAR_MATRICES)[:9])
+def test_higher_derivatives_of_the_determinant_of_a_singular_matrix(name: str) -> None:
+    assert_slopes(np.linalg.det, SINGULAR_MATRICES[name], orders=3)
+
+
+def test_determinants_of_a_stack_with_singular_matrices() -> None:
+    stack = np.stack([SQUARE, SINGULAR, np.zeros((3, 3)), np.ones((3, 3)), np.eye(3)])
+    np.testing.assert_allclose(gradient(np.linalg.det, stack), [cofactors(a) for a in stack], atol=1e-13)
+    assert_slopes(np.linalg.det, stack, orders=2)
+    assert gradient(np.linalg.det, np.zeros((0, 2, 2))).shape == (0, 2, 2)
+
+
+def test_determinant_of_a_large_singular_matrix() -> None:
+    """There each algorithm that is not backward stable would fail."""
+    q, s = np.linalg.qr(RNG.normal(size=(40, 40)))[0], np.linspace(0, 1.5, 40)
+    expected = np.prod(s[1:]) * np.outer(q[:, 0], q[:, 0]) * np.linalg.det(q) ** 2
+    got = gradient(np.linalg.det, (q * s) @ q.T)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12 * np.max(np.abs(expected)))
+
+
+def test_sign_and_logarithm_of_the_determinant() -> None:
+    np.testing.assert_allclose(
+        gradient(lambda a: np.linalg.slogdet(a).logabsdet, SQUARE), np.linalg.inv(SQUARE).T, rtol=1e-13
+    )
+    np.testing.assert_array_equal(gradient(lambda a: np.linalg.slogdet(a)[0], SQUARE), np.zeros((3, 3)))
+
+
+# ---- inverses and solutions -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", [np.linalg.inv, lambda a: np.linalg.solve(a, np.ones(2))])
+def test_singular_matrices_have_no_inverse(function: Any) -> None:
+    with pytest.raises(LinAlgError, match="Singular"):
+        gradient(function, np.zeros((2, 2)))
+
+
+def test_the_infinite_slope_of_the_logarithm_of_a_determinant() -> None:
+    with pytest.raises(LinAlgError, match="Singular"):
+        gradient(lambda a: np.linalg.slogdet(a)[1], np.zeros((2, 2)))
+
+
+def test_right_sides_that_are_vectors_have_one_axis() -> None:
+    """As in NumPy since 2.0: b of shape (2, 3) is one matrix for all systems of the stack."""
+    stack = np.stack([SQUARE, SQUARE.T])
+    for shape, expected in {(3,): (2, 3), (3, 2): (2, 3, 2), (2, 3, 1): (2, 3, 1)}.items():
+        b = RNG.uniform(-1, 1, shape)
+        assert np.linalg.solve(stack, b).shape == expected
+        assert_slopes(np.linalg.solve, stack, b, orders=2)
+    with pytest.raises(ValueError, match="solve"):
+        gradient(lambda a: np.linalg.solve(a, np.ones((2, 3))), stack)
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (4, 3), (3, 5)])
+def test_pseudoinverses_among_matrices_of_lower_rank(shape: tuple[int, int]) -> None:
+    """The product of a (m, 2) and a (2, n) matrix keeps its rank."""
+    left, right = RNG.uniform(-1, 1, (shape[0], 2)), RNG.uniform(-1, 1, (2, shape[1]))
+    b = RNG.uniform(-1, 1, (shape[0], 2))
+    for cutoff in ({"rcond": 1e-9}, {"rtol": 1e-9}, {}):
+        assert_slopes(lambda x, y, given=cutoff: np.linalg.pinv(x @ y, **given), left, right, orders=2)
+    assert_slopes(lambda x, y, b: np.linalg.lstsq(x @ y, b, rcond=1e-9)[0], left, right, b, orders=2)
+    assert_slopes(
+        lambda x: np.linalg.pinv(x @ np.swapaxes(x, -1, -2), rcond=1e-9, hermitian=True), left, orders=2
+    )
+
+
+def test_pseudoinverse_of_zero() -> None:
+    np.testing.assert_array_equal(gradient(np.linalg.pinv, np.zeros((2, 3))), np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize(
+    "b", [np.array([1.0, -2.0, 0.5, 3.0]), RNG.uniform(-1, 1, (4, 2))], ids=["1-d", "2-d"]
+)
+def test_all_results_of_least_squares(b: Any) -> None:
+    for part in (0, 1, 3):
+        assert_slopes(lambda a, b, i=part: np.linalg.lstsq(a, b)[i], TALL, b, orders=2)
+    a = tensor(TALL)
+    a.attach_grad()
+    with record():
+        x, squares, rank, _ = np.linalg.lstsq(a, b)
+    assert (x.shape, squares.shape, rank.item()) == ((2, *b.shape[1:]), b.shape[1:] or (1,), 2)
+
+
+def test_least_squares_without_a_remainder() -> None:
+    """For a square matrix the sums of squares are not given, and the solution is that of solve."""
+    b = np.array([1.0, 2.0, 3.0])
+    for a in (SQUARE, SQUARE[:2]):
+        assert_slopes(lambda a, b: np.linalg.lstsq(a, b)[0], a, b[: len(a)], orders=2)
+    np.testing.assert_allclose(
+        gradient(lambda a: np.linalg.lstsq(a, b)[0], SQUARE),
+        gradient(lambda a: np.linalg.solve(a, b), SQUARE),
+    )
+
+
+# ---- symmetric matrices -----------------------------------------------------------------------------------
+
+POSITIVE = TALL.T @ TALL
+SYMMETRIC_FUNCTIONS = {
+    "cholesky": np.linalg.cholesky,
+    "cholesky, upper": lambda a: np.linalg.cholesky(a, upper=True),
+    "eigvalsh": np.linalg.eigvalsh,
+    "eigvalsh, U": lambda a: np.linalg.eigvalsh(a, "U"),
+    "eigenvalues": lambda a: np.linalg.eigh(a).eigenvalues,
+    "eigenvectors": lambda a: np.linalg.eigh(a).eigenvectors,
+    "eigenvectors, U": lambda a: np.linalg.eigh(a, UPLO="U")[1],
+    "pinv": lambda a: np.linalg.pinv(a, hermitian=True),
+    "svd": lambda a: np.linalg.svd(a, hermitian=True)[0],
+    "singular values": lambda a: np.linalg.svd(a, compute_uv=False, hermitian=True),
+}
+
+
+@pytest.mark.parametrize("name", SYMMETRIC_FUNCTIONS)
+def test_gradients_for_symmetric_matrices_are_symmetric(name: str) -> None:
+    """And do not change when the function sees both triangles."""
+    function = SYMMETRIC_FUNCTIONS[name]
+    head = RNG.uniform(-1, 1, np.shape(function(POSITIVE)))
+    found = gradient(function, POSITIVE, head=head)
+    np.testing.assert_allclose(found, found.T, atol=1e-14)
+    np.testing.assert_allclose(
+        gradient(lambda a: function(mirrored(a)), POSITIVE, head=head), found, atol=1e-14
+    )
+    assert_slopes(lambda a: function(mirrored(a)), POSITIVE, orders=3)
+
+
+def test_what_the_cholesky_decomposition_does_not_read() -> None:
+    """The elements above the diagonal of l are zeros, whatever gradient arrives there."""
+    head = np.array([[1.0, 2.0], [3.0, 4.0]])
+    np.testing.assert_array_equal(
+        gradient(np.linalg.cholesky, POSITIVE, head=head),
+        gradient(np.linalg.cholesky, POSITIVE, head=np.tril(head)),
+    )
+
+
+# ---- decompositions ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "a", [SQUARE, TALL, TALL.T, TALL[:3], np.stack([TALL, -2 * TALL])], ids=lambda a: a.shape
+)
+def test_decompositions_as_they_are(a: Any) -> None:
+    """With the signs that LAPACK chooses."""
+    for part in (0, 1):
+        assert_slopes(lambda a, i=part: np.linalg.qr(a)[i], a, orders=2)
+    assert_slopes(lambda a: np.linalg.qr(a, "r"), a, orders=2)
+    for part in (0, 1, 2):
+        assert_slopes(lambda a, i=part: np.linalg.svd(a, full_matrices=False)[i], a, orders=2)
+    assert_slopes(np.linalg.svdvals, a, orders=2)
+
+
+def test_eigenvectors_as_they_are() -> None:
+    for part in (0, 1):
+        assert_slopes(lambda a, i=part: np.linalg.eig(a)[i], SQUARE, orders=3)
+        stack = np.stack([SYMMETRIC, SYMMETRIC - np.eye(3)])
+        assert_slopes(lambda a, i=part: np.linalg.eigh(mirrored(a))[i], stack, orders=2)
+    assert_slopes(np.linalg.eigvals, SQUARE, orders=3)
+
+
+def test_complex_eigenvalues_have_no_derivative() -> None:
+    rotation = np.array([[0.0, -1.0], [1.0, 0.0]])
+    with pytest.raises(errors.NoDerivativeError, match="complex"):
+        gradient(np.linalg.eigvals, rotation)
+    with pytest.raises((LinAlgError, errors.NoDerivativeError), match="complex"):
+        gradient(lambda a: np.abs(np.linalg.eig(a)[0]), rotation)
+
+
+@pytest.mark.parametrize("shape", [(4, 2), (5, 2), (2, 4)])
+def test_spaces_that_a_matrix_leaves_out(shape: tuple[int, int]) -> None:
+    """The last columns of q and of the full u and v are determined as a space, or alone up to a sign."""
+    a = RNG.uniform(-1, 1, shape)
+
+    def rest(q: Any) -> Any:
+        return q[..., 2:] @ np.swapaxes(q[..., 2:], -1, -2)
+
+    if shape[0] > shape[1]:
+        assert_slopes(lambda a: rest(np.linalg.qr(a, mode="complete")[0]), a, orders=2)
+        assert_slopes(lambda a: np.linalg.qr(a, mode="complete")[1], a, orders=2)
+        assert_slopes(lambda a: rest(np.linalg.svd(a)[0]), a, orders=2)
+        assert_slopes(lambda a: np.linalg.svd(a)[0][:, :2], a, orders=2)
+        head = np.arange(1.0, 1 + shape[0] ** 2).reshape(shape[0], -1)
+        for function in (lambda a: np.linalg.qr(a, mode="complete")[0], lambda a: np.linalg.svd(a)[0]):
+            with pytest.raises(LinAlgError, match=r"last \d columns of an orthogonal .*full_matrices=False"):
+                gradient(function, a, head=head)
+    else:
+        assert_slopes(lambda a: rest(np.swapaxes(np.linalg.svd(a)[2], -1, -2)), a, orders=2)
+
+
+def test_a_mode_of_qr_without_a_derivative() -> None:
+    with pytest.raises(LinAlgError, match=r'mode="raw"\) has no derivative. Use mode="reduced"'):
+        gradient(lambda a: np.linalg.qr(a, mode="raw")[0], TALL)
+
+
+def test_dependent_columns_have_no_decomposition() -> None:
+    with pytest.raises(LinAlgError, match="Singular"):
+        gradient(lambda a: np.linalg.qr(a)[0], np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]]))
+
+
+# ---- equal eigenvalues and singular values ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", [np.linalg.eigvalsh, np.linalg.eigvals, lambda a: np.linalg.eigh(a)[0]])
+@pytest.mark.parametrize("a", [np.eye(3), np.zeros((3, 3)), np.diag([2.0, 1.0, 1.0])], ids=str)
+def test_sums_of_equal_eigenvalues(function: Any, a: Any) -> None:
+    """The values have derivatives even where the vectors have none."""
+    np.testing.assert_allclose(gradient(lambda a: np.sum(function(a)), a), np.eye(3), atol=1e-15)
+    np.testing.assert_allclose(gradient(lambda a: np.sum(function(a) ** 2), a), 2 * a, atol=1e-14)
+
+
+def test_singular_values_that_are_equal() -> None:
+    for function in (np.linalg.svdvals, lambda a: np.linalg.svd(a)[1]):
+        np.testing.assert_allclose(gradient(function, np.eye(3)), np.eye(3), atol=1e-15)
+
+
+@pytest.mark.parametrize("function", [np.linalg.eigh, np.linalg.eig], ids=["eigh", "eig"])
+@pytest.mark.parametrize("noise", [0, 1e-16])
+def test_vectors_of_equal_eigenvalues_have_no_derivative(function: Any, noise: float) -> None:
+    """Not even if the values differ by rounding."""
+    a = np.diag([1.0, 1.0 + noise, 2.0])
+    with pytest.raises(LinAlgError, match=r"eigenvectors of equal eigenvalues .* np\.linalg\.eigvalsh"):
+        gradient(lambda a: function(a)[1], a, head=np.arange(9.0).reshape(3, 3))
+
+
+def test_vectors_of_equal_singular_values_have_no_derivative() -> None:
+    head = np.arange(9.0).reshape(3, 3)
+    for a in (np.eye(3), np.diag([1.0, 0.0, 0.0])):
+        with pytest.raises(LinAlgError, match="singular vectors of equal singular values"):
+            gradient(lambda a: np.linalg.svd(a)[0], a, head=head)
+    with pytest.raises(LinAlgError, match="or of 0"):
+        gradient(lambda a: np.linalg.svd(a, full_matrices=False)[0], np.array([[1.0, 0], [0, 0], [0, 0]]))
+
+
+def test_the_first_component_where_the_others_are_equal() -> None:
+    """Principal components of few points: the values beyond them are all zero."""
+
+    def first(x: Any) -> Any:
+        v = np.linalg.eigh(np.swapaxes(x, -1, -2) @ x).eigenvectors[:, -1]
+        return v[:, None] * v
+
+    points = np.array([[1.0, 2.0, -1.0, 0.5, 0.3], [0.2, 1.0, 0.3, -0.4, 2.0]])
+    assert_slopes(first, points)
+    assert_slopes(lambda x: np.linalg.svd(x)[2][0] ** 2, points, orders=2)
+
+
+def test_a_singular_value_of_zero_in_a_square_matrix() -> None:
+    """Its vectors are determined up to a sign, so all is smooth but the value, which is like |x| at 0."""
+    u, s, v = np.linalg.svd(SQUARE)
+    a = (u * [s[0], s[1], 0]) @ v
+    assert_slopes(lambda a: np.linalg.svd(a)[0][:, :2], a)
+    slopes = gradient(np.linalg.svdvals, a)
+    np.testing.assert_allclose(slopes, (u * [1, 1, 0]) @ v, atol=1e-13)
+    np.testing.assert_array_equal(gradient(np.linalg.svdvals, np.zeros((2, 3))), np.zeros((2, 3)))
+
+
+# ---- norms ------------------------------------------------------------------------------------------------
+
+VECTOR_ORDERS = [None, 2, 1, 3, 2.5, 1.5, 1, 0.5, 0, np.inf, -np.inf]
+MATRIX_ORDERS: list[Any] = [None, "fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf]
+
+
+@pytest.mark.parametrize("order", VECTOR_ORDERS)
+def test_norms_of_the_vector_zero(order: Any) -> None:
+    """Gradient and second derivative are 0."""
+    for derivative in (1, 2):
+        found = gradient(lambda x: np.linalg.norm(x, order), np.zeros(3), order=derivative)
+        np.testing.assert_array_equal(found, np.zeros(3))
+        if order is not None:
+            found = gradient(lambda x: np.linalg.vector_norm(x, ord=order), np.zeros(3), order=derivative)
+            np.testing.assert_array_equal(found, np.zeros(3))
+
+
+@pytest.mark.parametrize("order", MATRIX_ORDERS)
+@pytest.mark.parametrize("shape", [(2, 2), (3, 2), (2, 2, 3)])
+def test_norms_of_the_matrix_zero(order: Any, shape: Any) -> None:
+    found = gradient(lambda x: np.linalg.norm(x, order, (-2, -1)), np.zeros(shape))
+    np.testing.assert_array_equal(found, np.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("order", "x", "expected"),
+    [
+        (np.inf, [1.0, -3.0, 3.0], [0, -0.5, 0.5]),
+        (-np.inf, [1.0, -3.0, 1.0], [0.5, 0, 0.5]),
+        (-np.inf, [0.0, 1.0], [0, 0]),
+        (1, [0.0, -1.0], [0, -1]),
+        (0, [0.0, -1.0], [0, 0]),
+        (3, [0.0, -2.0], [0, -1]),
+        (0.5, [0.0, 4.0], [0, 1]),
+        (300, [1.0, 2.0], [0, 1]),
+        (1, [[1.0, 2.0], [-2.0, 1.0]], [[0.5, 0.5], [-0.5, 0.5]]),
+        (np.inf, [[1.0, 2.0], [0.0, -1.0]], [[1, 1], [0, 0]]),
+        (-1, [[1.0, 2.0], [0.0, -1.0]], [[1, 0], [0, 0]]),
+        (2, [[2.0, 0.0], [0.0, 2.0]], [[0.5, 0], [0, 0.5]]),
+        (2, [[2.0, 0.0], [0.0, 1.0]], [[1, 0], [0, 0]]),
+        (-2, [[2.0, 0.0], [0.0, 1.0]], [[0, 0], [0, 1]]),
+        ("nuc", [[2.0, 0.0], [0.0, 2.0]], [[1, 0], [0, 1]]),
+        ("nuc", [[1.0, 1.0], [1.0, 1.0]], [[0.5, 0.5], [0.5, 0.5]]),
+        ("fro", [[3.0, 4.0], [0.0, 0.0]], [[0.6, 0.8], [0, 0]]),
+    ],
+    ids=str,
+)
+def test_ties_and_zeros_in_norms(order: Any, x: Any, expected: Any) -> None:
+    np.testing.assert_allclose(gradient(lambda x: np.linalg.norm(x, order), x), expected, atol=1e-15)
+
+
+@pytest.mark.parametrize("order", [2, 2.5, 3, 4])
+def test_second_derivative_of_a_norm_with_a_zero(order: float) -> None:
+    x = np.array([0.0, 1.0, -2.0])
+    share = np.abs(x) / np.linalg.norm(x, order)
+    slope = np.sign(x) * share ** (order - 1)
+    hessian = (
+        (order - 1) / np.linalg.norm(x, order) * (np.diag(share ** (order - 2)) - np.outer(slope, slope))
+    )
+    found = gradient(lambda x: np.linalg.norm(x, order), x, order=2)
+    np.testing.assert_allclose(found, np.sum(hessian, axis=0), atol=1e-15)
+
+
+def test_norms_of_arrays_of_any_number_of_axes() -> None:
+    assert gradient(np.linalg.norm, -3.0) == -1
+    x = RNG.uniform(0.5, 1, (2, 3, 2))
+    assert_slopes(np.linalg.norm, x, orders=3)
+    assert_slopes(lambda x: np.linalg.vector_norm(x, axis=(0, 2), ord=3), x, orders=2)
+    assert_slopes(lambda x: np.linalg.norm(x, "nuc", axis=(2, 0)), x, orders=2)
+    assert_slopes(lambda x: np.linalg.matrix_norm(x, ord=2, keepdims=True), x, orders=2)
+
+
+def test_large_numbers_do_not_overflow_in_a_norm() -> None:
+    x = tensor([3.0, 4.0], np.float16) * np.float16(1000)
+    x.attach_grad()
+    with record():
+        y: Any = np.linalg.norm(x, np.inf)
+    y.backward()
+    np.testing.assert_array_equal(x.grad.array, [0, 1])
+    np.testing.assert_allclose(gradient(lambda x: np.linalg.norm(x, 50), [3e5, 4e5]), [0, 1], atol=1e-5)
+
+
+def test_condition_numbers() -> None:
+    for p in MATRIX_ORDERS:
+        assert_slopes(lambda a, p=p: np.linalg.cond(a, p), np.stack([SQUARE, SQUARE.T @ SQUARE]), orders=2)
+    assert_slopes(np.linalg.cond, TALL, orders=2)
+
+
+def test_the_rank_is_a_constant() -> None:
+    a = tensor(TALL)
+    a.attach_grad()
+    with record():
+        rank = np.linalg.matrix_rank(a)
+    assert rank.node is None
+    assert rank.item() == 2
+
+
+# ---- of all rows ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "function",
+    [np.linalg.inv, np.linalg.det, np.linalg.pinv, lambda a: np.linalg.slogdet(a)[1], np.linalg.svdvals],
+    ids=["inv", "det", "pinv", "slogdet", "svdvals"],
+)
+def test_third_order(function: Any) -> None:
+    assert_slopes(function, SQUARE, orders=3)
+
+
+SINGLE = SQUARE.astype(np.float32)
+CALLS_IN_FLOAT32: list[tuple[Any, tuple[Any, ...]]] = [
+    *(
+        (f, (SINGLE,))
+        for f in (np.linalg.inv, np.linalg.pinv, np.linalg.det, np.linalg.slogdet, np.linalg.cond)
+    ),
+    *(
+        (f, (SINGLE,))
+        for f in (np.linalg.qr, np.linalg.svd, np.linalg.svdvals, np.linalg.eig, np.linalg.eigh)
+    ),
+    *((f, (SINGLE @ SINGLE.T,)) for f in (np.linalg.cholesky, np.linalg.eigvalsh, np.linalg.eigvals)),
+    *((np.linalg.norm, (SINGLE, order)) for order in MATRIX_ORDERS),
+    *((np.linalg.norm, (SINGLE[0], np.float64(order))) for order in VECTOR_ORDERS[1:]),
+    *((np.linalg.cond, (SINGLE, p)) for p in (1, "fro", -2)),
+    *(
+        (f, (SINGLE, SINGLE))
+        for f in (np.linalg.solve, np.linalg.lstsq, np.matmul, np.dot, np.kron, np.inner)
+    ),
+    *((f, (SINGLE, SINGLE)) for f in (np.tensordot, np.cross, np.vdot, np.outer, np.vecdot)),
+    (np.linalg.det, (SINGULAR.astype(np.float32),)),
+    (np.linalg.det, (np.zeros((3, 3), np.float32),)),
+    (np.linalg.lstsq, (TALL.astype(np.float32), np.ones(4, np.float32))),
+    (np.linalg.matrix_power, (SINGLE, 3)),
+    (np.linalg.multi_dot, ([SINGLE, SINGLE, SINGLE],)),
+    (np.einsum, ("ii,ij", SINGLE, SINGLE)),
+    (np.trace, (SINGLE,)),
+    (np.linalg.tensorinv, (SINGLE, 1)),
+    (np.linalg.tensorsolve, (SINGLE, SINGLE[0])),
+]
+
+
+@pytest.mark.parametrize(("function", "arguments"), CALLS_IN_FLOAT32)
+def test_rules_stay_in_float32(function: Any, arguments: tuple[Any, ...]) -> None:
+    """Not only the gradients, which have their variable's dtype anyway, but all that leads to them."""
+    y = function(*arguments)
+    parts = y if isinstance(y, tuple) else (y,)
+    g = tuple(np.ones_like(part) for part in parts)
+    for rule, argument in zip(DERIVATIVES[function].rules, arguments, strict=False):
+        if callable(rule) and not isinstance(argument, str):
+            made: Any = rule(g if isinstance(y, tuple) else g[0], y, *arguments)
+            for one in made if isinstance(made, list) else [made]:
+                assert one.dtype == np.float32
