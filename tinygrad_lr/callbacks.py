@@ -31,6 +31,8 @@ class Checkpoint:
     [1, 2, 3]
     """
 
+    hears_last = True  # when the other callbacks, whose state it saves too, have heard of the epoch
+
     def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
         if every < 1:
             raise ValueError(f"every must be at least 1 epoch, not {every}")

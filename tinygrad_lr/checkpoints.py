@@ -5,11 +5,13 @@ A file is an ordinary .npz archive, which `numpy.load` reads as well, without pi
 bytes of the file, is the SHA-256 of all bytes before that. The array `format` says what the file is.
 """
 
+import glob
 import hashlib
 import io
 import json
 import os
 import random
+import re
 import threading
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -51,6 +53,7 @@ def replacing(path: Path) -> Iterator[Path]:
     if place.exists() and not place.is_file() and not place.is_dir():
         yield place
         return
+    remove_remains(place)
     temporary = place.with_name(f".{os.getpid()}-{threading.get_ident()}-{place.name}")
     try:
         yield temporary
@@ -65,6 +68,21 @@ def replacing(path: Path) -> Iterator[Path]:
                 os.close(folder)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_remains(place: Path) -> None:
+    """Remove what processes that are gone have left behind when they were killed while writing to `place`."""
+    if os.name != "posix":  # elsewhere os.kill is not to be asked whether a process lives
+        return
+    for remains in place.parent.glob(f".*-*-{glob.escape(place.name)}"):
+        process = remains.name[1:].partition("-")[0]
+        if process.isdecimal():
+            try:
+                os.kill(int(process), 0)
+            except ProcessLookupError:
+                remains.unlink(missing_ok=True)
+            except OSError:  # it is somebody else's, but lives
+                pass
 
 
 def save_arrays(path: Path, kind: str, arrays: Mapping[str, Any], version: int = VERSION) -> None:
@@ -130,9 +148,12 @@ def save_state(path: str | os.PathLike[str], kind: str, state: State) -> None:
     def facts(value: Any, name: str) -> Any:
         """The same in words of JSON: an array by the name that it has in the file."""
         if isinstance(value, (np.ndarray, np.generic)):
+            name = re.sub(r"[^\w./-]", "_", name)
+            if name in ("", "state", "format", *arrays):
+                name += f"_{len(arrays)}"
             arrays[name] = value
             return {"array": name}
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
             return {
                 "dict": {key: facts(part, f"{name}/{key}" if name else key) for key, part in value.items()}
             }
@@ -141,8 +162,8 @@ def save_state(path: str | os.PathLike[str], kind: str, state: State) -> None:
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
         raise TypeError(
-            f"{name} is of type {type(value).__name__}; a checkpoint holds arrays, numbers, strings, None, "
-            "and lists and dicts of them"
+            f"{name or 'this'} is of type {type(value).__name__}; a checkpoint holds arrays, numbers, "
+            "strings, None, and lists and dicts of them, by string"
         )
 
     text = json.dumps(facts(state, ""))

@@ -144,7 +144,8 @@ class Trainer(HyperParameters):
         if hasattr(self.train_dataloader, "epoch"):
             self.train_dataloader.epoch = first_epoch
         model.board.clear()
-        self._watchers = [*([ProgressBar()] if self.progress else []), *self.callbacks]
+        watchers = [*([ProgressBar()] if self.progress else []), *self.callbacks]
+        self._watchers = sorted(watchers, key=lambda watcher: getattr(watcher, "hears_last", False))
         self.should_stop = False
         if resume is not None:
             self.load_state_dict(resume)
