@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from .board import ProgressBoard
     from .callbacks import Checkpoint, EarlyStopping
     from .checkpoints import CheckpointError
+    from .compiler import compile
     from .data import DataModule, SyntheticRegressionData
     from .hyperparameters import HyperParameters, add_to_class
     from .linear import LinearRegressionScratch
@@ -79,6 +80,7 @@ __version__ = "0.1.0"
 
 #: where the names for learning are; they are imported when they are first used
 _LEARNING = {
+    "compile": "compiler",
     "Adam": "optim",
     "Checkpoint": "callbacks",
     "CheckpointError": "checkpoints",
@@ -140,6 +142,7 @@ __all__ = [
     "asarray",
     "astype",
     "autograd",
+    "compile",
     "concat",
     "constant",
     "derivative",
