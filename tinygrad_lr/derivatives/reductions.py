@@ -370,15 +370,13 @@ def _diff(part: int, g: Any, a: Any, n: int, axis: int, prepend: Any, append: An
     return _cut(g, axis, sum(sizes[:part]), sum(sizes[: part + 1]))
 
 
-def _ediff1d(part: int, g: Any, ary: Any, to_begin: Any, to_end: Any) -> Any:
+def _ediff1d(part: int, g: Any, ary: Any, *ends: Any) -> Any:
     """The gradient of one of to_begin, ary and to_end."""
-    begin = 0 if to_begin is None else np.size(to_begin)
-    end = g.size if to_end is None else g.size - np.size(to_end)
-    if part == 0:
-        return np.reshape(g[:begin], np.shape(to_begin))
-    if part == 2:
-        return np.reshape(g[end:], np.shape(to_end))
-    return np.reshape(_undiff(g[begin:end])[: ary.size], ary.shape)
+    begin, after = (0 if end is None else np.size(end) for end in ends)
+    end = g.size - after
+    if part == 1:
+        return np.reshape(_undiff(g[begin:end])[: ary.size], ary.shape)
+    return np.reshape(g[:begin] if part == 0 else g[end:], np.shape(ends[part // 2]))
 
 
 def _heights(y: Any, axis: int) -> Any:
