@@ -465,6 +465,21 @@ def test_a_reduce_is_the_reduction(reduce: Any, function: Any, options: dict[str
     np.testing.assert_array_equal(got, gradient(lambda x: function(x, initial=1.0, where=where, **like), A))
 
 
+@pytest.mark.parametrize(
+    ("accumulate", "function"),
+    [(np.add.accumulate, np.cumsum), (np.multiply.accumulate, np.cumprod)],
+    ids=name_of,
+)
+def test_an_accumulate_is_the_running_function(accumulate: Any, function: Any) -> None:
+    head = np.arange(6.0).reshape(2, 3)
+    for axis in (0, 1, -2):
+        for order in (1, 2):
+            got = gradient(lambda x, axis=axis: accumulate(x, axis), A, head=head, order=order)
+            expected = gradient(lambda x, axis=axis: function(x, axis=axis), A, head=head, order=order)
+            np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(gradient(accumulate, A), gradient(lambda x: function(x, axis=0), A))
+
+
 def test_ties_among_all_pairs() -> None:
     by_a, by_b = partials(np.maximum.outer, [1.0, 2.0], [2.0, 1.0, 0.0])
     np.testing.assert_array_equal(by_a, [1.5, 2.5])

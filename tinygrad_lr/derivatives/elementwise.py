@@ -275,6 +275,7 @@ reduces(np.maximum.reduce, np.max)
 reduces(np.minimum.reduce, np.min)
 reduces(np.fmax.reduce, np.nanmax)
 reduces(np.fmin.reduce, np.nanmin)
+accumulates(np.add.accumulate, np.cumsum)
 accumulates(np.multiply.accumulate, np.cumprod)
 constant(
     *(np.logical_and.reduce, np.logical_or.reduce, np.logical_xor.reduce),
