@@ -78,14 +78,15 @@ def _mean(g: Any, y: Any, a: Any, axes: Axes, where: Any) -> Any:
 
 
 def _deviations(a: Any, axes: Axes, where: Any, mean: Any) -> Any:
-    """The deviations from the mean, which may be given. Where nothing is selected, any will do."""
+    """The deviations from the mean, which may be given."""
+    if mean is not ABSENT:
+        return _only(where, a) - mean
     if where is True:
-        return a - (np.mean(a, axis=axes, keepdims=True) if mean is ABSENT else mean)
-    where = np.broadcast_to(where, a.shape)
+        return a - np.mean(a, axis=axes, keepdims=True)
     a = np.where(where, a, 0)  # first of all: what is left out may be NaN
-    if mean is ABSENT:
-        mean = np.mean(a, axis=axes, keepdims=True, where=where | ~np.any(where, axis=axes, keepdims=True))
-    return a - mean
+    total = np.sum(a, axis=axes, keepdims=True, dtype=np.result_type(a.dtype, np.float32))
+    counts = np.sum(np.broadcast_to(where, a.shape), axis=axes, keepdims=True)
+    return a - (total / np.maximum(counts, 1)).astype(a.dtype)
 
 
 def _var(g: Any, y: Any, a: Any, axes: Axes, where: Any, mean: Any, ddof: Any) -> Any:
@@ -106,10 +107,8 @@ def _std(g: Any, y: Any, a: Any, axes: Axes, where: Any, mean: Any, ddof: Any) -
 
 
 def _all_equal(a: Any, axes: Axes, where: Any) -> Any:
-    if where is True:
-        return np.max(a, axis=axes, keepdims=True) == np.min(a, axis=axes, keepdims=True)
-    largest = np.max(a, axis=axes, keepdims=True, where=where, initial=-math.inf)
-    return largest == np.min(a, axis=axes, keepdims=True, where=where, initial=math.inf)
+    largest = np.max(_only(where, a, -math.inf), axis=axes, keepdims=True)
+    return largest == np.min(_only(where, a, math.inf), axis=axes, keepdims=True)
 
 
 def _average_a(
@@ -299,28 +298,19 @@ def _rank(n: Any, q: Any, method: str) -> tuple[Any, Any, Any]:
     return np.floor(rank), np.where(rank == np.floor(rank), halfway, between), 0
 
 
-def _beside(a: Any, q: Any, axes: Axes, method: str, nan: bool) -> tuple[Any, Any, Any, Any]:
-    """The elements on both sides of the quantile q, the weight of the second, and how fast it grows with q.
+def _beside(y: Any, a: Any, q: Any, axes: Axes, method: str, nan: bool) -> tuple[Any, Any, Any, Any]:
+    """The elements on both sides of the quantile y, the weight of the second, and how fast it grows with q.
 
-    Each in axes as those of q, and then as those of `a` with the reduced ones of size 1.
+    y is one of them, or else the next ones to it: how many elements are beyond y tells.
     """
-    kept = tuple(i for i in range(-a.ndim, 0) if i not in axes)
-    shape = tuple(a.shape[i] for i in kept)
-    lines = np.reshape(np.transpose(a, kept + axes), (*shape, math.prod(a.shape[i] for i in axes)))
-    lines = np.sort(lines, axis=-1)  # NaN come last
-    n = np.sum(~np.isnan(lines), axis=-1, keepdims=True) if nan else lines.shape[-1]
-    below, weight, rate = _rank(n, np.reshape(q, (-1,)), method)
-
-    def ranked(rank: Any) -> Any:
-        rank = np.broadcast_to(np.clip(rank, 0, n - 1), (*shape, np.size(q)))
-        return spread(np.take_along_axis(lines, rank.astype(int), axis=-1))
-
-    def spread(values: Any) -> Any:
-        values = np.moveaxis(np.broadcast_to(values, (*shape, np.size(q))), -1, 0)
-        ones = (1 if i in axes else a.shape[i] for i in range(-a.ndim, 0))
-        return np.reshape(values, (*np.shape(q), *ones))
-
-    return ranked(below), ranked(below + 1), spread(weight), spread(rate)
+    n = np.sum(~np.isnan(a), axis=axes, keepdims=True) if nan else math.prod(a.shape[i] for i in axes)
+    rank, weight, rate = _rank(n, np.reshape(q, np.shape(q) + (1,) * a.ndim), method)
+    below, above = np.clip(rank, 0, n - 1), np.clip(rank + 1, 0, n - 1)
+    before = np.max(np.where(a < y, a, -math.inf), axis=axes, keepdims=True)
+    after = np.min(np.where(a > y, a, math.inf), axis=axes, keepdims=True)
+    lower = np.where(np.sum(a < y, axis=axes, keepdims=True) > below, before, y)
+    upper = np.where(np.sum(a <= y, axis=axes, keepdims=True) > above, y, after)
+    return lower, upper, weight, rate
 
 
 def _quantile(
@@ -331,7 +321,7 @@ def _quantile(
     g, y = _spread(g, axes, keepdims), _spread(y, axes, keepdims)
     if weights is not None or method in SELECTING or a.size == 0:
         return _evenly(g, a == y, axes)
-    lower, upper, weight, _ = _beside(a, q, axes, method, nan)
+    lower, upper, weight, _ = _beside(y, a, q, axes, method, nan)
     weight = weight.astype(g.dtype)
     return _evenly(g * (1 - weight), a == lower, axes) + _evenly(g * weight, a == upper, axes)
 
@@ -340,10 +330,11 @@ def _quantile_q(
     g: Any, y: Any, a: Any, q: Any, axis: Any, keepdims: Any, method: str, weights: Any, nan: bool
 ) -> Any:
     axes = _axes(axis, a.ndim)
+    g, y = _spread(g, axes, keepdims), _spread(y, axes, keepdims)
     if weights is not None or method not in INTERPOLATING or a.size == 0:
         return 0 * q
-    lower, upper, _, rate = _beside(a, q, axes, method, nan)
-    return np.sum(_spread(g, axes, keepdims) * (upper - lower) * rate, axis=tuple(range(-a.ndim, 0)))
+    lower, upper, _, rate = _beside(y, a, q, axes, method, nan)
+    return np.sum(g * (upper - lower) * rate, axis=tuple(range(-a.ndim, 0)))
 
 
 # ---- differences and integrals ----------------------------------------------------------------------------
