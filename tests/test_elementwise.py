@@ -339,6 +339,9 @@ def test_extreme_pairs(function: Any, a: float, b: float, expected: dict[str, fl
         (lambda x: np.logaddexp(x, 1000.0), 1000.0, 0.5),
         (lambda x: np.logaddexp2(1000.0, x), 1000.0, 0.5),
         (np.square, 200.0, 400.0),
+        (lambda x: 0.001 * np.tan(x), 1.5673828125, 85.8),
+        (lambda x: 100 * (30000 / x), 3000.0, -1 / 3),
+        (lambda x: 2 * np.log10(x), 2e-5, 43429.4),
     ],
 )
 def test_float16_overflows_only_with_the_result(function: Any, x: float, expected: float) -> None:
