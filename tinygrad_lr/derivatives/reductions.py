@@ -48,9 +48,10 @@ def _numbers(a: Any, where: Any) -> Any:
     return ~np.isnan(a) & where
 
 
-def _like(a: Any, y: Any) -> Any:
-    """`a` in the dtype that the result was computed in."""
-    return a if a.dtype == y.dtype else a.astype(y.dtype)
+def _like(a: Any, y: Any, at_least: Any = np.float16) -> Any:
+    """`a` in the dtype that the result was computed in, but at least in one that holds what comes between."""
+    dtype = np.result_type(y.dtype, at_least)
+    return a if a.dtype == dtype else a.astype(dtype)
 
 
 # ---- sums, means and variances ----------------------------------------------------------------------------
@@ -161,13 +162,18 @@ def _aligned(weights: Any, a: Any, axes: Axes) -> Any:
     return np.reshape(ordered, tuple(a.shape[i] if i in axes else 1 for i in range(-a.ndim, 0)))
 
 
+def _softly(g: Any, y: Any, exponents: Any, limit: Any) -> Any:
+    """The gradient of the terms of y = log(sum(exp(exponents))); where y is infinite that of the maximum."""
+    infinite = np.isinf(y)
+    return np.where(infinite, limit, g * np.exp(np.where(infinite, 0, exponents - np.where(infinite, 0, y))))
+
+
 def _logsumexp(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> Any:
-    """The share of exp(a) in the sum; of a sum that is 0 it is 0."""
-    return _only(where, g * np.exp(a - np.where(y == -math.inf, 0, y)))
+    return _softly(g, y, _only(where, a, -math.inf), _extreme(g, y, a, axes, initial, where))
 
 
 def _logsumexp_initial(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> Any:
-    return g * np.exp(initial - np.where(y == -math.inf, 0, y))
+    return _softly(g, y, initial, _extreme_initial(g, y, a, axes, initial, where))
 
 
 # ---- products ---------------------------------------------------------------------------------------------
@@ -189,7 +195,7 @@ def _others(a: Any, axes: Axes) -> Any:
 def _prod(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> Any:
     if initial is not ABSENT:
         g = g * initial
-    return _only(where, g * _others(_only(where, _like(a, y), 1), axes))
+    return _only(where, g * _others(_only(where, _like(a, y, np.float32), 1), axes))
 
 
 def _prod_initial(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> Any:
@@ -219,7 +225,7 @@ def _cumsum(g: Any, y: Any, a: Any, axis: Any) -> Any:
 def _cumprod(g: Any, y: Any, a: Any, axis: Any) -> Any:
     """dy[i]/da[j] is the product of the factors before j times that of the factors from j+1 to i."""
     axis = 0 if axis is None else axis
-    factors = np.moveaxis(np.reshape(_like(a, y), y.shape), axis, 0)
+    factors = np.moveaxis(np.reshape(_like(a, y, np.float32), y.shape), axis, 0)
     g, y = np.moveaxis(g, axis, 0), np.moveaxis(y, axis, 0)
     before = np.concatenate([np.ones_like(y[:1]), y[:-1]])
     return np.reshape(np.moveaxis(before * _recurrence(g, factors[1:]), 0, axis), a.shape)
@@ -536,7 +542,7 @@ def _back(made: Any, which: int, c: Any, m: Any, y: Any, rowvar: Any) -> Any:
 def _weights(n: int, ddof: Any, fweights: Any, aweights: Any) -> tuple[Any, Any, Any]:
     """The weight of each of n observations, their sum, and what the sum of products is divided by."""
     if fweights is None and aweights is None:
-        return 1, n, n - ddof
+        return 1, n, n - ddof if n > ddof else math.nan
     aweights = 1 if aweights is None else aweights
     w = np.multiply(1 if fweights is None else fweights, aweights)
     total = np.sum(w)
@@ -621,7 +627,7 @@ def _polyval_p(g: Any, y: Any, p: Any, x: Any) -> Any:
         raise ValueError(
             f"np.polyval of coefficients of shape {p.shape} has no derivative; give them in one dimension"
         )
-    return _flat(g) @ np.vander(_flat(x), p.size)
+    return _flat(g) @ np.vander(_flat(x), p.size).astype(g.dtype)
 
 
 def _polyval_x(g: Any, y: Any, p: Any, x: Any) -> Any:
