@@ -339,6 +339,9 @@ def test_extreme_pairs(function: Any, a: float, b: float, expected: dict[str, fl
         (lambda x: np.logaddexp(x, 1000.0), 1000.0, 0.5),
         (lambda x: np.logaddexp2(1000.0, x), 1000.0, 0.5),
         (np.square, 200.0, 400.0),
+        (lambda x: 0.001 * np.tan(x), 1.5673828125, 85.8),
+        (lambda x: 100 * (30000 / x), 3000.0, -1 / 3),
+        (lambda x: 2 * np.log10(x), 2e-5, 43429.4),
     ],
 )
 def test_float16_overflows_only_with_the_result(function: Any, x: float, expected: float) -> None:
@@ -463,6 +466,21 @@ def test_a_reduce_is_the_reduction(reduce: Any, function: Any, options: dict[str
     where = A < 2
     got = gradient(lambda x: reduce(x, initial=1.0, where=where, **options), A)
     np.testing.assert_array_equal(got, gradient(lambda x: function(x, initial=1.0, where=where, **like), A))
+
+
+@pytest.mark.parametrize(
+    ("accumulate", "function"),
+    [(np.add.accumulate, np.cumsum), (np.multiply.accumulate, np.cumprod)],
+    ids=name_of,
+)
+def test_an_accumulate_is_the_running_function(accumulate: Any, function: Any) -> None:
+    head = np.arange(6.0).reshape(2, 3)
+    for axis in (0, 1, -2):
+        for order in (1, 2):
+            got = gradient(lambda x, axis=axis: accumulate(x, axis), A, head=head, order=order)
+            expected = gradient(lambda x, axis=axis: function(x, axis=axis), A, head=head, order=order)
+            np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(gradient(accumulate, A), gradient(lambda x: function(x, axis=0), A))
 
 
 def test_ties_among_all_pairs() -> None:

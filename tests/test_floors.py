@@ -25,6 +25,7 @@ FLOORS = {
     "autograd": 2,
     "names": 2,
     "checkpoints": 3,
+    "gluon": 3,
     "hyperparameters": 3,
     "init": 3,
     "models": 3,

@@ -112,7 +112,7 @@ _LEARNING = {
 }
 
 #: modules that are imported when they are first used
-_MODULES = {"callbacks", "func", "init", "nn", "npx", "optim"}
+_MODULES = {"callbacks", "func", "gluon", "init", "nn", "npx", "optim"}
 
 __all__ = [
     "MLP",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from reprlib import recursive_repr
@@ -156,6 +157,18 @@ class Module(HyperParameters):
             if type(module).reset is not Module.reset:
                 module.reset(init)
 
+    def initialize(self, init: Any = None, ctx: Any = None, force_reinit: bool = False) -> None:
+        """`reset` under Gluon's name; `ctx` and `force_reinit` have no effect."""
+        self.reset(init)
+
+    def collect_params(self, select: str = "") -> ParameterDict:
+        """Gluon's `named_parameters`, of those whose names match a regular expression."""
+        return ParameterDict({k: p for k, p in self.named_parameters().items() if re.match(select, k)})
+
+    def get_scratch_params(self) -> list[Tensor]:
+        """All tensors that are found, attached or not."""
+        return [part for _, part in walk(self) if isinstance(part, Tensor)]
+
     def state_dict(self) -> dict[str, Any]:
         """A copy of the parameters' values, by name.
 
@@ -202,6 +215,15 @@ class Module(HyperParameters):
             elif isinstance(part, Tensor) and part.grad is not None:
                 lines.append(f"  {name}: {part.shape}")
         return "\n".join(lines)
+
+
+class ParameterDict(dict[str, Any]):
+    """Parameters by name, as Gluon collects them."""
+
+    def setattr(self, name: str, value: Any) -> None:
+        """Set an attribute of all of them."""
+        for parameter in self.values():
+            setattr(parameter, name, value)
 
 
 def walk(root: Any, inner: bool = True) -> Iterator[tuple[str, Any]]:

@@ -29,6 +29,7 @@ class Optimizer(HyperParameters):
     """
 
     lr: float
+    rescale: float = 1.0  #: what every gradient is multiplied by first
     arrays: tuple[str, ...] = ()  #: names of those that a step depends on
 
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float | Sequence[float]) -> None:
@@ -63,13 +64,14 @@ class Optimizer(HyperParameters):
         """Take one step; its argument is the book's batch size, which a mean loss has divided by already."""
         self.steps += 1
         for i, (param, decay) in enumerate(zip(self.params, self.decays, strict=True)):
-            grad = param.grad.array
-            if decay:
-                decayed = zeros(self._scratch[i], "decayed", param)
-                np.multiply(param.array, decay, out=decayed)
-                decayed += grad
-                grad = decayed
-            self.update(param, grad, self.state[i], zeros(self._scratch[i], "scratch", param))
+            grad, scratch = param.grad.array, zeros(self._scratch[i], "scratch", param)
+            if decay or self.rescale != 1:
+                own = zeros(self._scratch[i], "gradient", param)
+                np.multiply(grad, self.rescale, out=own)
+                np.multiply(param.array, decay, out=scratch)
+                own += scratch
+                grad = own
+            self.update(param, grad, self.state[i], scratch)
 
     def update(self, param: Tensor, grad: Any, state: dict[str, Any], scratch: Any) -> None:
         """Change a parameter: `scratch` is an array to compute in; the gradient is not to be written."""

@@ -199,5 +199,6 @@ DOMAINS: dict[Any, Domain] = {
     np.multiply.reduce: Domain(folds(factors, normal, first_axis=True), analytic=True),
     **{f.reduce: Domain(extremes(distinct(0))) for f in (np.maximum, np.minimum)},
     **{f.reduce: Domain(extremes(with_nan(distinct(0)))) for f in (np.fmax, np.fmin)},
+    np.add.accumulate: Domain(running(normal, none=False), analytic=True),
     np.multiply.accumulate: Domain(running(factors, none=False), analytic=True),
 }

@@ -219,7 +219,8 @@ def quantiles(draw: st.DrawFn, numbers: Numbers, scale: int, nan: bool = False) 
     q: Any = draw(st.sampled_from([0.25, 0, 1, [0.5, 0.75], [], *([] if nan else [[[0.5, 1], [0.25, 0.5]]])]))
     q = (np.array(q) * scale).tolist()
     if pool and draw(st.booleans()):
-        shape_of_q = draw(st.sampled_from([(), (2,), (0,), *([] if nan else [(2, 1)])]))
+        shapes_of_q: list[Any] = [(), (2,), (4,), (0,)] if nan else [(), (2,), (4,), (0,), (2, 1)]
+        shape_of_q = draw(st.sampled_from([s for s in shapes_of_q if s != shape]))  # a is no quantile
         q = filled(draw, shape_of_q, lambda rng, n: rng.choice(pool, n) * scale)
     options = {"axis": axis, "out": None, "overwrite_input": False, "method": method}
     options |= {"keepdims": draw(st.booleans()), "weights": ABSENT}
@@ -310,7 +311,7 @@ def interpolations(draw: st.DrawFn) -> Call:
         xp, fp = xp[order] + turns, fp[order]
     options = {"left": draw(st.none() | st.just(0.5)), "right": None, "period": period}
     if draw(st.booleans()):
-        options["left"], options["right"] = scalar(draw, normal), scalar(draw, normal)
+        options["left"], options["right"] = (filled(draw, (), normal).item() for _ in range(2))
     return with_options(draw, (x, xp, fp), options)
 
 
@@ -324,7 +325,7 @@ def covariances(draw: st.DrawFn, weighted: bool) -> Call:
     def variables(least: int) -> Any:
         count = draw(st.integers(least, 3))
         shape = (n,) if count == 0 else (count, n) if rowvar else (n, count)
-        return filled(draw, shape, normal)
+        return filled(draw, shape, positive)  # such that they could be weights
 
     options: dict[str, Any] = {"y": variables(0) if draw(st.booleans()) else None, "rowvar": rowvar}
     if weighted:

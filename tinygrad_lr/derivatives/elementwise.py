@@ -163,7 +163,7 @@ derivative(np.subtract,    lambda g, y, a, b: g,
 derivative(np.multiply,    lambda g, y, a, b: g * b,
                            lambda g, y, a, b: g * a)
 derivative(np.divide,      lambda g, y, a, b: g / b,
-                           lambda g, y, a, b: -g * y / b)
+                           lambda g, y, a, b: -g / b * y)
 derivative(np.reciprocal,  lambda g, y, x: -g * y * y)
 derivative(np.remainder,   lambda g, y, a, b: g,
                            lambda g, y, a, b: -g * np.floor_divide(a, b))
@@ -191,11 +191,11 @@ derivative(np.hypot,       lambda g, y, a, b: g * _ratio(a, y),
 
 # exponentials and logarithms
 derivative(np.exp,         lambda g, y, x: g * y)
-derivative(np.exp2,        lambda g, y, x: g * y * _LN2)
+derivative(np.exp2,        lambda g, y, x: g * _LN2 * y)
 derivative(np.expm1,       lambda g, y, x: g * np.exp(x))
 derivative(np.log,         lambda g, y, x: g / x)
 derivative(np.log2,        lambda g, y, x: g / x / _LN2)
-derivative(np.log10,       lambda g, y, x: g / x / _LN10)
+derivative(np.log10,       lambda g, y, x: g / _LN10 / x)
 derivative(np.log1p,       lambda g, y, x: g / (1 + x))
 derivative(np.logaddexp,   lambda g, y, a, b: g * _share(np.logaddexp, np.exp, y, a, b),
                            lambda g, y, a, b: g * _share(np.logaddexp, np.exp, y, b, a))
@@ -205,7 +205,7 @@ derivative(np.logaddexp2,  lambda g, y, a, b: g * _share(np.logaddexp2, np.exp2,
 # trigonometric
 derivative(np.sin,         lambda g, y, x: g * np.cos(x))
 derivative(np.cos,         lambda g, y, x: -g * np.sin(x))
-derivative(np.tan,         lambda g, y, x: g * (1 + y * y))
+derivative(np.tan,         lambda g, y, x: g + g * y * y)
 derivative(np.arcsin,      lambda g, y, x: g / np.sqrt((1 - x) * (1 + x)))
 derivative(np.arccos,      lambda g, y, x: -g / np.sqrt((1 - x) * (1 + x)))
 derivative(np.arctan,      lambda g, y, x: g * np.square(1 / np.hypot(1, x)))
@@ -275,6 +275,7 @@ reduces(np.maximum.reduce, np.max)
 reduces(np.minimum.reduce, np.min)
 reduces(np.fmax.reduce, np.nanmax)
 reduces(np.fmin.reduce, np.nanmin)
+accumulates(np.add.accumulate, np.cumsum)
 accumulates(np.multiply.accumulate, np.cumprod)
 constant(
     *(np.logical_and.reduce, np.logical_or.reduce, np.logical_xor.reduce),

@@ -5,9 +5,8 @@ Where a derivative does not exist, or is a matter of convention:
 - *Symmetric matrices.* cholesky, eigh and eigvalsh, and pinv and svd with `hermitian=True`, read one triangle
   of their argument and stand for functions of symmetric matrices. Their gradient is the symmetric one: half
   of it belongs to an element, half to its mirror image.
-- *Singular matrices.* det has its exact gradient, the cofactors, at singular matrices as well, and so have
-  its higher derivatives. inv and solve have no value there, and the derivative of slogdet is infinite:
-  LinAlgError.
+- *Singular matrices.* det has its exact gradient, the cofactors, at singular matrices of any rank as well,
+  and exact higher derivatives. inv and solve have no value there, slogdet and cond are infinite: LinAlgError.
 - *Rank.* pinv and lstsq are smooth only among matrices of one rank. The gradient is exact in all directions
   at full rank; at lower rank, in those that keep the rank. qr needs its leading columns to be independent.
 - *Repeated eigenvalues or singular values.* The vectors are not determined there and have no derivative:
@@ -17,7 +16,8 @@ Where a derivative does not exist, or is a matter of convention:
   chooses; the derivative is that of the branch it chose. Where only the space of some columns is determined
   (more than one column beyond the square part in qr's "complete" and svd's `full_matrices`), a gradient that
   depends on more is a LinAlgError.
-- *Zero.* A norm has the gradient 0 at 0. Ties of the orders 2, -2, 1, -1, inf and -inf split evenly.
+- *Zero.* A norm has the gradient 0 at 0, and so has a singular value, from svdvals. Ties of the orders 2, -2,
+  1, -1, inf and -inf split evenly.
 
 The derivatives of the decompositions are those of M. Giles, An extended collection of matrix derivative
 results for forward and reverse mode AD (2008), if no other source is given.
@@ -170,10 +170,20 @@ def _cofactors_near_zero(a: Any) -> Any:
     return transposed(adjugate)
 
 
+def _slope_of_logarithm(y: Any, a: Any) -> Any:
+    """The gradient of log |det a|: the transposed inverse."""
+    if np.any(y[1] == -np.inf):
+        raise np.linalg.LinAlgError(
+            "the determinant is 0, and its logarithm has an infinite derivative there; np.linalg.det has a "
+            "finite one"
+        )
+    return transposed(np.linalg.inv(a))
+
+
 # fmt: off
 
 derivative(np.linalg.det,     lambda g, y, a: np.expand_dims(g, (-2, -1)) * _cofactors(a))
-derivative(np.linalg.slogdet, lambda g, y, a: np.expand_dims(g[1], (-2, -1)) * transposed(np.linalg.inv(a)))
+derivative(np.linalg.slogdet, lambda g, y, a: np.expand_dims(g[1], (-2, -1)) * _slope_of_logarithm(y, a))
 
 # fmt: on
 
@@ -233,6 +243,11 @@ def _qr(g: Any, y: Any, a: Any, mode: str = "reduced") -> Any:
     size = min(a.shape[-2:])
     gq, q = _from_square_part(gq, q, size)
     r, gr, gr_rest = r[..., :size, :size], gr[..., :size, :size], gr[..., :size, size:]
+    scales = np.abs(np.einsum("...ii->...i", r))
+    if np.any(scales <= np.finfo(r.dtype).eps * np.sum(scales, axis=-1, keepdims=True)):
+        raise np.linalg.LinAlgError(
+            f"np.linalg.qr has no derivative where the first {size} columns of the matrix are not independent"
+        )
     gq = gq + a[..., size:] @ transposed(gr_rest)
     gx = gq + q @ _mirrored(r @ transposed(gr) - transposed(gq) @ q)
     gx = transposed(np.linalg.solve(r, transposed(gx)))
@@ -245,8 +260,8 @@ def _quotient(x: Any, d: Any, values: Any, vectors: str) -> Any:
     unknown = np.abs(d) <= np.finfo(d.dtype).eps * size
     if np.any(unknown & (x != 0)):
         raise np.linalg.LinAlgError(
-            f"{vectors} are not determined, and so have no derivative. What depends on the values alone "
-            "can be had from np.linalg.eigvalsh, eigvals or svdvals."
+            f"{vectors} are not determined and so have no derivative, nor have the values a second one. "
+            "First derivatives of the values alone can be had: np.linalg.eigvalsh, eigvals, svdvals."
         )
     return np.where(unknown, 0, x / np.where(unknown, 1, d))
 
@@ -363,7 +378,10 @@ def _vector_norm(y: Any, x: Any, p: float, axes: tuple[int, ...]) -> Any:
     if math.isinf(p):
         return np.sign(x) * _evenly(np.abs(x) == y, axes, x)
     kink = (x == 0) if p < 1 else (y == 0)
-    return np.sign(x) * (np.where(kink, 1, np.abs(x)) / np.where(kink, 1, y)) ** (p - 1)
+    size, y = np.where(kink, 1, np.abs(x)), np.where(kink, 1, y)
+    if 1 < p < 2:  # the second derivative is infinite where x = 0; this keeps it from the other elements
+        return np.sign(x) * size ** (p - 1) / y ** (p - 1)
+    return np.sign(x) * (size / y) ** (p - 1)
 
 
 def _matrix_norm(x: Any, p: Any, axes: tuple[int, ...]) -> Any:
@@ -398,6 +416,8 @@ def _axes(x: Any, axis: Any) -> tuple[int, ...]:
 
 def _cond(g: Any, y: Any, x: Any, p: Any = None) -> Any:
     """The ratio of the first and the last singular value, or the norm of x times that of its inverse."""
+    if np.any(y == np.inf):
+        raise np.linalg.LinAlgError("np.linalg.cond is infinite at a singular matrix, and has no derivative")
     if p in (None, 2, -2):
         g, y = np.expand_dims(g, -1), np.expand_dims(y, -1)
         large, small = (0, -1) if p != -2 else (-1, 0)

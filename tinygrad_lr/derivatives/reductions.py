@@ -48,9 +48,10 @@ def _numbers(a: Any, where: Any) -> Any:
     return ~np.isnan(a) & where
 
 
-def _like(a: Any, y: Any) -> Any:
-    """`a` in the dtype that the result was computed in."""
-    return a if a.dtype == y.dtype else a.astype(y.dtype)
+def _like(a: Any, y: Any, at_least: Any = np.float16) -> Any:
+    """`a` in the dtype that the result was computed in, but at least in one that holds what comes between."""
+    dtype = np.result_type(y.dtype, at_least)
+    return a if a.dtype == dtype else a.astype(dtype)
 
 
 # ---- sums, means and variances ----------------------------------------------------------------------------
@@ -78,14 +79,15 @@ def _mean(g: Any, y: Any, a: Any, axes: Axes, where: Any) -> Any:
 
 
 def _deviations(a: Any, axes: Axes, where: Any, mean: Any) -> Any:
-    """The deviations from the mean, which may be given. Where nothing is selected, any will do."""
+    """The deviations from the mean, which may be given."""
+    if mean is not ABSENT:
+        return _only(where, a) - mean
     if where is True:
-        return a - (np.mean(a, axis=axes, keepdims=True) if mean is ABSENT else mean)
-    where = np.broadcast_to(where, a.shape)
+        return a - np.mean(a, axis=axes, keepdims=True)
     a = np.where(where, a, 0)  # first of all: what is left out may be NaN
-    if mean is ABSENT:
-        mean = np.mean(a, axis=axes, keepdims=True, where=where | ~np.any(where, axis=axes, keepdims=True))
-    return a - mean
+    total = np.sum(a, axis=axes, keepdims=True, dtype=np.result_type(a.dtype, np.float32))
+    counts = np.sum(np.broadcast_to(where, a.shape), axis=axes, keepdims=True)
+    return a - (total / np.maximum(counts, 1)).astype(a.dtype)
 
 
 def _var(g: Any, y: Any, a: Any, axes: Axes, where: Any, mean: Any, ddof: Any) -> Any:
@@ -106,10 +108,8 @@ def _std(g: Any, y: Any, a: Any, axes: Axes, where: Any, mean: Any, ddof: Any) -
 
 
 def _all_equal(a: Any, axes: Axes, where: Any) -> Any:
-    if where is True:
-        return np.max(a, axis=axes, keepdims=True) == np.min(a, axis=axes, keepdims=True)
-    largest = np.max(a, axis=axes, keepdims=True, where=where, initial=-math.inf)
-    return largest == np.min(a, axis=axes, keepdims=True, where=where, initial=math.inf)
+    largest = np.max(_only(where, a, -math.inf), axis=axes, keepdims=True)
+    return largest == np.min(_only(where, a, math.inf), axis=axes, keepdims=True)
 
 
 def _average_a(
@@ -162,13 +162,18 @@ def _aligned(weights: Any, a: Any, axes: Axes) -> Any:
     return np.reshape(ordered, tuple(a.shape[i] if i in axes else 1 for i in range(-a.ndim, 0)))
 
 
+def _softly(g: Any, y: Any, exponents: Any, limit: Any) -> Any:
+    """The gradient of the terms of y = log(sum(exp(exponents))); where y is infinite that of the maximum."""
+    infinite = np.isinf(y)
+    return np.where(infinite, limit, g * np.exp(np.where(infinite, 0, exponents - np.where(infinite, 0, y))))
+
+
 def _logsumexp(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> Any:
-    """The share of exp(a) in the sum; of a sum that is 0 it is 0."""
-    return _only(where, g * np.exp(a - np.where(y == -math.inf, 0, y)))
+    return _softly(g, y, _only(where, a, -math.inf), _extreme(g, y, a, axes, initial, where))
 
 
 def _logsumexp_initial(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> Any:
-    return g * np.exp(initial - np.where(y == -math.inf, 0, y))
+    return _softly(g, y, initial, _extreme_initial(g, y, a, axes, initial, where))
 
 
 # ---- products ---------------------------------------------------------------------------------------------
@@ -190,7 +195,7 @@ def _others(a: Any, axes: Axes) -> Any:
 def _prod(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> Any:
     if initial is not ABSENT:
         g = g * initial
-    return _only(where, g * _others(_only(where, _like(a, y), 1), axes))
+    return _only(where, g * _others(_only(where, _like(a, y, np.float32), 1), axes))
 
 
 def _prod_initial(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> Any:
@@ -220,7 +225,7 @@ def _cumsum(g: Any, y: Any, a: Any, axis: Any) -> Any:
 def _cumprod(g: Any, y: Any, a: Any, axis: Any) -> Any:
     """dy[i]/da[j] is the product of the factors before j times that of the factors from j+1 to i."""
     axis = 0 if axis is None else axis
-    factors = np.moveaxis(np.reshape(_like(a, y), y.shape), axis, 0)
+    factors = np.moveaxis(np.reshape(_like(a, y, np.float32), y.shape), axis, 0)
     g, y = np.moveaxis(g, axis, 0), np.moveaxis(y, axis, 0)
     before = np.concatenate([np.ones_like(y[:1]), y[:-1]])
     return np.reshape(np.moveaxis(before * _recurrence(g, factors[1:]), 0, axis), a.shape)
@@ -299,28 +304,19 @@ def _rank(n: Any, q: Any, method: str) -> tuple[Any, Any, Any]:
     return np.floor(rank), np.where(rank == np.floor(rank), halfway, between), 0
 
 
-def _beside(a: Any, q: Any, axes: Axes, method: str, nan: bool) -> tuple[Any, Any, Any, Any]:
-    """The elements on both sides of the quantile q, the weight of the second, and how fast it grows with q.
+def _beside(y: Any, a: Any, q: Any, axes: Axes, method: str, nan: bool) -> tuple[Any, Any, Any, Any]:
+    """The elements on both sides of the quantile y, the weight of the second, and how fast it grows with q.
 
-    Each in axes as those of q, and then as those of `a` with the reduced ones of size 1.
+    y is one of them, or else the next ones to it: how many elements are beyond y tells.
     """
-    kept = tuple(i for i in range(-a.ndim, 0) if i not in axes)
-    shape = tuple(a.shape[i] for i in kept)
-    lines = np.reshape(np.transpose(a, kept + axes), (*shape, math.prod(a.shape[i] for i in axes)))
-    lines = np.sort(lines, axis=-1)  # NaN come last
-    n = np.sum(~np.isnan(lines), axis=-1, keepdims=True) if nan else lines.shape[-1]
-    below, weight, rate = _rank(n, np.reshape(q, (-1,)), method)
-
-    def ranked(rank: Any) -> Any:
-        rank = np.broadcast_to(np.clip(rank, 0, n - 1), (*shape, np.size(q)))
-        return spread(np.take_along_axis(lines, rank.astype(int), axis=-1))
-
-    def spread(values: Any) -> Any:
-        values = np.moveaxis(np.broadcast_to(values, (*shape, np.size(q))), -1, 0)
-        ones = (1 if i in axes else a.shape[i] for i in range(-a.ndim, 0))
-        return np.reshape(values, (*np.shape(q), *ones))
-
-    return ranked(below), ranked(below + 1), spread(weight), spread(rate)
+    n = np.sum(~np.isnan(a), axis=axes, keepdims=True) if nan else math.prod(a.shape[i] for i in axes)
+    rank, weight, rate = _rank(n, np.reshape(q, np.shape(q) + (1,) * a.ndim), method)
+    below, above = np.clip(rank, 0, n - 1), np.clip(rank + 1, 0, n - 1)
+    before = np.max(np.where(a < y, a, -math.inf), axis=axes, keepdims=True)
+    after = np.min(np.where(a > y, a, math.inf), axis=axes, keepdims=True)
+    lower = np.where(np.sum(a < y, axis=axes, keepdims=True) > below, before, y)
+    upper = np.where(np.sum(a <= y, axis=axes, keepdims=True) > above, y, after)
+    return lower, upper, weight, rate
 
 
 def _quantile(
@@ -331,7 +327,7 @@ def _quantile(
     g, y = _spread(g, axes, keepdims), _spread(y, axes, keepdims)
     if weights is not None or method in SELECTING or a.size == 0:
         return _evenly(g, a == y, axes)
-    lower, upper, weight, _ = _beside(a, q, axes, method, nan)
+    lower, upper, weight, _ = _beside(y, a, q, axes, method, nan)
     weight = weight.astype(g.dtype)
     return _evenly(g * (1 - weight), a == lower, axes) + _evenly(g * weight, a == upper, axes)
 
@@ -340,10 +336,11 @@ def _quantile_q(
     g: Any, y: Any, a: Any, q: Any, axis: Any, keepdims: Any, method: str, weights: Any, nan: bool
 ) -> Any:
     axes = _axes(axis, a.ndim)
+    g, y = _spread(g, axes, keepdims), _spread(y, axes, keepdims)
     if weights is not None or method not in INTERPOLATING or a.size == 0:
         return 0 * q
-    lower, upper, _, rate = _beside(a, q, axes, method, nan)
-    return np.sum(_spread(g, axes, keepdims) * (upper - lower) * rate, axis=tuple(range(-a.ndim, 0)))
+    lower, upper, _, rate = _beside(y, a, q, axes, method, nan)
+    return np.sum(g * (upper - lower) * rate, axis=tuple(range(-a.ndim, 0)))
 
 
 # ---- differences and integrals ----------------------------------------------------------------------------
@@ -370,15 +367,13 @@ def _diff(part: int, g: Any, a: Any, n: int, axis: int, prepend: Any, append: An
     return _cut(g, axis, sum(sizes[:part]), sum(sizes[: part + 1]))
 
 
-def _ediff1d(part: int, g: Any, ary: Any, to_begin: Any, to_end: Any) -> Any:
+def _ediff1d(part: int, g: Any, ary: Any, *ends: Any) -> Any:
     """The gradient of one of to_begin, ary and to_end."""
-    begin = 0 if to_begin is None else np.size(to_begin)
-    end = g.size if to_end is None else g.size - np.size(to_end)
-    if part == 0:
-        return np.reshape(g[:begin], np.shape(to_begin))
-    if part == 2:
-        return np.reshape(g[end:], np.shape(to_end))
-    return np.reshape(_undiff(g[begin:end])[: ary.size], ary.shape)
+    begin, after = (0 if end is None else np.size(end) for end in ends)
+    end = g.size - after
+    if part == 1:
+        return np.reshape(_undiff(g[begin:end])[: ary.size], ary.shape)
+    return np.reshape(g[:begin] if part == 0 else g[end:], np.shape(ends[part // 2]))
 
 
 def _heights(y: Any, axis: int) -> Any:
@@ -547,7 +542,7 @@ def _back(made: Any, which: int, c: Any, m: Any, y: Any, rowvar: Any) -> Any:
 def _weights(n: int, ddof: Any, fweights: Any, aweights: Any) -> tuple[Any, Any, Any]:
     """The weight of each of n observations, their sum, and what the sum of products is divided by."""
     if fweights is None and aweights is None:
-        return 1, n, n - ddof
+        return 1, n, n - ddof if n > ddof else math.nan
     aweights = 1 if aweights is None else aweights
     w = np.multiply(1 if fweights is None else fweights, aweights)
     total = np.sum(w)
@@ -632,7 +627,7 @@ def _polyval_p(g: Any, y: Any, p: Any, x: Any) -> Any:
         raise ValueError(
             f"np.polyval of coefficients of shape {p.shape} has no derivative; give them in one dimension"
         )
-    return _flat(g) @ np.vander(_flat(x), p.size)
+    return _flat(g) @ np.vander(_flat(x), p.size).astype(g.dtype)
 
 
 def _polyval_x(g: Any, y: Any, p: Any, x: Any) -> Any:

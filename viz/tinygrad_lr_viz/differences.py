@@ -122,22 +122,24 @@ def _slope(replay: Replay, leaf: Tensor, direction: Any, gradient: float, here: 
     """The slope of the head along a direction of a leaf, and how it compares with the gradient's.
 
     The step h is where truncation and rounding are about equal, the cube root of the precision, relative to
-    the values (Press et al., Numerical Recipes, section 5.7). For values far below 1 a second one is tried.
+    the values (Press et al., Numerical Recipes, section 5.7). Smaller ones are tried if that one disagrees.
+    At a kink the slopes on its two sides stay apart, however small the step.
     """
     x = leaf.array.astype(float)
     size = float(np.max(np.abs(x), initial=0))
-    slope, verdict = np.nan, ""
-    for scale in dict.fromkeys((max(1.0, size), size or 1.0)):
+    wanted_precision = 1e-5 + 32 * float(np.finfo(leaf.dtype).eps)
+    slope, jump, verdict = np.nan, np.inf, "differs"
+    for scale in dict.fromkeys((max(1.0, size), max(1.0, size) / 16, size or 1.0)):
         h = scale * replay.precision ** (1 / 3)
         above, below = (replay({leaf.node: x + step * direction}) for step in (h, -h))
         slope = (above - below) / (2 * h)
         rounding = 100 * replay.precision * max(abs(above), abs(below)) / h
-        error = 1e-5 * (abs(slope) + abs(gradient)) + rounding
+        error = wanted_precision * (abs(slope) + abs(gradient)) + rounding
         if abs(slope - gradient) <= error:
             return slope, AGREES
         sides = sorted([(here - below) / h, (above - here) / h])
-        if sides[0] - error <= gradient <= sides[1] + error and sides[1] - sides[0] > 100 * error:
+        before, jump = jump, sides[1] - sides[0]
+        between = sides[0] - error <= gradient <= sides[1] + error
+        if between and 0.5 * before < jump < np.inf and jump > 100 * error:
             verdict = f"at a kink, with slopes of {sides[0]:.4g} and {sides[1]:.4g} on its two sides"
-    if not np.isfinite(slope):
-        verdict = verdict or "not checked: the values are not finite nearby"
-    return slope, verdict or "differs"
+    return slope, verdict if np.isfinite(slope) else "not checked: the values are not finite nearby"

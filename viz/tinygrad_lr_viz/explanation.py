@@ -108,9 +108,9 @@ def explain(
     direction : of the picture, ``"TB"`` from top to bottom or ``"LR"`` from left to right.
     theme : ``"auto"`` follows the reader's system; ``"light"`` and ``"dark"`` do not.
 
-    Raises TypeError if ``head`` is not a Tensor; ValueError for another theme or direction, for
-    ``max_operations`` below 1 and for an ``out_grad`` of another shape; and what ``backward`` raises if there
-    is no graph, or none any more.
+    Raises TypeError if ``head`` is not a Tensor or ``names`` not names of Tensors and arrays; ValueError for
+    another theme or direction, for ``max_operations`` below 1 and for an ``out_grad`` of another shape; and
+    what ``backward`` raises if there is no graph, or none any more.
 
     >>> from tinygrad_lr import record, tensor
     >>> w = tensor([2.0, -3.0])
@@ -129,6 +129,11 @@ def explain(
         raise ValueError(f'theme must be "auto", "light" or "dark", not {theme!r}')
     if max_operations < 1:
         raise ValueError(f"max_operations must be 1 or more, not {max_operations!r}")
+    for name, value in (names or {}).items():
+        if not (isinstance(name, str) and name.strip() and hasattr(value, "shape")):
+            raise TypeError(
+                f'names must be like {{"w": w}}, a Tensor or an array for each, not {name!r}: {value!r}'
+            )
     steps = walk(head, out_grad, scopes_of(names, 1), max_operations)
     drawing = draw_graph(head, names=steps.shown, gradients=False, legend=False, direction=direction)
     leaves = [name for name, _ in steps.leaves]

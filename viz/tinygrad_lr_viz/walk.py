@@ -68,7 +68,8 @@ def walk(head: Tensor, out_grad: Any, scopes: list[Mapping[str, Any]], max_opera
     leaves = [tensors[node] for node in sorted(tensors) if tensors[node].is_leaf]
     walked = list(graph.origins)[-max_operations:]
     wanted = [*leaves, *(tensors[node] for node in walked)]
-    found = autograd.grad(head, wanted, out_grad, retain_graph=True)
+    with np.errstate(all="ignore"):  # the program has had its warnings, or will get them from backward()
+        found = autograd.grad(head, wanted, out_grad, retain_graph=True)
     gradients: dict[Hashable, Any] = {
         tensor.node: gradient.array for tensor, gradient in zip(wanted, found, strict=True)
     }
@@ -261,11 +262,11 @@ class Walker:
                 if node in self.received:
                     made = transcript.name(self.received[node], name) + made
                 self.arrived[node] += 1
-                self.received[node], more = self._checked(target, made.array)
+                self.received[node] = self._checked(target, made.array)
                 yield Step(
                     phase="backward",
                     name=name,
-                    lines=(*transcript.lines(name, made), *more),
+                    lines=tuple(transcript.lines(name, made)),
                     shape=target.shape,
                     numbers=numbers(self.received[node]),
                     notes=tuple(filter(None, (note, self._so_far(target)))),
@@ -286,30 +287,23 @@ class Walker:
         rest = "that is all of them" if arrived == paths else f"{paths - arrived} still to come"
         return f"Gradient {arrived} of {paths} for {name}, added to what has come so far; {rest}."
 
-    def _checked(self, target: Tensor, made: Any) -> tuple[Any, list[str]]:
-        """A gradient that must be the engine's if all of it has arrived, and the line that makes it so.
-
-        Where a selection (np.where, an index) left elements out, the engine keeps them at zero; a rule makes
-        NaN of that zero if its derivative is infinite there.
-        """
+    def _checked(self, target: Tensor, made: Any) -> Any:
+        """A gradient, which must be the engine's if all of it has arrived."""
         whole = self.arrived[target.node] == self.paths[target.node] and target.node in self.gradients
-        if not whole or not isinstance(made, (np.ndarray, np.generic)):
-            return made, []
+        if not whole or not isinstance(made, (np.ndarray, np.generic)) or target.dtype.kind != "f":
+            return made
         expected = self.gradients[target.node]
+        finite = np.isfinite(expected)
+        made = np.where(finite, made, expected)
         tolerance = 1e-2 if expected.dtype.itemsize == 2 else 1e-4 if expected.dtype.itemsize == 4 else 1e-8
-        left_out = np.isfinite(expected) & ~np.isfinite(made)
-        scale = np.max(np.abs(expected), where=np.isfinite(expected), initial=0)
-        mended = np.where(left_out, 0, made)
-        if not np.allclose(mended, expected, rtol=tolerance, atol=tolerance * scale, equal_nan=True):
+        scale = np.max(np.abs(expected), where=finite, initial=0)
+        if not np.allclose(made, expected, rtol=tolerance, atol=tolerance * scale, equal_nan=True):
             raise RuntimeError(
                 f"the steps lead to another gradient of {self.names.of(self.graph.head)} with respect to "
                 f"{self.names.of(target)} than backward() does. Does a rule of yours ask for the type of an "
                 "array? Write plain NumPy."
             )
-        if not np.any(left_out):
-            return made, []
-        name = self.names.gradient(target)
-        return mended, [f"{name} = np.where(np.isfinite({name}), {name}, 0)  # left out later: no gradient"]
+        return made
 
     def _passed_back(self, node: Hashable) -> Iterator[tuple[int, Tensor, Transcript, Any, str]]:
         """What an operation passes back: along which edge, to which Tensor, what, and a note about it."""
@@ -330,16 +324,27 @@ class Walker:
 
             rule, options = row.rule_of(place), {} if row.elementwise else origin.options
             assert rule is not None  # else the engine would have made the argument a constant
+            g, y = self._output(node, transcript)
+            named_values = {name: write(option) for name, option in options.items()}
             with np.errstate(all="ignore"):
-                gradients = rule(
-                    *self._output(node, transcript),
-                    *map(write, origin.arguments),
-                    **{name: write(option) for name, option in options.items()},
-                )
+                gradients = rule(g, y, *map(write, origin.arguments), **named_values)
             for one, made in _pairs(value, gradients):
                 edge += is_array(one)
                 if isinstance(one, Tensor):
-                    yield edge, one, transcript, *self._fitted(one, made, transcript)
+                    fitted, note = self._fitted(one, made, transcript)
+                    if row.elementwise and self._left_out(one, fitted.array):
+                        fitted, note = self._fitted(one, np.where(g != 0, made, 0), transcript)
+                        note = f"{note} What nothing uses later gets 0, whatever the derivative.".strip()
+                    yield edge, one, transcript, fitted, note
+
+    def _left_out(self, target: Tensor, made: Any) -> bool:
+        """Whether a rule has made NaN of the zero that arrives at elements that nothing uses.
+
+        The engine leaves them out. A derivative that is infinite there would make NaN of 0 * inf.
+        """
+        if not isinstance(made, (np.ndarray, np.generic)) or target.node not in self.gradients:
+            return False
+        return bool(np.any(~np.isfinite(made) & np.isfinite(self.gradients[target.node])))
 
     def _output(self, node: Hashable, transcript: Transcript) -> tuple[Any, Any]:
         """The gradient and the value of an operation's result, as rules take them.
@@ -374,8 +379,8 @@ class Walker:
         if made.shape == target.shape:
             summed = f"{name} of shape {target.shape} was broadcast to {shape}: its gradient is summed."
             return made, "" if made.shape == shape else summed
-        same = "" if made.size == 1 else " along an axis"
-        return np.broadcast_to(made, target.shape), f"Every element of {name} gets the same gradient{same}."
+        same = "" if made.size == 1 else " along one axis"
+        return np.broadcast_to(made, target.shape), f"All elements of {name}{same} get the same gradient."
 
 
 def _one_or_all(axes: tuple[int, ...]) -> int | tuple[int, ...]:

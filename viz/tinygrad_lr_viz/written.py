@@ -141,7 +141,7 @@ class Written(NDArrayOperatorsMixin):
         return self.transcript.call(operator.getitem, (self, key), {})
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("shape", "ndim", "dtype", "size"):
+        if name in ("shape", "ndim", "dtype", "size", "tolist", "item"):
             return getattr(self.array, name)
         if name in ("T", "mT"):
             return self.transcript.call(np.transpose if name == "T" else np.matrix_transpose, (self,), {})
@@ -200,6 +200,8 @@ def call_text(
         text, own = _argument(value, array_text)
         return text if own >= tightness else f"({text})"
 
+    if function is np.power and type(args[1]) is int and args[1] == 1:
+        return _argument(args[0], array_text)  # the derivative of a square
     if function in OPERATORS and len(args) == 2 and not options:
         symbol, tightness, _ = OPERATORS[function]
         left, right = tightness, tightness + 1  # a - (b - c)
@@ -276,4 +278,7 @@ def _is_transpose(function: Any, args: Sequence[Any]) -> bool:
 
 def _literal(array: Any) -> str:
     """A constant that was made on the way, as far as it is small."""
-    return f"np.array({array.tolist()})" if array.size <= 12 else f"<array of shape {array.shape}>"
+    dtype = "" if array.dtype in (bool, int, float) else f", np.{array.dtype}"
+    if not array.size:
+        return f"np.zeros({array.shape}, np.{array.dtype})"
+    return f"np.array({array.tolist()}{dtype})" if array.size <= 12 else f"<array of shape {array.shape}>"
