@@ -15,9 +15,9 @@ import numpy as np
 <BLANKLINE>
 <BLANKLINE>
 def loss(w, X, y):
-    r = X @ w - y          # (2,) float64
+    r = X @ w - y             # (2,) float64
     grad_w = X.T @ (0.5 * r)  # (2,) float64
-    return (np.mean(r * r) * 0.5, grad_w)
+    return (0.5 * np.mean(r * r), grad_w)
 <BLANKLINE>
 
 While it is traced, the function runs as always, on tensors for the arrays of the first call, and each call of
