@@ -258,6 +258,10 @@ def constant(value: Any) -> str:
         return f"np.{value.__name__}"
     if value is np._NoValue:
         return "np._NoValue"
+    if isinstance(value, np.ndarray):
+        value = value[()] if value.ndim == 0 else value
+        if isinstance(value, np.ndarray):
+            return f"np.{value!r}"
     if isinstance(value, np.generic):
         number = constant(value.item())
         return (
