@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from .book import Timer, plot, set_axes, set_figsize, use_svg_display
     from .callbacks import Checkpoint, EarlyStopping
     from .checkpoints import CheckpointError
+    from .compiler import compile
     from .data import DataModule, SyntheticRegressionData
     from .hyperparameters import HyperParameters, add_to_class
     from .linear import LinearRegressionScratch
@@ -80,6 +81,7 @@ __version__ = "0.1.0"
 
 #: where the names for learning are; they are imported when they are first used
 _LEARNING = {
+    "compile": "compiler",
     "Adam": "optim",
     "Checkpoint": "callbacks",
     "CheckpointError": "checkpoints",
@@ -148,6 +150,7 @@ __all__ = [
     "asarray",
     "astype",
     "autograd",
+    "compile",
     "concat",
     "constant",
     "derivative",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import errors
-from .scope import ANOMALY, MODE
+from .scope import ANOMALY, MODE, TRACING
 from .tape import ENTRY, FREED, FREED_CALL, INPUT, LEAVES, PART, WRITES, Attachment, Call, Tape, Traceable
 
 Lift = Callable[[Any, Tape, int], Any]
@@ -226,11 +226,12 @@ def lifted_arguments(lift: Lift, tape: Tape, call: Call) -> tuple[list[Any], dic
 
 
 def _lifted_parts(lift: Lift, tape: Tape, values: Any, parents: Any) -> list[Any]:
+    tracing = MODE.get() & TRACING  # then constants are tensors as well, so that nothing escapes the tracer
     return [
         _lifted_parts(lift, tape, value, parent)
         if isinstance(parent, tuple)
         else value
-        if parent == -1
+        if parent == -1 and not tracing
         else lift(value, tape, parent)
         for value, parent in zip(values, parents, strict=False)
     ]
