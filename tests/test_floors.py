@@ -35,6 +35,7 @@ FLOORS = {
     "data": 3,
     "optim": 3,
     "board": 3,
+    "book": 3,
     "linear": 3,
     "func": 3,
     "program": 3,

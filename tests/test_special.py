@@ -245,7 +245,6 @@ def test_third_order(function: Any, point: float) -> None:
     assert gradient(of_x, point, order=3) == pytest.approx(4 * truth.value, rel=1e-7)
 
 
-@pytest.mark.xfail(reason="the engine looks for None only", strict=False)
 @pytest.mark.parametrize("function", [sc.jv, sc.gammainc, sc.polygamma, sc.hurwitz_zeta], ids=name_of)
 def test_no_derivative_in_an_order_is_an_error(function: Any) -> None:
     order = tensor(2.0)

@@ -58,6 +58,7 @@ from .tensor import Tensor, asarray, tensor
 
 if TYPE_CHECKING:
     from .board import ProgressBoard
+    from .book import Timer, plot, set_axes, set_figsize, use_svg_display
     from .callbacks import Checkpoint, EarlyStopping
     from .checkpoints import CheckpointError
     from .compiler import compile
@@ -99,16 +100,22 @@ _LEARNING = {
     "SoftmaxRegression": "models",
     "StepLR": "optim",
     "SyntheticRegressionData": "data",
+    "Timer": "book",
     "Trainer": "trainer",
     "WeightDecayScratch": "models",
     "add_to_class": "hyperparameters",
     "log_softmax": "npx",
     "one_hot": "npx",
     "pick": "npx",
+    "plot": "book",
+    "plt": "book",
     "relu": "npx",
+    "set_axes": "book",
+    "set_figsize": "book",
     "set_np": "npx",
     "sigmoid": "npx",
     "softmax": "npx",
+    "use_svg_display": "book",
 }
 
 #: modules that are imported when they are first used
@@ -134,6 +141,7 @@ __all__ = [
     "StepLR",
     "SyntheticRegressionData",
     "Tensor",
+    "Timer",
     "Trainer",
     "WeightDecayScratch",
     "add_to_class",
@@ -163,6 +171,7 @@ __all__ = [
     "ones",
     "pause",
     "pick",
+    "plot",
     "predict_mode",
     "rand",
     "randn",
@@ -172,12 +181,15 @@ __all__ = [
     "reduce_sum",
     "relu",
     "reshape",
+    "set_axes",
+    "set_figsize",
     "set_np",
     "sigmoid",
     "size",
     "softmax",
     "tensor",
     "train_mode",
+    "use_svg_display",
     "zeros",
 ]
 

@@ -63,7 +63,7 @@ class Trainer:
         self.optimizer = (SGD if optimizer == "sgd" else Adam)(params, **options)
 
     def step(self, batch_size: int) -> None:
-        """Take a step along the gradients divided by `batch_size`: those of a loss summed over a minibatch."""
+        """Take a step along the gradients, divided by `batch_size` as for a loss that sums over one."""
         self.optimizer.rescale = 1 / batch_size
         self.optimizer.step()
 
