@@ -256,10 +256,10 @@ def test_remains_of_living_processes_are_left_alone(path: Path) -> None:
 class Data(DataModule):
     """20 examples of three classes. Without a seed their order comes from NumPy's global generator."""
 
-    def __init__(self, seed: int | None) -> None:
+    def __init__(self, seed: int | None, dtype: Any = float) -> None:
         super().__init__()
         draw = np.random.default_rng(0)
-        self.X, self.y = draw.normal(size=(20, 4)), draw.integers(0, 3, 20)
+        self.X, self.y = draw.normal(size=(20, 4)).astype(dtype), draw.integers(0, 3, 20)
         self.seed, self.batch_size = seed, 6
 
     def get_dataloader(self, train: bool) -> Any:
@@ -313,9 +313,15 @@ class Net(MLP):
     optimizer=st.sampled_from(["sgd", "momentum", "adam", "own"]),
     stop=st.integers(1, 4),
     clip=st.sampled_from([0, 0.5]),
+    dtype=st.sampled_from([np.float32, np.float64]),
 )
 def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
-    tmp_path_factory: pytest.TempPathFactory, seed: int | None, optimizer: str, stop: int, clip: float
+    tmp_path_factory: pytest.TempPathFactory,
+    seed: int | None,
+    optimizer: str,
+    stop: int,
+    clip: float,
+    dtype: Any,
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "run.npz"
 
@@ -325,11 +331,12 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
         history = History()
         callbacks = [history, EarlyStopping(9, monitor="train"), Checkpoint(path), EarlyStopping(8)]
         trainer = Trainer(epochs, gradient_clip_val=clip, callbacks=callbacks, progress=False)
-        trainer.fit(Net(optimizer), Data(seed), **options)
+        trainer.fit(Net(optimizer), Data(seed, dtype), **options)
         return trainer, history
 
     whole, expected = fit(5, start=1)
     last = load_state(path, "checkpoint")
+    assert {array.dtype for array in last["model"].values()} == {np.dtype(dtype)}
     fit(stop, start=1)
     resumed, history = fit(5, start=2, resume=path)
     assert_same(load_state(path, "checkpoint"), last)

@@ -1,13 +1,11 @@
-"""Callbacks for `Trainer`: what happens beside the training itself.
-
-The progress bar is one too, `board.ProgressBar`, which the Trainer adds on its own.
-"""
+"""Callbacks for `Trainer`: what happens beside the training itself. It adds the `ProgressBar` on its own."""
 
 import math
 import os
 from collections.abc import Mapping
 from typing import Any
 
+from .board import ProgressBar as ProgressBar
 from .board import ProgressBoard
 from .trainer import Trainer
 
