@@ -74,9 +74,7 @@ def assert_lines_lead_to_the_gradients(head: Tensor, names: dict[str, Any], out_
 @pytest.fixture
 def _quick_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """The layout of pictures takes a second each, and is tested elsewhere."""
-    monkeypatch.setattr(
-        graph, "render", lambda *_, **__: b'<?xml?>\n<svg xmlns="http://www.w3.org/2000/svg"/>'
-    )
+    monkeypatch.setattr(graph, "render", lambda *_, **__: b'<svg xmlns="http://www.w3.org/2000/svg"></svg>')
 
 
 # ---- the lines --------------------------------------------------------------------------------------------
@@ -90,7 +88,14 @@ def test_the_lines_of_random_programs_run_and_lead_to_the_gradients(program, sha
 
 
 PRIVATE = {"_zeta", "psi", "polygamma"}  # SciPy has no public name for the function in their derivatives
-FUNCTIONS = [f for f, row in DERIVATIVES.items() if row.rules and f in DOMAINS and f.__name__ not in PRIVATE]
+FUNCTIONS = [
+    function
+    for function, row in DERIVATIVES.items()
+    if row.rules
+    and function in DOMAINS
+    and DOMAINS[function].call is None
+    and function.__name__ not in PRIVATE
+]
 
 
 @settings(deadline=None)
@@ -147,7 +152,7 @@ def test_lines_speak_in_the_names_of_the_program() -> None:
         "grad_w = X.T @ grad_v1",
     ]
     assert "b of shape (1,) was broadcast to (4, 1): its gradient is summed." in notes(explanation)
-    assert verdicts(explanation) == ["agrees", "agrees"]
+    assert verdicts(explanation) == ["they agree", "they agree"]
 
 
 def test_gradients_that_add_up_are_counted() -> None:
@@ -194,7 +199,7 @@ def test_function_of_ones_own_and_rules_that_ask_for_arrays() -> None:
     explanation = explain(y)
     assert lines(explanation, "forward")[0] == "v1 = test_explain.squared(x)"
     assert lines(explanation)[-1] == "grad_x = grad_v1 * np.array([1.0, 2.0]) * 2"
-    assert verdicts(explanation) == ["agrees"]
+    assert verdicts(explanation) == ["they agree"]
 
 
 def test_elements_left_out_stay_without_gradient() -> None:
@@ -243,9 +248,9 @@ def test_an_explanation_names_nothing_itself() -> None:
 def test_narrow_dtypes_are_checked_in_float64(dtype: Any) -> None:
     x = leaf([1.5, -2.0], dtype)
     y = recorded(lambda x: np.mean(np.tanh(x) ** 2), x)
-    assert verdicts(explain(y)) == ["agrees"]
+    assert verdicts(explain(y)) == ["they agree"]
     cast = recorded(lambda x: np.mean(np.tanh(x.astype(dtype)) ** 2), x)
-    assert verdicts(explain(cast)) == ["agrees"]
+    assert verdicts(explain(cast)) == ["they agree"]
 
 
 def test_head_of_several_elements_and_its_own_gradient() -> None:
@@ -256,14 +261,14 @@ def test_head_of_several_elements_and_its_own_gradient() -> None:
     assert "y is more than one number" in notes(explanation)
     np.testing.assert_array_equal(explanation._walk.checks[0].gradient, [2, 4])
     assert_lines_lead_to_the_gradients(y, {"x": x}, np.array([1.0, -3.0]))
-    assert verdicts(explain(y, [1.0, -3.0])) == ["agrees"]
+    assert verdicts(explain(y, [1.0, -3.0])) == ["they agree"]
 
 
 def test_head_that_is_a_leaf() -> None:
     x = leaf(2.0)
     explanation = explain(x)
     assert lines(explanation) == ["grad_x = 1.0"]
-    assert verdicts(explanation) == ["agrees"]
+    assert verdicts(explanation) == ["they agree"]
     assert "x = 2" in explanation.text()
 
 
@@ -271,14 +276,14 @@ def test_large_leaves_are_checked_along_one_direction() -> None:
     w = leaf(np.linspace(-1, 1, 50))
     loss = recorded(lambda w: np.sum(np.sin(w)), w)
     (check,) = explain(loss)._walk.checks
-    assert check.verdict == "agrees"
+    assert check.verdict == "they agree"
     assert check.difference == pytest.approx(check.along, rel=1e-8)
     assert "along a random direction" in explain(loss).text()
 
 
 def test_small_values_are_moved_by_less() -> None:
     x = leaf(1e-9)
-    assert verdicts(explain(recorded(np.log, x))) == ["agrees"]
+    assert verdicts(explain(recorded(np.log, x))) == ["they agree"]
 
 
 def test_finite_differences_tell_a_kink_from_a_wrong_rule() -> None:
@@ -290,7 +295,7 @@ def test_finite_differences_tell_a_kink_from_a_wrong_rule() -> None:
     def wrong(x: Any) -> Any:
         return 2 * x
 
-    assert verdicts(explain(recorded(lambda x: np.sum(wrong(x)), x))) == ["differs"]
+    assert verdicts(explain(recorded(lambda x: np.sum(wrong(x)), x))) == ["they differ"]
 
 
 def test_values_that_are_not_finite_nearby() -> None:
@@ -332,7 +337,7 @@ def test_a_long_chain_is_explained_as_far_as_a_reader_goes() -> None:
     assert len(lines(explanation, "forward")) == MAX_OPERATIONS
     expected = autograd.grad(head, x).array
     np.testing.assert_array_equal(explanation._walk.checks[0].gradient, expected)
-    assert verdicts(explanation) == ["agrees"]
+    assert verdicts(explanation) == ["they agree"]
     assert verdicts(explain(chain(30_000)[1])) == ["not checked: recomputing would take too long"]
 
 
@@ -412,7 +417,7 @@ def test_names_mean_nothing_but_themselves(names):
         c for c in explanation.text() if c.isprintable()
     }
     explanation = explain(y, names={"plain": plain})
-    assert verdicts(explanation) == ["agrees", "agrees"]
+    assert verdicts(explanation) == ["they agree", "they agree"]
 
 
 def test_page_with_hostile_names_has_the_elements_of_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -455,7 +460,7 @@ def test_it_is_saved_as_a_page_or_as_text(tmp_path: Path) -> None:
 def test_page_asks_for_nothing_else() -> None:
     page = small().html()
     assert "default-src 'none'" in page
-    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!#)|url\(|@import""", page.split("<svg")[0])
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!#)|url\((?!#)|@import""", page.split("<svg")[0])
     assert page.count("<script>") == page.count("</script>") == 1
     assert page.startswith("<!DOCTYPE html>")
 

@@ -217,10 +217,7 @@ class _Writer:
             return label, 'class=repeat; style="rounded,bold"'
         kind, name = part
         if kind == "sweep":
-            several = (
-                sum(frame[-1][0] == "sweep" for frame in self.clusters if isinstance(frame[-1], tuple)) > 1
-            )
-            label = f"backward{f' {name}' if several else ''}, with create_graph"
+            label = f"backward{f' {name}' if len(self.plan.sweeps) > 1 else ''}, with create_graph"
             return label, f'class=sweep; style=dashed; pencolor="{BACKWARD}"'
         return self._module_name(name), 'class=module; style="rounded"'
 

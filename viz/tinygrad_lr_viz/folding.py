@@ -23,6 +23,7 @@ Integers = NDArray[np.int64]
 LEAST = 3  # repetitions, below which nothing is gained
 OPERANDS = 8  # array operands up to which an operation can be part of a repetition
 TRIES = 6  # periods that are tried for each length of what comes again
+FAR = 1000  # operations back, beyond which an operand counts as a constant when periods are sought
 LONGEST_SEARCH = 100  # beginnings of a repeat that are tried, from either end
 EFFORT = 30  # times that all operations are looked at, before the search ends
 
@@ -130,6 +131,11 @@ class Program:
                 (same, tuple([operand >= 0 for operand in row])), len(reads)
             )
             self.operands[number, : len(row)] = row
+        computed = self.operands >= 0
+        distances = np.where(computed, np.minimum(np.arange(n)[:, np.newaxis] - self.operands, FAR), 0)
+        self.wirings = self.kinds.copy()
+        for column in distances.T:  # an overflow is welcome: what must not be equal by chance are neighbours
+            self.wirings = self.wirings * (2 * FAR + 1) + column
 
     def _find(self, start: int, stop: int) -> list[Repeat]:
         """The repeats between two operations, in order, each with those inside it."""
@@ -173,23 +179,23 @@ class Program:
 
     def _periods(self, start: int, stop: int) -> list[int]:
         """Periods worth trying: the distances at which an operation, or a few in a row, come again."""
-        words = self.kinds[start:stop]
         votes: dict[int, int] = {}
-        length = 1
-        while len(words) > 1:
-            order = np.argsort(words, kind="stable")
-            new = np.diff(words[order]) != 0
-            distances, counts = np.unique(np.diff(order)[~new], return_counts=True)
-            for i in np.argsort(-counts, kind="stable")[:TRIES]:
-                period = int(distances[i])
-                votes[period] = max(votes.get(period, 0), int(counts[i]))
-            if not counts.size or counts.max() > 0.95 * len(words):
-                break
-            # words twice as long, each known by the pair of its halves
-            ranks = np.empty_like(words)
-            ranks[order] = np.concatenate([[0], np.cumsum(new)])
-            words = ranks[:-length] * len(ranks) + ranks[length:]
-            length *= 2
+        for words in (self.kinds[start:stop], self.wirings[start:stop]):
+            length = 1
+            while len(words) > 1:
+                order = np.argsort(words, kind="stable")
+                new = np.diff(words[order]) != 0
+                distances, counts = np.unique(np.diff(order)[~new], return_counts=True)
+                for i in np.argsort(-counts, kind="stable")[:TRIES]:
+                    period = int(distances[i])
+                    votes[period] = max(votes.get(period, 0), int(counts[i]))
+                if not counts.size or counts.max() > 0.95 * len(words):
+                    break
+                # words twice as long, each known by the pair of its halves
+                ranks = np.empty_like(words)
+                ranks[order] = np.concatenate([[0], np.cumsum(new)])
+                words = ranks[:-length] * len(ranks) + ranks[length:]
+                length *= 2
         return sorted(votes, key=lambda period: (-votes[period], period))[: 4 * TRIES]
 
     def _stretches(self, start: int, stop: int, period: int) -> Iterator[tuple[int, int]]:

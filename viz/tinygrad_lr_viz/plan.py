@@ -67,6 +67,7 @@ class Plan:
     units : what stands for each of them.
     frames : the frames around each of them.
     named : the program's names.
+    sweeps : the numbers of the sweeps in the drawing, from 1, by the engine's.
     size : the number of nodes that it takes to draw the whole graph.
     """
 
@@ -88,7 +89,7 @@ class Plan:
         self.named: Names = find_names(graph.sources | results | {graph.head.node: graph.head}, scopes)
         owners = self.named.owners
         self._modules = find_modules(graph, owners) if owners else {}
-        self._sweeps: dict[int, int] = {}
+        self.sweeps: dict[int, int] = {}
         self._shared: dict[Repeat, int] = {}
         self.frames = {number: self._frame(number) for number in self.numbers}
         self.units: dict[int, Unit] = {
@@ -102,7 +103,7 @@ class Plan:
         """The Modules around an operation, or the sweep that made it; counted from 1 in each drawing."""
         place = self.keys[number]
         if sweep := self.graph.tensors[place].sweep:
-            return (("sweep", self._sweeps.setdefault(sweep, len(self._sweeps) + 1)),)
+            return (("sweep", self.sweeps.setdefault(sweep, len(self.sweeps) + 1)),)
         return tuple(("module", name) for name in self._modules.get(place, ()))
 
     def _frame(self, number: int) -> Frame:

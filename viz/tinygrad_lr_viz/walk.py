@@ -93,7 +93,7 @@ def walk(head: Tensor, out_grad: Any, scopes: list[Mapping[str, Any]], max_opera
     )
 
 
-def numbers(array: Any, digits: int = 4) -> str:
+def numbers(array: Any, digits: int = 4, width: int = 60) -> str:
     """An array as NumPy prints it; a large one by its first and last elements and its range."""
     if not isinstance(array, (np.ndarray, np.generic)):
         return summary(array)
@@ -102,7 +102,7 @@ def numbers(array: Any, digits: int = 4) -> str:
     if array.size > SHOWN and array.ndim > 2:
         return summary(array)
     array = np.asarray(array)
-    text = np.array2string(array, precision=digits, threshold=SHOWN, edgeitems=2, max_line_width=60)
+    text = np.array2string(array, precision=digits, threshold=SHOWN, edgeitems=2, max_line_width=width)
     return text if array.size <= SHOWN else f"{text}\nin all: {summary(array)}"
 
 
