@@ -395,7 +395,7 @@ class Tensor:
 
     def reshape(self, *shape: Any, order: str = "C") -> Any:
         """The same elements in another shape, given as numbers or as a tuple."""
-        new = shape[0] if len(shape) == 1 else shape
+        new = shape[0] if isinstance(shape[0], (list, tuple)) else shape  # Dask's needs a tuple
         return call(np.reshape, (self, new), NO_OPTIONS if order == "C" else {"order": order})
 
     def transpose(self, *axes: Any) -> Any:
