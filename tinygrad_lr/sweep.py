@@ -126,7 +126,8 @@ def _sweep_tape(
         rules = row.rules
         if len(parents) > len(arguments):  # a gradient flows back to options as well
             named = zip(options, parents[len(arguments) :], strict=True)
-            rules = [*rules[: len(arguments)], *(p != -1 and row.rule_of(name) for name, p in named)]
+            first = [*rules, *[None] * len(arguments)][: len(arguments)]
+            rules = [*first, *(p != -1 and row.rule_of(name) for name, p in named)]
         if lift is not None:
             value, arguments, options = _lifted(lift, tape, index)
         broadcast = value.shape if row.elementwise else None  # what the arguments were broadcast to
@@ -147,7 +148,7 @@ def _sweep_tape(
             used = None
             if use is None:
                 made = rule(gradient, value, *arguments, **options)
-                if row.selects and matters(parent):
+                if (row.selects or (row.moves and "where" in options)) and matters(parent):
                     used = rule(np.ones_like(gradient), value, *arguments, **options)
             elif row.moves:
                 made = rule(gradient, value, *arguments, **options)
