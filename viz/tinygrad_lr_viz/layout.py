@@ -9,7 +9,7 @@ from tempfile import TemporaryFile
 
 __all__ = ["LayoutError", "available", "render"]
 
-# Runs as `python -c SCRIPT format engine [option]`. Of an exception only its own words are of use, no traceback.
+# Runs as `python -c SCRIPT format engine [option]`. Of an exception only its words are of use, no traceback.
 _SCRIPT = """
 import sys
 sys.excepthook = lambda kind, error, _: print(f"{kind.__name__}: {error}", file=sys.stderr)

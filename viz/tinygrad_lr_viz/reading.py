@@ -64,8 +64,7 @@ def read(head: Tensor) -> Graph:
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """Python's cyclic garbage collector pauses: where nothing becomes garbage, it would double the time that a
-    large graph takes."""
+    """Python's cyclic garbage collector pauses: where nothing becomes garbage, it would double the time."""
     collecting = gc.isenabled()
     gc.disable()
     try:
