@@ -86,9 +86,14 @@ def remove_remains(place: Path) -> None:
 
 
 def save_arrays(path: Path, kind: str, arrays: Mapping[str, Any], version: int = VERSION) -> None:
-    """Write arrays to a file of some kind, which replaces one that is there. Raises OSError if it cannot."""
+    """Write arrays to a file of some kind, which replaces one that is there.
+
+    Raises TypeError for arrays of Python objects, and OSError if the file cannot be written.
+    """
+    if objects := [name for name, array in arrays.items() if np.asarray(array).dtype.hasobject]:
+        raise TypeError(f"{', '.join(objects)}: an array of Python objects cannot be saved without pickle")
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, format=np.array(f"{kind} {version}"), **arrays)
+    np.savez(buffer, format=np.array(f"{kind} {version}"), **arrays)
     with zipfile.ZipFile(buffer, "a") as archive:
         archive.comment = MARK + b"0" * DIGEST
     contents = buffer.getvalue()[:-DIGEST]
