@@ -104,6 +104,13 @@ def assert_same(one: Any, other: Any) -> None:
         assert one == other or one != one
 
 
+def test_names_that_mean_something_else(path: Path) -> None:
+    names = ["", "state", "format", "file", "allow_pickle", "a/b", "a b", "a_b", "..", "/x", "ä", "x.npy"]
+    state = {name: np.full(2, float(i)) for i, name in enumerate(names)} | {"a": {"b": np.zeros(1)}}
+    save_state(path, "example", state)
+    assert_same(load_state(path, "example"), state)
+
+
 def test_numpy_reads_the_files_too(path: Path) -> None:
     save_state(path, "example", {"model": {"w": np.arange(3.0)}})
     with np.load(path, allow_pickle=False) as file:
@@ -243,11 +250,12 @@ def test_remains_of_living_processes_are_left_alone(path: Path) -> None:
     mine = path.with_name(f".{os.getpid()}-1-{path.name}")
     init = path.with_name(f".1-1-{path.name}")
     other = path.with_name(f".x-1-{path.name}")
-    for remains in (mine, init, other):
+    none = path.with_name(f".{10**30}-1-{path.name}")
+    for remains in (mine, init, other, none):
         remains.touch()
     with replacing(path) as temporary:
         temporary.touch()
-    assert set(path.parent.iterdir()) == {path, mine, init, other}
+    assert set(path.parent.iterdir()) == {path, mine, init, other, none}
 
 
 # ---- runs -------------------------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def remove_remains(place: Path) -> None:
                 os.kill(int(process), 0)
             except ProcessLookupError:
                 remains.unlink(missing_ok=True)
-            except OSError:  # it is somebody else's, but lives
+            except (OSError, OverflowError):  # it is somebody else's, but lives; or no process's
                 pass
 
 
@@ -154,7 +154,7 @@ def save_state(path: str | os.PathLike[str], kind: str, state: State) -> None:
         """The same in words of JSON: an array by the name that it has in the file."""
         if isinstance(value, (np.ndarray, np.generic)):
             name = re.sub(r"[^\w./-]", "_", name)
-            if name in ("", "state", "format", *arrays):
+            if name in ("", "state", "format", "file", "allow_pickle", *arrays):  # of ours, and of np.savez
                 name += f"_{len(arrays)}"
             arrays[name] = value
             return {"array": name}
