@@ -48,9 +48,9 @@ def _numbers(a: Any, where: Any) -> Any:
     return ~np.isnan(a) & where
 
 
-def _like(a: Any, y: Any, at_least: Any = np.float16) -> Any:
-    """`a` in the dtype that the result was computed in, but at least in one that holds what comes between."""
-    dtype = np.result_type(y.dtype, at_least)
+def _like(a: Any, y: Any) -> Any:
+    """`a` in the dtype that the result was computed in, but float16 as float32: more is needed in between."""
+    dtype = np.result_type(y.dtype, np.float32)
     return a if a.dtype == dtype else a.astype(dtype)
 
 
@@ -195,7 +195,7 @@ def _others(a: Any, axes: Axes) -> Any:
 def _prod(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> Any:
     if initial is not ABSENT:
         g = g * initial
-    return _only(where, g * _others(_only(where, _like(a, y, np.float32), 1), axes))
+    return _only(where, g * _others(_only(where, _like(a, y), 1), axes))
 
 
 def _prod_initial(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> Any:
@@ -225,7 +225,7 @@ def _cumsum(g: Any, y: Any, a: Any, axis: Any) -> Any:
 def _cumprod(g: Any, y: Any, a: Any, axis: Any) -> Any:
     """dy[i]/da[j] is the product of the factors before j times that of the factors from j+1 to i."""
     axis = 0 if axis is None else axis
-    factors = np.moveaxis(np.reshape(_like(a, y, np.float32), y.shape), axis, 0)
+    factors = np.moveaxis(np.reshape(_like(a, y), y.shape), axis, 0)
     g, y = np.moveaxis(g, axis, 0), np.moveaxis(y, axis, 0)
     before = np.concatenate([np.ones_like(y[:1]), y[:-1]])
     return np.reshape(np.moveaxis(before * _recurrence(g, factors[1:]), 0, axis), a.shape)
@@ -362,7 +362,7 @@ def _diff(part: int, g: Any, a: Any, n: int, axis: int, prepend: Any, append: An
     if n == 0:  # then np.diff joins nothing
         return g if part == 1 else 0 * (prepend, a, append)[part]
     sizes = [0 if x is ABSENT else np.shape(x)[axis] if np.ndim(x) else 1 for x in (prepend, a, append)]
-    for _ in range(min(n, sum(sizes))):
+    for _ in range(n):
         g = _undiff(g, axis)
     return _cut(g, axis, sum(sizes[:part]), sum(sizes[: part + 1]))
 
@@ -692,7 +692,7 @@ def _quantiles(function: Any, scale: int, nan: bool) -> None:
                     f"np.{function.__name__} has no derivative for q of shape {np.shape(q)}: the axes of its "
                     "result come in an order of their own. Give q in one dimension, and reshape the result"
                 )
-            return of(g, y, _kept(a, overwrite_input), q / scale, axis, keepdims, method, weights, nan)
+            return of(g, y, a, q / scale, axis, keepdims, method, weights, nan)
 
         return rule
 
@@ -701,17 +701,8 @@ def _quantiles(function: Any, scale: int, nan: bool) -> None:
 
 def _median(nan: bool) -> Any:
     return lambda g, y, a, axis=None, out=None, overwrite_input=False, keepdims=False: _quantile(
-        g, y, _kept(a, overwrite_input), 0.5, axis, keepdims, "linear", None, nan
+        g, y, a, 0.5, axis, keepdims, "linear", None, nan
     )
-
-
-def _kept(a: Any, overwrite_input: Any) -> Any:
-    if overwrite_input:
-        raise ValueError(
-            "overwrite_input=True has reordered the tensor, so nothing tells any more which of its elements "
-            "the median or quantile came from; leave it away"
-        )
-    return a
 
 
 def _running(of: Any, axis: Any = None, fill: Any = None) -> Any:
