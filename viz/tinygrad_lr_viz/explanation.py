@@ -5,19 +5,21 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from tinygrad_lr import Tensor
+from tinygrad_lr import Tensor, autograd
 
 from .differences import AGREE, Check
-from .graph import Drawing, draw_graph
+from .dot import write
+from .graph import Drawing
 from .layout import LayoutError
 from .markup import asset, escaped, filled
-from .reading import scopes_of
-from .walk import Step, Walk, numbers, walk
+from .plan import Plan
+from .reading import read, scopes_of
+from .walk import Names, Step, Walk, last_part, leaves_of, numbers, walk
 
 __all__ = ["Explanation", "explain"]
 
@@ -132,17 +134,25 @@ def explain(
             raise TypeError(
                 f'names must be like {{"w": w}}, a Tensor or an array for each, not {name!r}: {value!r}'
             )
-    steps = walk(head, out_grad, scopes_of(names, 1), max_operations)
-    looks: dict[str, Any] = {"gradients": False, "legend": False, "direction": direction, "theme": theme}
-    drawing = draw_graph(head, names=steps.shown, fold=False, **looks)
-    nodes = {node for step in steps.steps for node in (step.node, step.at)}
-    ids = {node: drawing.ids[node] for node in nodes & drawing.ids.keys()}
-    drawing = replace(drawing, ids=ids)  # a large graph has many more
+    if direction not in ("LR", "TB"):
+        raise ValueError(f'direction must be "LR" (left to right) or "TB" (top to bottom), not {direction!r}')
+    if theme not in ("auto", "light", "dark"):
+        raise ValueError(f'theme must be "auto", "light" or "dark", not {theme!r}')
+    if head.node is None:
+        autograd.grad(head, [])  # raises the error that says why
+    graph = read(head)
+    part, scopes = last_part(graph, max_operations), scopes_of(names, 1)
+    called = Names(leaves_of(graph), part, scopes)
+    steps = walk(graph, out_grad, part, called)
+    plan = Plan(part, [called.shown, *scopes], None, (), False, 2 * len(part.tensors) + len(part.sources))
+    looks: dict[str, Any] = {"direction": direction, "theme": theme, "legend": False, "note": ""}
+    dot, _, ids = write(plan, {}, values=True, gradients=False, **looks)
     leaves = [name for name, _ in steps.leaves]
     more = f" and {len(leaves) - 8} more" if len(leaves) > 8 else ""
     count = f"{steps.operations:,} operation{'s' * (steps.operations != 1)}"
     title = f"The chain rule for {steps.head}: {count} from {', '.join(leaves[:8])}{more}"
-    return Explanation(title, steps, drawing, theme)
+    picture = title.replace("The chain rule for", "Computation graph of")
+    return Explanation(title, steps, Drawing(dot, picture, theme, ids), theme)
 
 
 # ---- words ------------------------------------------------------------------------------------------------
@@ -162,7 +172,7 @@ def _limit(walk: Walk) -> str:
         return ""
     return (
         f"These are the last {walk.walked:,} of {walk.operations:,} operations. "
-        "The gradients at the end are those of all. "
+        "What they read of earlier ones is dotted. The gradients at the end are those of all. "
         f"To go through more: explain(…, max_operations={min(walk.operations, 10 * walk.walked)})."
     )
 
