@@ -337,7 +337,7 @@ def test_a_long_chain_is_explained_as_far_as_a_reader_goes(monkeypatch: pytest.M
     assert f"the last {MAX_OPERATIONS} of 4,001 operations" in explanation.text()
     assert "explain(…, max_operations=400)" in explanation.text()
     assert len(lines(explanation, "forward")) == MAX_OPERATIONS
-    expected = autograd.grad(head, x).array
+    expected = autograd.grad(head, x, retain_graph=True).array
     np.testing.assert_array_equal(explanation._walk.checks[0].gradient, expected)
     assert verdicts(explanation) == ["they agree"]
     monkeypatch.setattr(differences, "COST", 1e6)
