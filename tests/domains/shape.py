@@ -429,9 +429,9 @@ DOMAINS: dict[Any, Domain] = {
     np.diagonal: Domain(diagonals(), analytic=True),
     np.linalg.diagonal: Domain(last_diagonals(), analytic=True),
     np.copy: Domain(plain(), analytic=True),
+    np.astype: Domain(st.builds(lambda a: Call((a, np.dtype(float))), arrays())),
     cast: Domain(st.builds(lambda a: Call((a, np.dtype(float))), arrays())),
     np.full_like: Domain(fills()),
 }
 if hasattr(np, "unstack"):  # NumPy 2.1
     DOMAINS[np.unstack] = Domain(unstackings(), analytic=True)
-    DOMAINS[np.astype] = Domain(st.builds(lambda a: Call((a, np.dtype(float))), arrays()))
