@@ -276,6 +276,15 @@ def test_head_that_is_a_leaf() -> None:
     assert "x = 2" in explanation.text()
 
 
+def test_arrays_that_are_not_numpys_are_not_computed() -> None:
+    array = pytest.importorskip("dask.array", reason="NOT TESTED WITH DASK: pip install dask")
+    X, w = tinygrad_lr.asarray(array.ones((6, 2), chunks=(3, 2))), leaf([1.0, 2.0])
+    explanation = explain(recorded(lambda: np.mean((X @ w) ** 2)))
+    assert lines(explanation)[-1] == "grad_w = X.T @ grad_v1"
+    assert "dask Array, not computed here  # shape (6,)" in explanation.text()
+    assert verdicts(explanation) == ["not checked: not all of its arrays are NumPy's"]
+
+
 def test_large_leaves_are_checked_along_one_direction() -> None:
     w = leaf(np.linspace(-1, 1, 50))
     loss = recorded(lambda w: np.sum(np.sin(w)), w)

@@ -110,7 +110,7 @@ def last_part(graph: Graph, operations: int) -> Graph:
 def numbers(array: Any, digits: int = 4, width: int = 60) -> str:
     """An array as NumPy prints it; a large one by its first and last elements and its range."""
     if not isinstance(array, (np.ndarray, np.generic)):
-        return summary(array)
+        return f"{type(array).__module__.split('.')[0]} {type(array).__name__}, not computed here"
     if array.ndim == 0:
         return f"{array:.{digits + 2}g}" if array.dtype.kind == "f" else str(array)
     if array.size > SHOWN and array.ndim > 2:
