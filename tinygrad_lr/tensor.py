@@ -667,7 +667,12 @@ def _with_rules(
 
 
 def _copied(key: Any) -> Any:
-    """What steers a call, such as indices, as it is now: the user may change it before `backward`."""
+    """What steers a call, such as indices, as it is now: the user may change it before `backward`.
+
+    A tracer needs to know it again.
+    """
+    if LOCAL.tracer is not None:
+        return key
     if isinstance(key, (list, tuple)):
         return type(key)([_copied(part) for part in key])
     return key.copy() if isinstance(key, np.ndarray) else key
