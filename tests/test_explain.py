@@ -121,7 +121,8 @@ def test_the_lines_of_every_function_run_and_lead_to_the_gradients(function, dat
     ]
     if isinstance(arguments[0], np.ndarray):
         arguments[0] = tensor(arguments[0])  # np.full_like looks at its first argument only
-    with record():
+    with record(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         result = function(*arguments, **call.options)
         weighted = [np.sum(r * np.cos(np.arange(r.size).reshape(r.shape))) for r in tensors_in([result])]
         y = sum(weighted, tensor(0.0))
@@ -171,6 +172,12 @@ def test_gradients_that_add_up_are_counted() -> None:
     assert [step.numbers for step in explanation._walk.steps[-3:]] == ["1", "4", "7"]
     assert "x is used 3 times: this is the first of 3 gradients that add up." in notes(explanation)
     assert "Gradient 3 of 3 for x, added to what has come so far; that is all of them." in notes(explanation)
+
+
+def test_invented_names_keep_off_those_of_the_program() -> None:
+    data1, v1 = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    loss = recorded(lambda: np.sum(np.array([5.0, 6.0]) * data1 * v1))
+    assert lines(explain(loss), "forward") == ["v2 = data2 * data1", "v3 = v2 * v1", "loss = np.sum(v3)"]
 
 
 def test_indexing_is_written_as_numpy_does_it() -> None:
