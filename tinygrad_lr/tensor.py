@@ -782,11 +782,11 @@ def _gradients(
 
 
 @contextmanager
-def _recording_sweep() -> Iterator[None]:
-    """Record on a tape that tells: these calls make gradients."""
+def _recording_sweep(number: int = 0) -> Iterator[None]:
+    """Record on a tape that tells: these calls make gradients, in the sweep of that number or in a new one."""
     with Scope(RECORDING):
         LOCAL.tape = tape = Tape()
-        tape.sweep = tape.number
+        tape.sweep = number or tape.number
         yield
 
 
@@ -795,7 +795,7 @@ def _as_own(gradient: Any, array: Any, create_graph: bool) -> Tensor:
     if gradient.shape != array.shape:
         gradient = np.broadcast_to(gradient, array.shape)
     if isinstance(gradient, Tensor):
-        with _recording_sweep():
+        with _recording_sweep(gradient.sweep):
             own = cast_type(Tensor, gradient.astype(array.dtype))
         return own if create_graph else own.detach()
     if isinstance(gradient, ARRAYS) and not isinstance(array, ARRAYS):  # ones, for a Dask array and the like
