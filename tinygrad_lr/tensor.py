@@ -783,7 +783,7 @@ def _gradients(
 
 @contextmanager
 def _recording_sweep(number: int = 0) -> Iterator[None]:
-    """Record on a tape that tells: these calls make gradients, in the sweep of that number or in a new one."""
+    """Record on a tape that tells: these calls make gradients, in a sweep of that number or in a new one."""
     with Scope(RECORDING):
         LOCAL.tape = tape = Tape()
         tape.sweep = number or tape.number
