@@ -33,11 +33,11 @@ from typing import Any
 
 import numpy as np
 
-from .errors import PACKAGE, TraceError
+from .errors import PACKAGE, TraceError, describe
 from .program import Line, Program, Variable, mapped, runnable, simplified, source, variables_in
 from .scope import LOCAL, MODE, TRACING, Scope
 from .tape import WRITES
-from .tensor import ARRAYS, Tensor, asarray, recorded
+from .tensor import ARRAYS, Tensor, asarray, recorded, tracked
 
 CACHE_SIZE = 16
 LIBRARIES = (PACKAGE, str(Path(np.__file__).parent))
@@ -122,7 +122,9 @@ class Traced:
         self.program = program
         plain = all(isinstance(arg, (Tensor, *ARRAYS)) for arg in args)
         plain = plain and len({id(arg) for arg in args}) == len(args)
-        self.kinds = tuple([(a.shape, a.dtype, type(a)) for a in args]) if plain else ()
+        self.kinds = tuple([_kind(arg) for arg in args]) if plain else ()
+        self.mode = MODE.get() & ~TRACING
+        self.writes = any(line.written is not None for line in program.lines)
         self.tensors = tensors  # whether tensors come out
         self.written = written
         self.run = runnable(program)
@@ -136,7 +138,11 @@ class Traced:
         for arg, kind in zip(args, self.kinds, strict=True):
             if type(arg) is not kind[2] or arg.shape != kind[0] or arg.dtype != kind[1]:
                 return False
-        return len(args) < 2 or len({id(arg) for arg in args}) == len(args)
+            if kind[2] is not np.ndarray and _kind(arg) != kind:
+                return False
+        if len(args) > 1 and (len({id(arg) for arg in args}) < len(args) or (self.writes and _overlap(args))):
+            return False
+        return MODE.get() == self.mode
 
     def fits(self) -> bool:
         """Whether what the function found elsewhere has the shapes and dtypes that it had."""
@@ -198,12 +204,12 @@ class Compiled:
     def __call__(self, *args: Any, **options: Any) -> Any:
         last = self._last
         if last is not None and not options and last.takes(args) and last.fits():
+            self._check_not_recorded((*args, *last.captured))
             return last(args)
         leaves: list[Any] = []
         key = _key((args, options), leaves)
-        ids = [id(leaf) for leaf in leaves]
-        if len(set(ids)) < len(ids):
-            key = (key, tuple(map(ids.index, ids)))
+        key = (key, MODE.get(), _overlap(leaves))
+        self._check_not_recorded(leaves)
         try:
             traced = self._cache.get(key)
         except TypeError as error:
@@ -213,8 +219,16 @@ class Compiled:
             ) from None
         if traced is None or not traced.fits():
             return self._trace(key, args, options)
+        self._check_not_recorded(traced.captured)
         self._last = traced
         return traced(leaves)
+
+    def _check_not_recorded(self, values: Sequence[Any]) -> None:
+        for t in tracked(values):
+            raise TraceError(
+                f"{self.name} is compiled and cannot be recorded, but {describe(t)} is being differentiated. "
+                "Compile value_and_grad of it, or the whole step with its record() and backward()."
+            )
 
     @property
     def source(self) -> str:
@@ -265,6 +279,7 @@ class Compiled:
         self._name(program, tracer, locals_seen, named, (args, options))
         simplified(program)
         outside = {id(v): v.source for v in (*program.arguments, *program.captured)}
+        self._check_not_recorded([v.source for v in program.captured])
         written = {id(line.written.root): line.written.root for line in program.lines if line.written}
         written_places = [outside[i] for i in written if i in outside]
         tensors = any(isinstance(leaf, Tensor) for leaf in leaves)
@@ -321,7 +336,8 @@ def compile(f: Callable[..., Any]) -> Compiled:
 
     Returns a `Compiled`, whose attribute `source` is the code. Raises TraceError where the code would depend
     on values: an `if` on a tensor, `.item()`, fresh random numbers of `np.random`. What it does outside of
-    NumPy's functions on tensors it does when it is traced only.
+    NumPy's functions on tensors it does when it is traced only; so the numbers that a Generator of its own
+    draws would stay the same: draw them before, and pass them in.
     """
     return Compiled(f)
 
@@ -335,12 +351,25 @@ def _key(value: Any, leaves: list[Any]) -> Any:
     """What must be equal for a program to fit; the arrays go into `leaves`."""
     if isinstance(value, (np.ndarray, Tensor, np.generic)):
         leaves.append(value)
-        return (value.shape, value.dtype, type(value))
+        return _kind(value)
     if isinstance(value, (list, tuple)):
         return (type(value), *[_key(part, leaves) for part in value])
     if isinstance(value, dict):
         return tuple([(name, _key(part, leaves)) for name, part in value.items()])
-    return (type(value), value)
+    return (type(value), repr(value) if isinstance(value, float) else value)  # 0.0 == -0.0
+
+
+def _kind(leaf: Any) -> tuple[Any, ...]:
+    """What a program depends on of an array or tensor."""
+    attachment = getattr(leaf, "attachment", None)
+    return (leaf.shape, leaf.dtype, type(leaf), attachment and attachment.grad_req)
+
+
+def _overlap(leaves: Sequence[Any]) -> tuple[tuple[int, int], ...]:
+    """Which of the arrays may share memory; a program that writes depends on it."""
+    arrays = [leaf.array if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+    pairs = ((i, j) for j in range(len(arrays)) for i in range(j))
+    return tuple([(i, j) for i, j in pairs if np.may_share_memory(arrays[i], arrays[j])])
 
 
 def _named_tensors(f: Any, called: Any) -> Iterator[tuple[str, Tensor]]:

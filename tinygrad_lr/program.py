@@ -111,6 +111,12 @@ def simplified(program: Program) -> None:
     out, numbers are multiplied first, `x**2` is a product and a division by a number a multiplication.
     """
     written = {id(line.written.root) for line in program.lines if line.written is not None}
+    outside = list({id(v): v for v in (*program.arguments, *program.captured)}.values())
+    for v in (
+        outside if written else ()
+    ):  # an array that shares memory with one that is written is written too
+        if any(w is not v and np.may_share_memory(v.array, w.array) for w in outside):
+            written.add(id(v))
     instead: dict[int, Any] = {}  # of variables that are no longer made
     makers: dict[int, Line] = {}
     seen: dict[Any, list[Variable]] = {}
@@ -161,6 +167,8 @@ def _key(line: Line) -> Any:
             return tuple((name, part(v)) for name, v in value.items())
         if isinstance(value, slice):
             return (slice, part(value.start), part(value.stop), part(value.step))
+        if isinstance(value, (float, np.floating)):
+            return (type(value), repr(value))  # 0.0 == -0.0
         return id(value) if isinstance(value, Variable) else (type(value), value)
 
     key = part((line.function, line.args, line.options))
@@ -201,13 +209,10 @@ def _simpler(line: Line, makers: dict[int, Line]) -> Variable | Line | None:
         a, b = (b, a) if _is_number(b) else (a, b)
         if _is_number(a) and like(b):
             inner = makers.get(id(b))
-            if (
-                inner is not None
-                and inner.function is np.multiply
-                and _is_number(inner.args[0])
-                and like(inner.args[1])
-            ):
-                a, b = a * inner.args[0], inner.args[1]
+            if inner is not None and inner.function is np.multiply and _is_number(inner.args[0]):
+                factor = a * inner.args[0]
+                if like(inner.args[1]) and np.finfo(dtype).tiny < abs(factor) < np.finfo(dtype).max:
+                    a, b = factor, inner.args[1]
             return b if a == 1 else Line(np.multiply, (a, b), {}, line.made)
     return line if line.function is np.multiply else None
 

@@ -404,7 +404,7 @@ class Tensor:
 
     def flatten(self, order: str = "C") -> Any:
         """A copy in one dimension."""
-        return self.ravel(order).copy()
+        return (self.ravel() if order == "C" else self.ravel(order)).copy()  # Dask's knows no order
 
     def astype(self, dtype: Any, copy: bool = True) -> Any:
         """The values in another dtype; a gradient flows back in this tensor's own."""
@@ -564,6 +564,8 @@ def _write(function: Callable[..., Any], target: Any, args: Sequence[Any], optio
             t._check_writable(values, "np.where(mask, value, x), and no out=")
         else:
             _check_nothing_lost(values, t, "np.where(mask, value, x), and no out=")
+            if isinstance(t, np.ndarray):
+                WRITES.note(t)
     _trace_write(function, target, args, options)
     value = function(*map(unwrapped, args), **{name: unwrapped(v) for name, v in options.items()})
     return value if value is None else target[0] if isinstance(target, tuple) and len(target) == 1 else target
@@ -674,7 +676,8 @@ def _copied(key: Any) -> Any:
     if LOCAL.tracer is not None:
         return key
     if isinstance(key, (list, tuple)):
-        return type(key)([_copied(part) for part in key])
+        parts = [_copied(part) for part in key]
+        return parts if isinstance(key, list) else tuple(parts)
     return key.copy() if isinstance(key, np.ndarray) else key
 
 
