@@ -359,3 +359,39 @@ def test_attached_tensors_are_another_program() -> None:
         np.testing.assert_array_equal(attached.grad.numpy(), [2, 4])
         with pytest.raises(NothingAttachedError):
             compiled(tensor([3.0, 4.0]))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: np.mean(x[x > 0]),
+        lambda x: x[np.nonzero(x > 0)],
+        lambda x: np.extract(x > 0, x),
+        lambda x: np.compress(x > 0, x),
+        lambda x: x[np.where(x > 0)],
+        lambda x: np.argwhere(x),
+        value_and_grad(lambda x: np.mean(x[x > 0] ** 2)),
+    ],
+)
+def test_shapes_that_depend_on_values_raise(function: Any) -> None:
+    with pytest.raises(TraceError, match=r"depends on values.*np\.where\(mask, x, 0\)"):
+        compile(function)(np.array([1.0, -2.0, 3.0]))
+
+
+def test_a_list_of_one_result() -> None:
+    compiled = compile(lambda x: (np.split(x, 1)[0] * 2, np.meshgrid(x)[0] + 1))
+    x = np.array([1.0, 2.0])
+    for _ in range(2):
+        for got, truth in zip(compiled(x), (2 * x, x + 1), strict=True):
+            np.testing.assert_array_equal(got, truth)
+    for got, truth in zip(run_source(compiled, x), (2 * x, x + 1), strict=True):
+        np.testing.assert_array_equal(got, truth)
+
+
+def test_constant_masks_and_slices() -> None:
+    mask = np.array([True, False, True])
+    compiled = compile(lambda x, part: (x[mask], x[part]))
+    for x in (np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0])):
+        chosen, part = compiled(x, slice(1, None))
+        np.testing.assert_array_equal(chosen, x[mask])
+        np.testing.assert_array_equal(part, x[1:])

@@ -1771,3 +1771,16 @@ def test_a_named_tuple_as_an_index() -> None:
         y = x[Point(0, 1)] * 3
     y.backward()
     same(x.grad, [[0, 3]])
+
+
+def test_changes_of_options_are_found_or_have_no_effect() -> None:
+    x, w = leaf([1.0, 2.0]), leaf([1.0, 3.0])
+    mask = np.array([True, False])
+    with record():
+        y = np.average(x, weights=w)
+        z = np.sum(x, where=mask)
+    mask[:] = True
+    same(autograd.grad(z, x), [1, 0])
+    w -= 0.5
+    with pytest.raises(ModifiedError, match=r"argument weights of np.average"):
+        y.backward()

@@ -26,6 +26,7 @@ NumPy's is noted, those of the rules in `backward` as well. Simplifications keep
 
 import functools
 import inspect
+import operator
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -33,13 +34,15 @@ from typing import Any
 
 import numpy as np
 
-from .errors import PACKAGE, TraceError, describe
+from .errors import PACKAGE, TraceError, describe, name_of
 from .program import Line, Program, Variable, mapped, runnable, simplified, source, variables_in
 from .scope import LOCAL, MODE, TRACING, Scope
 from .tape import WRITES
 from .tensor import ARRAYS, Tensor, asarray, recorded, tracked
 
 CACHE_SIZE = 16
+#: functions whose results have as many elements as the values say
+SELECTING = {np.nonzero, np.flatnonzero, np.argwhere, np.compress, np.extract, np.unique, np.trim_zeros}
 LIBRARIES = (PACKAGE, str(Path(np.__file__).parent))
 
 
@@ -99,8 +102,25 @@ class Tracer:
                 self.kept.append(value)
             else:
                 reads = list(variables_in(noted))
-                self.lines.append(Line(row.function, *noted, [self.made(array, reads) for array in values]))
+                line = Line(row.function, *noted, [self.made(array, reads) for array in values])
+                line.several = several
+                self.check_shape(line, value)
+                self.lines.append(line)
         return made
+
+    def check_shape(self, line: Line, value: Any) -> None:
+        """Raise where the shape of a result depends on values: later ones may be others."""
+        key = line.args[1] if line.function is operator.getitem else ()
+        steering = line.reads if line.function in SELECTING else variables_in(key)
+        if line.function is np.where and len(line.args) == 1:
+            steering = line.reads
+        masks = line.function in SELECTING or line.function is np.where
+        for v in steering:
+            if not isinstance(v.source, np.ndarray) and (masks or v.array.dtype.kind == "b"):
+                raise TraceError(
+                    f"how many elements {name_of(line.function)} takes depends on values, and a compiled "
+                    "function is the same for all. Keep all elements: np.where(mask, x, 0), not x[mask]."
+                )
 
     def made(self, array: Any, reads: list[Variable]) -> Variable:
         shares = isinstance(array, np.ndarray) and array.base is not None
@@ -337,7 +357,8 @@ def compile(f: Callable[..., Any]) -> Compiled:
     Returns a `Compiled`, whose attribute `source` is the code. Raises TraceError where the code would depend
     on values: an `if` on a tensor, `.item()`, fresh random numbers of `np.random`. What it does outside of
     NumPy's functions on tensors it does when it is traced only; so the numbers that a Generator of its own
-    draws would stay the same: draw them before, and pass them in.
+    draws would stay the same: draw them before, and pass them in. A tensor or array that it finds in a
+    closure or an attribute is the one that was there when it was traced; its values are read at each call.
     """
     return Compiled(f)
 
@@ -356,6 +377,8 @@ def _key(value: Any, leaves: list[Any]) -> Any:
         return (type(value), *[_key(part, leaves) for part in value])
     if isinstance(value, dict):
         return tuple([(name, _key(part, leaves)) for name, part in value.items()])
+    if isinstance(value, slice):
+        return (slice, value.start, value.stop, value.step)
     return (type(value), repr(value) if isinstance(value, float) else value)  # 0.0 == -0.0
 
 

@@ -38,7 +38,12 @@ class Variable:
 
 
 class Line:
-    """A call: function, arguments and options with variables in them, and what it makes or writes."""
+    """A call: function, arguments and options with variables in them, and what it makes or writes.
+
+    `several` tells that it makes a list or tuple, if only of one.
+    """
+
+    several = False
 
     def __init__(
         self, function: Any, args: Any, options: Any, made: list[Variable], written: Variable | None = None
@@ -352,10 +357,10 @@ def source(program: Program) -> str:
             rows.append((_writing(line, text), ""))
             continue
         written, level = expression(line, text)
-        if len(line.made) > 1:
+        if line.several:
             for v in line.made:
                 v.name = v.name or f"t{next(numbers)}"
-            rows.append((f"{', '.join(v.name for v in line.made)} = {written}", ""))
+            rows.append((f"{''.join(v.name + ', ' for v in line.made).strip()} = {written}", ""))
             continue
         (v,) = line.made
         if not v.name and uses[id(v)] == 1 and len(written) < 50 and _movable(program, number, v):
@@ -456,7 +461,7 @@ def runnable(program: Program) -> Callable[..., Any]:
         else:
             for v in line.made:
                 names[id(v)] = f"v{len(names)}"
-            out = ", ".join(names[id(v)] for v in line.made) + (" =" if len(line.made) == 1 else ", =")
+            out = ", ".join(names[id(v)] for v in line.made) + (", =" if line.several else " =")
             buffer = ""
             if _takes_out(line) and last[id(line.made[0].root)] < len(program.lines):
                 kind = (line.made[0].array.shape, line.made[0].array.dtype)

@@ -241,6 +241,7 @@ def _lifted_parts(lift: Lift, tape: Tape, values: Any, parents: Any) -> list[Any
 def _check_unmodified(call: Call) -> None:
     """Raise if an array that a call read or made was written after it."""
     arrays = [("the result", call.value), *((f"argument {i}", a) for i, a in enumerate(call.arguments))]
+    arrays += [(f"argument {name}", option) for name, option in call.options.items()]
     while arrays:
         what, array = arrays.pop()
         if isinstance(array, (list, tuple)):

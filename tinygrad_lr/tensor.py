@@ -623,6 +623,7 @@ def recorded(
             not isinstance(a, Tensor) and row.rules[i : i + 1] in ((), (None,)) for i, a in enumerate(args)
         ]
         arrays = tuple([_copied(x) if s else x for x, s in zip(arrays, steers, strict=True)])
+        plain = {name: x if isinstance(options[name], Tensor) else _copied(x) for name, x in plain.items()}
     index = len(tape.calls)
     tape.calls += (row, tuple(value) if several else value, arrays, parents, plain, WRITES.now)
     if tape.places is not None:
