@@ -22,7 +22,9 @@ def run_source(compiled: Any, *arrays: Any) -> Any:
     assert "tinygrad" not in compiled.source
     space: dict[str, Any] = {}
     exec(compiled.source, space)
-    return space[compiled.name](*arrays)
+    captured = compiled._last.program.captured
+    constants = {v.name: v.source for v in captured if isinstance(v.source, np.ndarray)}
+    return space[compiled.name](*arrays, **constants)
 
 
 @settings(max_examples=60, deadline=None)

@@ -667,7 +667,12 @@ def _with_rules(
 
 
 def _copied(key: Any) -> Any:
-    """What steers a call, such as indices, as it is now: the user may change it before `backward`."""
+    """What steers a call, such as indices, as it is now: the user may change it before `backward`.
+
+    A tracer needs to know it again.
+    """
+    if LOCAL.tracer is not None:
+        return key
     if isinstance(key, (list, tuple)):
         return type(key)([_copied(part) for part in key])
     return key.copy() if isinstance(key, np.ndarray) else key
@@ -777,11 +782,11 @@ def _gradients(
 
 
 @contextmanager
-def _recording_sweep() -> Iterator[None]:
-    """Record on a tape that tells: these calls make gradients."""
+def _recording_sweep(number: int = 0) -> Iterator[None]:
+    """Record on a tape that tells: these calls make gradients, in a sweep of that number or in a new one."""
     with Scope(RECORDING):
         LOCAL.tape = tape = Tape()
-        tape.sweep = tape.number
+        tape.sweep = number or tape.number
         yield
 
 
@@ -790,7 +795,7 @@ def _as_own(gradient: Any, array: Any, create_graph: bool) -> Tensor:
     if gradient.shape != array.shape:
         gradient = np.broadcast_to(gradient, array.shape)
     if isinstance(gradient, Tensor):
-        with _recording_sweep():
+        with _recording_sweep(gradient.sweep):
             own = cast_type(Tensor, gradient.astype(array.dtype))
         return own if create_graph else own.detach()
     if isinstance(gradient, ARRAYS) and not isinstance(array, ARRAYS):  # ones, for a Dask array and the like

@@ -129,13 +129,18 @@ def _chosen(g: Any, where: list[Any], choices: Any) -> Any:
     return np.reshape(summed, choices.shape)
 
 
-def _reordered(g: Any, y: Any, a: Any, axis: Any = -1) -> Any:
-    """What is k-th among the elements of y was k-th among those of a; equal ones may stand for each other."""
+def _unsorted(g: Any, a: Any, axis: Any) -> Any:
+    """The k-th element of g belongs to the k-th smallest one of a; equal ones may stand for each other."""
     if axis is None:
-        return np.reshape(_reordered(g, y, np.ravel(a)), a.shape)
+        return np.reshape(_unsorted(g, np.ravel(a), 0), a.shape)
     rank = np.argsort(np.argsort(a, axis=axis, kind="stable"), axis=axis)
-    in_order = np.take_along_axis(g, np.argsort(y, axis=axis, kind="stable"), axis)
-    return np.take_along_axis(in_order, rank, axis)
+    return np.take_along_axis(g, rank, axis)
+
+
+def _unpartitioned(g: Any, y: Any, a: Any, axis: Any) -> Any:
+    """The same when y has not all elements in order."""
+    along_y = 0 if axis is None else axis
+    return _unsorted(np.take_along_axis(g, np.argsort(y, axis=along_y), along_y), a, axis)
 
 
 def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **options: Any) -> Any:
@@ -216,9 +221,9 @@ derivative(np.select,          None,
 
 # sorting
 derivative(np.sort,            lambda g, y, a, axis=-1, kind=None, order=None, *, stable=None: (
-                                   _reordered(g, y, a, axis)))
+                                   _unsorted(g, a, axis)))
 derivative(np.partition,       lambda g, y, a, kth, axis=-1, kind="introselect", order=None: (
-                                   _reordered(g, y, a, axis)))
+                                   _unpartitioned(g, y, a, axis)))
 
 # functions of functions
 composed(np.piecewise,         _piecewise)

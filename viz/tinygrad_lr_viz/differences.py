@@ -67,13 +67,12 @@ class Replay:
             return array.astype(float) if array.dtype.kind == "f" else array
 
         self.precision = float(np.finfo(float).eps)
-        with np.errstate(all="ignore"):
-            for node, origin in self._origins.items():
-                made, part = run_again(origin, value_of), self._parts[node]
-                results[node] = result = made if part is None else made[part]
-                if result.dtype.kind == "f":  # of a narrow dtype where the program has cast it
-                    self.precision = max(self.precision, float(np.finfo(result.dtype).eps))
-            return float(np.sum(value_of(self._head) * self._weights))
+        for node, origin in self._origins.items():
+            made, part = run_again(origin, value_of), self._parts[node]
+            results[node] = result = made if part is None else made[part]
+            if result.dtype.kind == "f":  # of a narrow dtype where the program has cast it
+                self.precision = max(self.precision, float(np.finfo(result.dtype).eps))
+        return float(np.sum(value_of(self._head) * self._weights))
 
 
 def finite_differences(
