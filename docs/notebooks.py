@@ -63,7 +63,8 @@ def smaller(png: str) -> str:
     from PIL import Image
 
     made = io.BytesIO()
-    Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB").quantize(256).save(made, "png", optimize=True)
+    picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+    picture.quantize(256).save(made, "png", optimize=True)
     return base64.b64encode(made.getvalue()).decode()
 
 
