@@ -54,9 +54,6 @@ REASONS = {
         eye from_dlpack frombuffer fromfunction fromiter identity ones require tri zeros
         fft.fftfreq fft.rfftfreq""",
     "makes an array; write `np.full_like` or `np.broadcast_to`": "full",
-    "makes an array; write `start + (stop - start) * np.linspace(0, 1, num)`": "linspace",
-    "makes an array; write `base ** t`, with `t` as for `linspace`": "logspace",
-    "makes an array; write `start * (stop / start) ** np.linspace(0, 1, num)`": "geomspace",
     "makes a window, of a number of points": "bartlett blackman hamming hanning kaiser",
     "makes indices, of a shape": "diag_indices indices mask_indices tril_indices triu_indices",
     "writes into its argument; write `np.where`": "copyto fill_diagonal place put put_along_axis putmask",

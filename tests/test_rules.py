@@ -30,7 +30,8 @@ from tinygrad_lr.derivatives import DERIVATIVES, Derivative, cast
 from tinygrad_lr.errors import name_of
 from truths import Slope, central_difference, complex_step, gradient
 
-quick = settings(max_examples=20, deadline=None)
+# there are two thousand of these tests: a few examples each, the more the profile asks for
+quick = settings(max_examples=settings().max_examples // 16, deadline=None)
 
 # Rows that examples and other tests add are not the table's own.
 ROWS = {
@@ -352,7 +353,7 @@ PLANTED: dict[str, tuple[Any, Any, tuple[Any, ...]]] = {
     "axis ignored": (
         test_value_and_gradient,
         np.sum,
-        (lambda g, y, a, axis=None, dtype=None, out=None, keepdims=False: np.sum(g),),
+        (lambda g, y, a, axis=None, dtype=None, out=None, keepdims=False, initial=0, where=True: np.sum(g),),
     ),
     "repeated indices": (
         test_value_and_gradient,
@@ -373,7 +374,7 @@ PLANTED: dict[str, tuple[Any, Any, tuple[Any, ...]]] = {
     "head written": (
         test_gradients_are_arrays_of_their_own,
         np.negative,
-        (lambda g, y, x: np.negative(g, out=g),),
+        (lambda g, y, x: np.negative(g, out=g if g.ndim else None),),
     ),
     "argument written": (test_value_and_gradient, np.square, (lambda g, y, x: g * np.multiply(x, 2, out=x),)),
     "value written": (
@@ -542,3 +543,21 @@ def test_no_warning_where_the_derivative_is_finite() -> None:
     """Warnings are errors throughout; this makes sure that they are."""
     with pytest.raises(RuntimeWarning):
         warnings.warn("heard", RuntimeWarning, stacklevel=1)
+
+
+# ---- which rows only move elements ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", [f for f in ROWS if f in DOMAINS and ROWS[f].moves], ids=name_of)
+@quick
+@given(data=st.data())
+def test_moving_rows_never_cancel(function: Any, data: st.DataObject) -> None:
+    """Their gradient is zero exactly where the result does not depend on an element."""
+    example = data.draw(examples(function))
+    ones = np.ones_like(example.head)
+    used = [got != 0 for got in example.gradients(example.variables, ones)]
+    other = example.gradients(example.variables, example.rng.uniform(0.5, 2, ones.shape))
+    for mask, got in zip(used, other, strict=True):
+        np.testing.assert_array_equal(got != 0, mask)
+        if not ROWS[function].selects and "where" not in example.options and ones.size:
+            assert np.all(mask)

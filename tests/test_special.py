@@ -190,7 +190,6 @@ def test_cross_entropy() -> None:
     np.testing.assert_allclose(got, (sc.softmax(logits, axis=1) - np.eye(3)[labels]) / 5)
 
 
-@pytest.mark.xfail(reason="the engine does not name it yet", strict=False)
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
 def test_the_error_of_scipys_own_names_ours(name: str) -> None:
     x = tensor([1.0, 2.0])

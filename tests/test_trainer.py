@@ -88,6 +88,14 @@ def test_a_run_stops_when_the_loss_does_not_become_smaller(
         assert trainer.history["val"] == list(enumerate(losses[:epochs], 1))
 
 
+def test_a_stopped_run_stays_stopped_when_it_is_resumed_unless_it_may_wait_longer(tmp_path: Path) -> None:
+    path, losses = tmp_path / "run.npz", [5.0, 6.0, 7.0, 8.0]
+    fit(4, EarlyStopping(1), Checkpoint(path, every=9), model=Scripted(losses))
+    for patience, epochs in ((1, 2), (2, 3), (9, 4)):
+        trainer = fit(4, EarlyStopping(patience), model=Scripted(losses), resume=path)
+        assert trainer.finished_epochs == epochs
+
+
 def test_stopping_needs_a_loss_to_watch() -> None:
     with pytest.raises(ValueError, match=r'no minibatches for "val"; write EarlyStopping\(monitor="train"\)'):
         Trainer(2, callbacks=[EarlyStopping()]).fit(LinearRegression(0.1), regression(num_val=0))

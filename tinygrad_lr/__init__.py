@@ -197,6 +197,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _LEARNING:
         value = getattr(_import_module(f".{_LEARNING[name]}", __name__), name)
+    elif name == "np":  # for programs that say `from mxnet import np`
+        value = _import_module(__name__)
     elif name == "special":  # scipy.special on tensors
         value = _import_module(".derivatives.special", __name__)
     elif name in _MODULES:

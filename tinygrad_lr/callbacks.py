@@ -1,13 +1,11 @@
-"""Callbacks for `Trainer`: what happens beside the training itself.
-
-The progress bar is one too, `board.ProgressBar`, which the Trainer adds on its own.
-"""
+"""Callbacks for `Trainer`: what happens beside the training itself. It adds the `ProgressBar` on its own."""
 
 import math
 import os
 from collections.abc import Mapping
 from typing import Any
 
+from .board import ProgressBar as ProgressBar
 from .board import ProgressBoard
 from .trainer import Trainer
 
@@ -79,6 +77,10 @@ class EarlyStopping:
     def on_fit_start(self, trainer: Trainer) -> None:
         if not trainer.finished_epochs:
             self.best, self.waited = math.inf, 0
+        self._decide(trainer)  # a resumed run may have ended already
+
+    def _decide(self, trainer: Trainer) -> None:
+        trainer.should_stop = trainer.should_stop or self.waited >= self.patience
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         if not trainer.history[self.monitor]:
@@ -91,8 +93,7 @@ class EarlyStopping:
             self.best, self.waited = loss, 0
         else:
             self.waited += 1
-        if self.waited >= self.patience:
-            trainer.should_stop = True
+        self._decide(trainer)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "waited": self.waited}

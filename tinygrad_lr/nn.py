@@ -91,15 +91,15 @@ class Linear(Module):
         if num_inputs < 1:
             raise ValueError(f"Linear needs at least one input, not {num_inputs}")
         self._make(num_inputs, num_outputs, bias, dtype)
-        self.reset(init)
+        self.reset_parameters(init)
 
     def _make(self, num_inputs: int, num_outputs: int, bias: bool, dtype: Any) -> None:
         if num_outputs < 1:
             raise ValueError(f"{type(self).__name__} needs at least one output, not {num_outputs}")
         self.weight = Parameter(np.zeros((num_outputs, num_inputs), dtype))
-        self.bias = Parameter(np.zeros(num_outputs, dtype)) if bias else None
+        self.bias = Parameter(np.zeros(num_outputs if num_inputs else 0, dtype)) if bias else None
 
-    def reset(self, init: Init | None = None) -> None:
+    def reset_parameters(self, init: Init | None = None) -> None:
         """Draw the parameters anew."""
         limit = 1 / math.sqrt(self.weight.shape[1])
         for parameter in self.parameters():
@@ -123,7 +123,7 @@ class Linear(Module):
 
 class LazyLinear(Linear):
     """A `Linear` that learns the number of its inputs, and their dtype unless one is given, from its first
-    call. Until then `weight` has no columns; an optimizer can have it already.
+    call. Until then its parameters are empty; an optimizer can have them already.
 
     >>> from tinygrad_lr import tensor
     >>> from tinygrad_lr.nn import LazyLinear
@@ -139,18 +139,18 @@ class LazyLinear(Linear):
         self._dtype, self._init = dtype, init
         self._make(0, num_outputs, bias, dtype)
 
-    def reset(self, init: Init | None = None) -> None:
+    def reset_parameters(self, init: Init | None = None) -> None:
         self._init = init
         if self.weight.shape[1]:
-            super().reset(init)
+            super().reset_parameters(init)
 
     def forward(self, X: Any) -> Tensor:
         if not self.weight.shape[1] and X.shape[-1:] > (0,):
             dtype = self._dtype or (X.dtype if np.issubdtype(X.dtype, np.floating) else np.float64)
             assign(self.weight, np.zeros((self.weight.shape[0], X.shape[-1]), dtype))
             if self.bias is not None:
-                assign(self.bias, np.zeros(self.bias.shape, dtype))
-            self.reset(self._init)
+                assign(self.bias, np.zeros(self.weight.shape[0], dtype))
+            self.reset_parameters(self._init)
         return super().forward(X)
 
 
@@ -197,8 +197,8 @@ class Dense(LazyLinear):
     activation: str | None
     flatten: bool
 
-    def reset(self, init: Init | None = None) -> None:
-        super().reset(init or Uniform())
+    def reset_parameters(self, init: Init | None = None) -> None:
+        super().reset_parameters(init or Uniform())
 
     def forward(self, X: Any) -> Tensor:
         if self.flatten and X.ndim != 2:
@@ -241,7 +241,7 @@ class Sequential(Module):
                 )
             self.layers.append(layer)
 
-    def parts(self) -> dict[str, Any]:
+    def _parts(self) -> dict[str, Any]:
         return {str(i): layer for i, layer in enumerate(self.layers)}
 
     def forward(self, X: Any) -> Any:

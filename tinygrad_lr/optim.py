@@ -69,8 +69,7 @@ class Optimizer(HyperParameters):
                 own = zeros(self._scratch[i], "gradient", param)
                 np.multiply(grad, self.rescale, out=own)
                 np.multiply(param.array, decay, out=scratch)
-                own += scratch
-                grad = own
+                grad = np.add(own, scratch, out=own)
             self.update(param, grad, self.state[i], scratch)
 
     def update(self, param: Tensor, grad: Any, state: dict[str, Any], scratch: Any) -> None:
@@ -175,8 +174,8 @@ class SGD(Optimizer):
             param -= scratch
             return
         velocity = zeros(state, "velocity", param)
-        velocity *= self.momentum
-        velocity += grad
+        np.multiply(velocity, self.momentum, out=velocity)
+        np.add(velocity, grad, out=velocity)
         if self.nesterov:
             np.multiply(grad, self.lr, out=scratch)
             param -= scratch
@@ -231,18 +230,18 @@ class Adam(Optimizer):
     def update(self, param: Tensor, grad: Any, state: dict[str, Any], scratch: Any) -> None:
         (b1, b2), t = self.betas, self.steps
         mean, square = zeros(state, "mean", param), zeros(state, "square", param)
-        mean *= b1
+        np.multiply(mean, b1, out=mean)
         np.multiply(grad, 1 - b1, out=scratch)
-        mean += scratch
-        square *= b2
-        np.multiply(grad, grad, out=scratch)
-        scratch *= 1 - b2
-        square += scratch
+        np.add(mean, scratch, out=mean)
+        np.multiply(square, b2, out=square)
+        np.square(grad, out=scratch)
+        np.multiply(scratch, 1 - b2, out=scratch)
+        np.add(square, scratch, out=square)
         np.sqrt(square, out=scratch)
-        scratch /= math.sqrt(1 - b2**t)
-        scratch += self.eps
+        np.divide(scratch, math.sqrt(1 - b2**t), out=scratch)
+        np.add(scratch, self.eps, out=scratch)
         np.divide(mean, scratch, out=scratch)
-        scratch *= self.lr / (1 - b1**t)
+        np.multiply(scratch, self.lr / (1 - b1**t), out=scratch)
         param -= scratch
 
 

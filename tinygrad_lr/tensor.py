@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, NamedTuple
 from typing import cast as cast_type
@@ -314,20 +315,20 @@ class Tensor:
         return self.array.tolist()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        self._check_not_lost(
-            "np.asarray", "Call NumPy's functions on the tensor itself (np.stack for a list)"
-        )
+        if self.tape is not None and MODE.get() & RECORDING:
+            self._check_not_lost(*_asker())
+        self._check_not_traced("np.asarray")
         if copy or (dtype is not None and np.dtype(dtype) != self.dtype):
             return np.array(self.array, dtype, copy=copy)
         return self.numpy()
 
     def __float__(self) -> float:
         self._check_not_lost("float() or a function of math", "Use NumPy's function: np.sin, not math.sin")
-        return float(self.array)
+        return float(self.array.item())
 
     def __int__(self) -> int:
         self._check_not_lost("int()", "Use np.floor or np.trunc")
-        return int(self.array)
+        return int(self.array.item())
 
     def __complex__(self) -> complex:
         self._check_not_lost("complex()", "Work with real tensors")
@@ -335,7 +336,7 @@ class Tensor:
 
     def __index__(self) -> int:
         self._check_not_traced("using it as an index")
-        return operator.index(self.array.item())
+        return operator.index(self.array)  # of a 0-d one only
 
     def __bool__(self) -> bool:
         self._check_not_traced("asking whether it is true")
@@ -394,7 +395,7 @@ class Tensor:
 
     def reshape(self, *shape: Any, order: str = "C") -> Any:
         """The same elements in another shape, given as numbers or as a tuple."""
-        new = shape[0] if len(shape) == 1 else shape
+        new = shape[0] if isinstance(shape[0], (list, tuple)) else shape  # Dask's needs a tuple
         return call(np.reshape, (self, new), NO_OPTIONS if order == "C" else {"order": order})
 
     def transpose(self, *axes: Any) -> Any:
@@ -403,7 +404,7 @@ class Tensor:
 
     def flatten(self, order: str = "C") -> Any:
         """A copy in one dimension."""
-        return self.ravel(order).copy()
+        return (self.ravel() if order == "C" else self.ravel(order)).copy()  # Dask's knows no order
 
     def astype(self, dtype: Any, copy: bool = True) -> Any:
         """The values in another dtype; a gradient flows back in this tensor's own."""
@@ -521,7 +522,8 @@ def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, A
     if row is None and "scipy.special" in sys.modules:
         import_module(".derivatives.special", __package__)  # SciPy's rows, which only now are of use
     row = row or DERIVATIVES.get(function) or Derivative(function, ())
-    if function in WRITERS and (function is not np.nan_to_num or False in (*args[1:2], options.get("copy"))):
+    in_place = function is not np.nan_to_num or False in (*args[1:2], options.get("copy"))
+    if (function in WRITERS and in_place) or options.get("overwrite_input"):
         return _write(function, args[0] if args else options[WRITERS[function]], args, options)
     if options or len(args) > row.out:
         target = args[row.out] if len(args) > row.out else options.get("out")
@@ -562,6 +564,8 @@ def _write(function: Callable[..., Any], target: Any, args: Sequence[Any], optio
             t._check_writable(values, "np.where(mask, value, x), and no out=")
         else:
             _check_nothing_lost(values, t, "np.where(mask, value, x), and no out=")
+            if isinstance(t, np.ndarray):
+                WRITES.note(t)
     _trace_write(function, target, args, options)
     value = function(*map(unwrapped, args), **{name: unwrapped(v) for name, v in options.items()})
     return value if value is None else target[0] if isinstance(target, tuple) and len(target) == 1 else target
@@ -606,16 +610,20 @@ def recorded(
     if parents.count(-1) == len(parents):
         return wrapped(value, UNATTACHED)
     several = isinstance(value, (list, tuple))
-    if not several and (kind := getattr(value, "dtype", OBJECT).kind) != "f":
-        if kind in "cO":
+    kinds = [getattr(part, "dtype", OBJECT).kind for part in (value if several else (value,))]
+    if "f" not in kinds or "c" in kinds or "O" in kinds:
+        if "c" in kinds or "O" in kinds:
             raise errors.ComplexResultError(function=errors.name_of(row.function))
         return wrapped(value, UNATTACHED)
     if options or len(args) > len(row.rules) or None in row.rules or ... in row.rules:
         parents = _with_rules(row, args, options, parents)
         if parents.count(-1) == len(parents):
             return wrapped(value, UNATTACHED)
-        # constants = [row.rules[i : i + 1] in ((), (None,)) for i in range(len(args))]
-        # arrays = tuple([_copied(x) if c else x for x, c in zip(arrays, constants, strict=True)])
+        steers = [
+            not isinstance(a, Tensor) and row.rules[i : i + 1] in ((), (None,)) for i, a in enumerate(args)
+        ]
+        arrays = tuple([_copied(x) if s else x for x, s in zip(arrays, steers, strict=True)])
+        plain = {name: x if isinstance(options[name], Tensor) else _copied(x) for name, x in plain.items()}
     index = len(tape.calls)
     tape.calls += (row, tuple(value) if several else value, arrays, parents, plain, WRITES.now)
     if tape.places is not None:
@@ -626,6 +634,7 @@ def recorded(
         Tensor(part, tape, tape.append(PART, part, (None, i), (index, -1), NO_OPTIONS, WRITES.now))
         for i, part in enumerate(value)
     ]
+    parts = [part if kind == "f" else part.detach() for part, kind in zip(parts, kinds, strict=True)]
     return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
 
 
@@ -661,10 +670,33 @@ def _with_rules(
 
 
 def _copied(key: Any) -> Any:
-    """What steers a call, such as indices, as it is now: the user may change it before `backward`."""
+    """What steers a call, such as indices, as it is now: the user may change it before `backward`.
+
+    A tracer needs to know it again.
+    """
+    if LOCAL.tracer is not None:
+        return key
     if isinstance(key, (list, tuple)):
-        return type(key)([_copied(part) for part in key])
+        parts = [_copied(part) for part in key]
+        return parts if isinstance(key, list) else tuple(parts)
     return key.copy() if isinstance(key, np.ndarray) else key
+
+
+def _asker() -> tuple[str, str]:
+    """Who asked a tensor for a plain array, and what to write instead."""
+    if "scipy.special" in sys.modules:
+        import_module(".derivatives.special", __package__)
+    inner = ((f, getattr(f, "__wrapped__", None)) for f in DERIVATIVES)
+    plain = {code: f for f, of in inner if (code := getattr(of, "__code__", None)) is not None}
+    for frame in errors.callers():
+        if (function := plain.get(frame.f_code)) is not None:  # one that was made differentiable: no protocol
+            of_scipy = function.__module__.startswith("scipy.special")
+            where = (
+                "tinygrad_lr.special." + function.__name__ if of_scipy else "what `differentiable` returned"
+            )
+            return errors.name_of(function), f"Call {where}"
+    own = "; a function that needs plain arrays can be made `differentiable`"
+    return "np.asarray", f"Call NumPy's functions on the tensor itself (np.stack for a list){own}"
 
 
 def _rebuilt(array: Any, attachment: tuple[str, Any] | None) -> Tensor:
@@ -748,11 +780,18 @@ def _gradients(
         if not retain_graph:
             LOCAL.tape = None  # it has gaps now: go on with a new one, so that this one can be freed
         return gradients
-    with Scope(RECORDING):
-        LOCAL.tape = tape = Tape()
-        tape.sweep = tape.number
+    with _recording_sweep():
         lifted = [(head, g if isinstance(g, Tensor) else Tensor(g, None, UNATTACHED)) for head, g in pairs]
         return sweep(lifted, True, tensor_at)
+
+
+@contextmanager
+def _recording_sweep(number: int = 0) -> Iterator[None]:
+    """Record on a tape that tells: these calls make gradients, in a sweep of that number or in a new one."""
+    with Scope(RECORDING):
+        LOCAL.tape = tape = Tape()
+        tape.sweep = number or tape.number
+        yield
 
 
 def _as_own(gradient: Any, array: Any, create_graph: bool) -> Tensor:
@@ -760,7 +799,7 @@ def _as_own(gradient: Any, array: Any, create_graph: bool) -> Tensor:
     if gradient.shape != array.shape:
         gradient = np.broadcast_to(gradient, array.shape)
     if isinstance(gradient, Tensor):
-        with Scope(RECORDING):
+        with _recording_sweep(gradient.sweep):
             own = cast_type(Tensor, gradient.astype(array.dtype))
         return own if create_graph else own.detach()
     if isinstance(gradient, ARRAYS) and not isinstance(array, ARRAYS):  # ones, for a Dask array and the like

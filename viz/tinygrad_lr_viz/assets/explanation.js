@@ -17,7 +17,6 @@
   const parts = (id) => all(`[id="${id}"], .${id}`, picture);
   const partsOf = (step) => (step.dataset.lit || "").split(" ").filter(Boolean).flatMap(parts);
   const known = () => [...given, ...steps.slice(0, at)];
-  const latest = (name) => known().findLast((step) => step.dataset.name === name);
   const numbersOf = (step) => step.querySelector(".numbers").textContent;
 
   function make(tag, text, className) {
@@ -31,10 +30,10 @@
   function reads(step) {
     const list = make("div", "", "reads");
     for (const name of (step.dataset.uses || "").split(" ")) {
-      const source = latest(name);
-      if (!source || source === step) continue;
+      const source = [...given, ...steps.slice(0, at - 1)].findLast((other) => other.dataset.name === name);
+      if (!source) continue;
       const line = make("div", "with ");
-      const text = numbersOf(source).replace(/\s+/g, " ").replace(/.* in all:/, "");
+      const text = numbersOf(source).replace(/\s+/g, " ").replace(/.* in all: /, "");
       line.append(make("code", `${name} = ${text.length > 60 ? `${text.slice(0, 60)} …` : text}`));
       list.append(line);
     }
@@ -43,13 +42,15 @@
 
   /** Scroll the picture, and nothing else, to what is lit. */
   function showLit() {
-    const boxes = all(".lit", picture).map((part) => part.getBoundingClientRect());
+    const edges = all(".edge.lit", picture);
+    const boxes = (edges.length ? edges : all(".lit", picture)).map((part) => part.getBoundingClientRect());
     if (!boxes.length) return;
     const frame = picture.getBoundingClientRect();
     const [top, bottom] = [Math.min(...boxes.map((box) => box.top)), Math.max(...boxes.map((box) => box.bottom))];
     const [left, right] = [Math.min(...boxes.map((box) => box.left)), Math.max(...boxes.map((box) => box.right))];
-    if (top < frame.top || bottom > frame.bottom) picture.scrollTop += (top + bottom - frame.top - frame.bottom) / 2;
-    if (left < frame.left || right > frame.right) picture.scrollLeft += (left + right - frame.left - frame.right) / 2;
+    const margin = 80; // for the nodes at the ends of the edges
+    if (top < frame.top + margin || bottom > frame.bottom - margin) picture.scrollTop += (top + bottom - frame.top - frame.bottom) / 2;
+    if (left < frame.left + margin || right > frame.right - margin) picture.scrollLeft += (left + right - frame.left - frame.right) / 2;
   }
 
   function go(to, quiet = false) {
