@@ -24,23 +24,28 @@ While it is traced, the function runs as always, on tensors for the arrays of th
 NumPy's is noted, those of the rules in `backward` as well. Simplifications keep results equal to rounding.
 """
 
+import builtins
 import functools
 import inspect
 import operator
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from threading import get_ident, local
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .errors import PACKAGE, TraceError, describe, name_of
-from .program import Line, Program, Variable, mapped, runnable, simplified, source, variables_in
-from .scope import LOCAL, MODE, TRACING, Scope
+from .executable import Writer, lowered
+from .program import Line, Program, Variable, mapped, simplified, source, variables_in
+from .scope import LOCAL, MODE, RECORDING, TRACING, Scope
 from .tape import WRITES
-from .tensor import ARRAYS, Tensor, asarray, recorded, tracked
+from .tensor import ARRAYS, UNATTACHED, Tensor, asarray, recorded, tracked
 
 CACHE_SIZE = 16
+MISSED = object()  # what code returns that does not fit
 #: functions whose results have as many elements as the values say
 SELECTING = {np.nonzero, np.flatnonzero, np.argwhere, np.compress, np.extract, np.unique, np.trim_zeros}
 LIBRARIES = (PACKAGE, str(Path(np.__file__).parent))
@@ -136,58 +141,221 @@ class Tracer:
 
 
 class Traced:
-    """A program for arguments of certain shapes, dtypes and static values."""
+    """A program for arguments of certain shapes, dtypes and static values.
 
-    def __init__(self, program: Program, args: Sequence[Any], written: list[Any], tensors: bool) -> None:
+    Attributes
+    ----------
+    run : called with the arguments and the options, does what the function does; or returns MISSED if they,
+        or what the function has found elsewhere, are not such that the code fits.
+    """
+
+    def __init__(self, program: Program, args: Any, options: Any, written: list[Any]) -> None:
         self.program = program
-        plain = all(isinstance(arg, (Tensor, *ARRAYS)) for arg in args)
-        plain = plain and len({id(arg) for arg in args}) == len(args)
-        self.kinds = tuple([_kind(arg) for arg in args]) if plain else ()
-        self.mode = MODE.get() & ~TRACING
-        self.writes = any(line.written is not None for line in program.lines)
-        self.tensors = tensors  # whether tensors come out
+        self.args, self.options = mapped(_shell, args), mapped(_shell, options)
+        self.lowered = lowered(program)
         self.written = written
-        self.run = runnable(program)
-        self.captured = [v.source for v in program.captured]
-        self.shapes = [(v.array.shape, v.array.dtype) for v in program.captured]
-
-    def takes(self, args: Sequence[Any]) -> bool:
-        """Whether the arguments are arrays of the kinds that they were, and nothing else; a quick look."""
-        if len(args) != len(self.kinds) or self.kinds == ():
-            return False
-        for arg, kind in zip(args, self.kinds, strict=True):
-            if type(arg) is not kind[2] or arg.shape != kind[0] or arg.dtype != kind[1]:
-                return False
-            if kind[2] is not np.ndarray and _kind(arg) != kind:
-                return False
-        if len(args) > 1 and (len({id(arg) for arg in args}) < len(args) or (self.writes and _overlap(args))):
-            return False
-        return MODE.get() == self.mode
+        self.mode = MODE.get()
+        self.kinds = [_kind(_tensor(v.source)) for v in program.captured]
+        leaves: list[Any] = []
+        _key((args, options), leaves)
+        self.overlap = _overlap(leaves)
+        for line in (*program.lines, *self.lowered.lines):
+            for v in (*line.reads, *line.made, *program.arguments):  # let go of the values
+                v.array = np.broadcast_to(np.empty((), v.array.dtype), v.array.shape)
+        self.bind()
 
     def fits(self) -> bool:
         """Whether what the function found elsewhere has the shapes and dtypes that it had."""
-        for captured, (shape, dtype) in zip(self.captured, self.shapes, strict=True):
-            array = _array(captured)
-            if array.shape != shape or array.dtype != dtype:
-                return False
-        return True
+        return [_kind(_tensor(v.source)) for v in self.program.captured] == self.kinds
 
-    def __call__(self, leaves: Sequence[Any]) -> Any:
-        arrays = [leaf.array if isinstance(leaf, Tensor) else leaf for leaf in leaves]
-        made = self.run(*arrays, *map(_array, self.captured))
-        for place in self.written:
-            WRITES.note(arrays[place] if isinstance(place, int) else _array(place))
-        stored = self.program.stored
-        if stored:
-            for (place, _), gradient in zip(stored, made[-len(stored) :], strict=True):
-                attachment = (leaves[place] if isinstance(place, int) else place).attachment
-                attachment.grad, attachment.written = Tensor(gradient), True
-        result = self.program.result
-        if isinstance(result, Variable):
-            return asarray(made[0]) if self.tensors else made[0]
-        values = iter(made)
-        wrap: Callable[[Any], Any] = asarray if self.tensors else lambda array: array
-        return mapped(lambda leaf: wrap(next(values)) if isinstance(leaf, Variable) else leaf, result)
+    def bind(self) -> None:
+        """Write the code for what the function finds elsewhere now."""
+        code = Code(self)
+        exec(builtins.compile(code.text, f"<compiled {self.program.name}>", "exec"), code.space)
+        self.run: Callable[..., Any] = code.space["run"]
+        self.run.__doc__ = code.text
+
+
+class Code:
+    """The function that `Traced.run` is, as text."""
+
+    def __init__(self, traced: Traced) -> None:
+        program = traced.lowered
+        self.space: dict[str, Any] = {"MISSED": MISSED, "mode": MODE.get, "T": Tensor, "W": WRITES}
+        self.rows: list[str] = []
+        self._bound: dict[int, str] = {}  # names of objects, by their id
+        self.misses = [f"mode() != {traced.mode}"]
+        self.leaves: list[Any] = []
+        self.arrays: list[str] = []
+        self._unpack_parts(traced.args, "args")
+        if traced.options:
+            self._unpack_parts(traced.options, "options")
+        else:
+            self.misses.append("options")
+        attached = any(getattr(leaf, "grad_req", None) for leaf in self.leaves)
+        every = "".join(f"a{place}, " for place in range(len(self.leaves)))
+        if traced.overlap or attached or any(isinstance(place, int) for place in traced.written):
+            self.misses.append(f"{self._bind(_overlap)}(({every})) != {traced.overlap}")
+        given = {id(v): f"x{place}" for place, v in enumerate(program.arguments)}
+        fixed: dict[int, Any] = {}
+        for v in program.captured:
+            t = _tensor(v.source)
+            if isinstance(t, Tensor):
+                self.misses.append(f"{self._bind(t)}.attachment is not {self._bind(t.attachment)}")
+            if isinstance(v.source, GradientOf):
+                given[id(v)] = f"x{len(given)}"
+                self.arrays.append(f"{given[id(v)]} = {self._bind(t.attachment)}.grad.array")
+            else:
+                fixed[id(v)] = array = _array(v.source)
+                if isinstance(t, Tensor):
+                    self.misses.append(f"{self._bind(t)}.array is not {self._bind(array)}")
+        self._check()
+        if traced.mode & RECORDING:
+            found = "".join(f"{self._bind(_tensor(v.source))}, " for v in program.captured)
+            self.rows.append(f"{self._bind(partial(_check_not_recorded, program.name))}(({every}{found}))")
+        self.rows += self.arrays
+        self._note_writes(traced, given, fixed)
+        self._finish(program, Writer(program, given, fixed, self.rows, self.space))
+        self.text = "def run(args, options):\n    " + "\n    ".join(self.rows) + "\n"
+
+    def _bind(self, value: Any) -> str:
+        if value is None:
+            return "None"
+        key = id(value)
+        if key not in self._bound:
+            self._bound[key] = f"o{len(self._bound)}"
+            self.space[self._bound[key]] = value
+        return self._bound[key]
+
+    def _check(self) -> None:
+        """Return MISSED where what was noted so far is not as it was."""
+        if self.misses:
+            self.rows.append(f"if {' or '.join(self.misses)}: return MISSED")
+            self.misses = []
+
+    def _unpack(self, value: Any, name: str) -> None:
+        """Take a nesting apart, down to the arrays."""
+        if isinstance(value, Shell):
+            place = len(self.leaves)
+            self.leaves.append(value)
+            self.misses.append(f"type({name}) is not {self._bind(value.type)}")
+            self._check()
+            own = value.type is Tensor
+            self.rows += [f"a{place} = {name}", f"x{place} = {name}.array" if own else f"x{place} = {name}"]
+            if not issubclass(value.type, np.generic):
+                self.misses.append(
+                    f"x{place}.shape != {value.shape} or x{place}.dtype != {self._bind(value.dtype)}"
+                )
+            if own and value.grad_req is None:
+                self.misses.append(f"{name}.attachment is not None")
+            elif own:
+                attachment = f"{name}.attachment"
+                self.misses.append(f"{attachment} is None or {attachment}.grad_req != {value.grad_req!r}")
+        elif isinstance(value, (list, tuple, dict)):
+            self.misses.append(f"type({name}) is not {self._bind(type(value))}")
+            self._unpack_parts(value, name)
+        else:
+            self.misses.append(f"type({name}) is not {self._bind(type(value))}")
+            exact = isinstance(value, float) and (value == 0 or value != value)
+            self.misses.append(
+                f"repr({name}) != {repr(value)!r}" if exact else f"{name} != {self._bind(value)}"
+            )
+
+    def _unpack_parts(self, value: Any, name: str) -> None:
+        self.misses.append(f"len({name}) != {len(value)}")
+        keys = isinstance(value, dict)
+        if keys:
+            self.misses.append(f"tuple({name}) != {self._bind(tuple(value))}")
+        self._check()
+        parts = [f"{name}_{i}" for i in range(len(value))]
+        if parts:
+            self.rows.append(f"{''.join(part + ', ' for part in parts)}= {name}{'.values()' * keys}")
+        for part, part_name in zip(value.values() if keys else value, parts, strict=True):
+            self._unpack(part, part_name)
+
+    def _note_writes(self, traced: Traced, given: dict[int, str], fixed: dict[int, Any]) -> None:
+        """Tell the clock of writes what will be written."""
+        places = {id(v): v for v in (*traced.program.arguments, *traced.program.captured)}
+        last = []
+        for v in places.values():
+            if not any(v.source is source for source in traced.written):
+                continue
+            if id(v) in fixed:
+                key, reference = WRITES.entry(fixed[id(v)])
+                last.append(f"last[{key}] = now, {self._bind(reference)}")
+            else:
+                holder = (
+                    f"a{v.source}" if isinstance(v.source, int) else f"{self._bind(v.source.tensor)}.grad"
+                )
+                if v.array.ndim == 0 and (
+                    not isinstance(v.source, int) or self.leaves[v.source].type is Tensor
+                ):
+                    array = self._bind(np.array)
+                    self.rows.append(f"{given[id(v)]} = {holder}.array = {array}({given[id(v)]}, copy=None)")
+                self.rows.append(f"W.note({given[id(v)]})")
+        if last:
+            self.rows += ["now = W.now = W.now + 1", "last = W.last", *last]
+
+    def _finish(self, program: Program, writer: Writer) -> None:
+        """Store the gradients and return the result, in arrays that nothing else holds."""
+        owned = {id(v) for line in program.lines if not line.written for v in line.made if v.base is None}
+        gone: set[int] = set()
+        held: dict[int, str] = {}  # tensors that were made of variables
+
+        def own(v: Variable) -> str:
+            fresh = id(v) in owned and id(v) not in gone
+            gone.add(id(v))
+            return writer.name(v) if fresh else f"{writer.name(v)}.copy()"
+
+        def text(value: Any, same: Iterator[Any]) -> str:
+            if isinstance(value, Variable):
+                tensor = next(same)
+                if tensor is not None:
+                    return f"a{tensor}" if isinstance(tensor, int) else self._bind(tensor)
+                if not program.tensors:
+                    return own(value)
+                return held.pop(id(value), "") or f"T({own(value)}, None, {UNATTACHED})"
+            if isinstance(value, (list, tuple)):
+                parts = "".join(f"{text(part, same)}, " for part in value)
+                if hasattr(value, "_fields"):
+                    return f"{self._bind(type(value))}({parts})"
+                return f"[{parts}]" if isinstance(value, list) else f"({parts})"
+            if isinstance(value, dict):
+                return f"{{{', '.join(f'{self._bind(k)}: {text(v, same)}' for k, v in value.items())}}}"
+            return self._bind(value)
+
+        stored = []
+        for i, (place, v) in enumerate(program.stored):
+            attachment = f"a{place}.attachment" if isinstance(place, int) else self._bind(place.attachment)
+            stored += [f"g{i} = T({own(v)})", f"{attachment}.grad = g{i}", f"{attachment}.written = True"]
+            held[id(v)] = f"g{i}"
+        result = text(program.result, iter(program.same))
+        self.rows += [*stored, f"return {result}"]
+
+
+class Shell(NamedTuple):
+    """What a program depends on of an array among the arguments."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+    type: Any
+    grad_req: Any
+
+
+def _shell(leaf: Any) -> Any:
+    return Shell(*_kind(leaf)) if isinstance(leaf, (Tensor, *ARRAYS)) else leaf
+
+
+def _tensor(source: Any) -> Any:
+    """The tensor that a captured variable belongs to; or the array, if it has none."""
+    return source.tensor if isinstance(source, GradientOf) else source
+
+
+def _leaves(value: Any) -> list[Any]:
+    """The arrays and tensors in a nesting."""
+    found: list[Any] = []
+    mapped(lambda leaf: found.append(leaf) if isinstance(leaf, (Tensor, *ARRAYS)) else None, value)
+    return found
 
 
 def _array(source: Any) -> Any:
@@ -202,6 +370,20 @@ class GradientOf:
 
     def __init__(self, tensor: Tensor) -> None:
         self.tensor = tensor
+
+
+def _check_not_recorded(name: str, values: Sequence[Any]) -> None:
+    for t in tracked(values):
+        raise TraceError(
+            f"{name} is compiled and cannot be recorded, but {describe(t)} is being differentiated. "
+            "Compile value_and_grad of it, or the whole step with its record() and backward()."
+        )
+
+
+class Here(local):
+    """The code that ran last in a thread."""
+
+    run: Any = None
 
 
 class Compiled:
@@ -220,16 +402,19 @@ class Compiled:
         self.traces = 0
         self._cache: dict[Any, Traced] = {}
         self._last: Traced | None = None
+        self._here = Here()
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        last = self._last
-        if last is not None and not options and last.takes(args) and last.fits():
-            self._check_not_recorded((*args, *last.captured))
-            return last(args)
+        run = self._here.run
+        if run is not None and (made := run(args, options)) is not MISSED:
+            return made
+        if MODE.get() & TRACING:  # called by a function that is traced itself, of which it is a part
+            return self.function(*args, **options)
         leaves: list[Any] = []
         key = _key((args, options), leaves)
-        key = (key, MODE.get(), _overlap(leaves))
-        self._check_not_recorded(leaves)
+        # the buffers of a program are for one thread
+        key = (key, MODE.get(), _overlap(leaves), get_ident())
+        _check_not_recorded(self.name, leaves)
         try:
             traced = self._cache.get(key)
         except TypeError as error:
@@ -239,16 +424,12 @@ class Compiled:
             ) from None
         if traced is None or not traced.fits():
             return self._trace(key, args, options)
-        self._check_not_recorded(traced.captured)
-        self._last = traced
-        return traced(leaves)
-
-    def _check_not_recorded(self, values: Sequence[Any]) -> None:
-        for t in tracked(values):
-            raise TraceError(
-                f"{self.name} is compiled and cannot be recorded, but {describe(t)} is being differentiated. "
-                "Compile value_and_grad of it, or the whole step with its record() and backward()."
-            )
+        made = traced.run(args, options)
+        if made is MISSED:  # what it finds elsewhere is in other arrays now
+            traced.bind()
+            made = traced.run(args, options)
+        self._last, self._here.run = traced, traced.run
+        return made
 
     @property
     def source(self) -> str:
@@ -291,6 +472,12 @@ class Compiled:
             )
         program = Program(self.name, arguments, tracer.captured, tracer.lines)
         program.result = mapped(tracer.operand, value)
+        program.tensors = any(isinstance(leaf, Tensor) for leaf in leaves)
+        outside = {id(v): v.source for v in (*program.arguments, *program.captured)}
+        for t, v in zip(_leaves(value), variables_in(program.result), strict=True):
+            source = outside.get(id(v))
+            given = leaves[source] if isinstance(source, int) else source
+            program.same.append(source if isinstance(t, Tensor) and t is given else None)
         places = {id(leaf): place for place, leaf in enumerate(leaves)}
         for t in dict.fromkeys(tracer.attached):
             made = tracer.known.get(id(t.grad.array))
@@ -298,15 +485,14 @@ class Compiled:
                 program.stored.append((places.get(id(t), t), made))
         self._name(program, tracer, locals_seen, named, (args, options))
         simplified(program)
-        outside = {id(v): v.source for v in (*program.arguments, *program.captured)}
-        self._check_not_recorded([v.source for v in program.captured])
+        _check_not_recorded(self.name, [_tensor(v.source) for v in program.captured])
         written = {id(line.written.root): line.written.root for line in program.lines if line.written}
         written_places = [outside[i] for i in written if i in outside]
-        tensors = any(isinstance(leaf, Tensor) for leaf in leaves)
         if len(self._cache) >= CACHE_SIZE:
             del self._cache[next(iter(self._cache))]
-        self._last = self._cache[key] = Traced(program, () if options else args, written_places, tensors)
-        if tensors:
+        traced = self._last = self._cache[key] = Traced(program, args, options, written_places)
+        self._here.run = traced.run
+        if program.tensors:
             return value
         return mapped(lambda leaf: leaf.array if isinstance(leaf, Tensor) else leaf, value)
 

@@ -69,6 +69,8 @@ class Program:
     ) -> None:
         self.name, self.arguments, self.captured, self.lines = name, arguments, captured, lines
         self.result: Any = None
+        self.tensors = False  # whether tensors come out
+        self.same: list[Any] = []  # of each variable in the result, the source whose tensor it is, or None
         self.stored: list[tuple[Any, Variable]] = []
 
     @property
@@ -184,8 +186,14 @@ def _key(line: Line) -> Any:
     return key
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
     return isinstance(value, (int, float, np.floating)) and not isinstance(value, bool)
+
+
+def factor_of(line: Line | None) -> Any:
+    """The number that a line multiplies something by; None if it does something else."""
+    product = line is not None and line.function is np.multiply and not line.options
+    return line.args[0] if line is not None and product and is_number(line.args[0]) else None
 
 
 def _simpler(line: Line, makers: dict[int, Line]) -> Variable | Line | None:
@@ -205,16 +213,16 @@ def _simpler(line: Line, makers: dict[int, Line]) -> Variable | Line | None:
     if len(args) != 2 or dtype.kind != "f":
         return None
     a, b = args
-    if line.function is np.power and _is_number(b) and like(a) and b in (1, 2):
+    if line.function is np.power and is_number(b) and like(a) and b in (1, 2):
         return a if b == 1 else Line(np.multiply, (a, a), {}, line.made)
-    if line.function is np.divide and _is_number(b) and like(a) and b != 0 and np.isfinite(1 / b):
+    if line.function is np.divide and is_number(b) and like(a) and b != 0 and np.isfinite(1 / b):
         line = Line(np.multiply, (a, 1 / b), {}, line.made)
         a, b = line.args
     if line.function is np.multiply:
-        a, b = (b, a) if _is_number(b) else (a, b)
-        if _is_number(a) and like(b):
+        a, b = (b, a) if is_number(b) else (a, b)
+        if is_number(a) and like(b):
             inner = makers.get(id(b))
-            if inner is not None and inner.function is np.multiply and _is_number(inner.args[0]):
+            if inner is not None and inner.function is np.multiply and is_number(inner.args[0]):
                 factor = a * inner.args[0]
                 if like(inner.args[1]) and np.finfo(dtype).tiny < abs(factor) < np.finfo(dtype).max:
                     a, b = factor, inner.args[1]
@@ -249,8 +257,6 @@ IN_PLACE: dict[Any, tuple[str, Any]] = {
     operator.itruediv: ("/=", np.divide),
     operator.ipow: ("**=", np.power),
 }
-#: what NumPy's reductions come to
-REDUCTIONS = {np.sum: np.add.reduce, np.max: np.maximum.reduce, np.min: np.minimum.reduce}
 SCATTER = """def scatter(values, key, shape):
     total = np.zeros(shape, values.dtype)
     np.add.at(total, key, values)
@@ -405,135 +411,3 @@ def _movable(program: Program, number: int, v: Variable) -> bool:
         if later.written is not None and id(later.written.root) in made_from:
             return False
     return not any(line.written is not None for line in program.lines[number + 1 :])
-
-
-# ---- as code to run ---------------------------------------------------------------------------------------
-
-
-def runnable(program: Program) -> Callable[..., Any]:
-    """The program as a function of the arrays of its arguments and captured variables.
-
-    What it makes on the way lies in buffers that are made once. It returns arrays of its own, in the order of
-    `program.outputs`.
-    """
-    names: dict[int, str] = {}
-    space: dict[str, Any] = {}
-
-    def bind(value: Any, prefix: str) -> str:
-        name = f"{prefix}{len(space)}"
-        space[name] = value
-        return name
-
-    def text(value: Any) -> str:
-        if isinstance(value, Variable):
-            return names[id(value)]
-        if isinstance(value, (list, tuple)):
-            inner = "".join(f"{text(part)}, " for part in value)
-            return f"[{inner}]" if isinstance(value, list) else f"({inner})"
-        if isinstance(value, (bool, int)) or value is None:
-            return repr(value)
-        if isinstance(value, slice) and any(True for _ in variables_in(value)):
-            return f"slice({text(value.start)}, {text(value.stop)}, {text(value.step)})"
-        return bind(value, "c")
-
-    outside = (*program.arguments, *program.captured)
-    for i, v in enumerate(outside):
-        names[id(v)] = f"x{i}"
-    last: dict[int, int] = {}  # of each memory, the line that reads it last
-    for number, line in enumerate(program.lines):
-        for v in (*line.reads, *line.made):
-            last[id(v.root)] = number
-    for v in program.outputs:
-        last[id(v.root)] = len(program.lines)
-    free: dict[tuple[Any, ...], list[str]] = {}
-    held: dict[int, tuple[tuple[Any, ...], str]] = {}  # the buffer of a memory
-    rows = []
-    for number, line in enumerate(program.lines):
-        args = [text(a) for a in line.args]
-        words = [*args, *(f"{k}={text(o)}" for k, o in line.options.items())]
-        dying = [v.root for v in line.reads if last[id(v.root)] == number and id(v.root) in held]
-        if line.written is not None:
-            if line.function in IN_PLACE:
-                ufunc = bind(IN_PLACE[line.function][1], "f")
-                rows.append(f"{ufunc}({args[0]}, {args[1]}, {args[0]})")
-            else:
-                rows.append(f"{bind(line.function, 'f')}({', '.join(words)})")
-        else:
-            for v in line.made:
-                names[id(v)] = f"v{len(names)}"
-            out = ", ".join(names[id(v)] for v in line.made) + (", =" if line.several else " =")
-            buffer = ""
-            if _takes_out(line) and last[id(line.made[0].root)] < len(program.lines):
-                kind = (line.made[0].array.shape, line.made[0].array.dtype)
-                for root in dying:  # elementwise: write over an operand that is no longer needed
-                    alone = sum(v.root is root for v in line.reads) == sum(v is root for v in line.reads)
-                    if line.function is not np.matmul and held[id(root)][0] == kind and alone:
-                        buffer = held.pop(id(root))[1]
-                        break
-                else:
-                    pool = free.get(kind, [])
-                    buffer = pool.pop() if pool else bind(np.empty(*kind), "b")
-                held[id(line.made[0])] = (kind, buffer)
-            rows.append(f"{out} {_quick(line, args, words, buffer, bind)}")
-        for root in dying:
-            if id(root) in held:
-                kind, name = held.pop(id(root))
-                free.setdefault(kind, []).append(name)
-    owned = {id(v) for line in program.lines if not line.written for v in line.made if v.base is None}
-    seen: set[int] = set()
-    results = []
-    for v in program.outputs:
-        fresh = id(v) in owned and id(v) not in seen
-        seen.add(id(v))
-        results.append(names[id(v)] if fresh else f"{names[id(v)]}.copy()")
-    parameters = ", ".join(f"x{i}" for i in range(len(outside)))
-    constants = "".join(f", {name}={name}" for name in space)  # as defaults: local names are the quickest
-    body = [*rows, f"return ({''.join(f'{r}, ' for r in results)})"]
-    code = f"def run({parameters}{constants}):\n    " + "\n    ".join(body) + "\n"
-    exec(compile(code, f"<compiled {program.name}>", "exec"), space)
-    run: Callable[..., Any] = space["run"]
-    run.__doc__ = code
-    return run
-
-
-def _quick(
-    line: Line, args: list[str], words: list[str], buffer: str, bind: Callable[[Any, str], str]
-) -> str:
-    """A call as it runs: past the Python that NumPy puts before some of its functions."""
-    function, a = line.function, line.args[0] if line.args else None
-    if function is operator.getitem:
-        return f"{args[0]}[{args[1]}]"
-    if isinstance(a, Variable) and not line.options:
-        square = (
-            function is np.swapaxes and a.array.ndim == 2 and {abs(i) for i in line.args[1:]} <= {0, 1, 2}
-        )
-        if (square and line.args[1] % 2 != line.args[2] % 2) or (function is np.transpose and len(args) == 1):
-            return f"{args[0]}.T"
-    if isinstance(a, Variable) and len(args) == 1 and line.options.keys() <= {"axis", "keepdims"}:
-        reduction = ", ".join([*words, *(() if "axis" in line.options else ("axis=None",))])
-        if function in REDUCTIONS:
-            return f"{bind(REDUCTIONS[function], 'f')}({reduction})"
-        if function is np.mean and a.array.dtype in (np.float32, np.float64) and np.size(line.made[0].array):
-            share = bind(a.array.dtype.type(line.made[0].array.size / max(a.array.size, 1)), "c")
-            return (
-                f"{bind(np.add.reduce, 'f')}({reduction}) * {share}"
-                if a.array.size
-                else f"{bind(np.mean, 'f')}({reduction})"
-            )
-    return f"{bind(function, 'f')}({', '.join([*words, f'out={buffer}'] if buffer else words)})"
-
-
-def _takes_out(line: Line) -> bool:
-    """Whether a call can write its result into a buffer."""
-    if (
-        len(line.made) != 1
-        or line.options
-        or not isinstance(line.function, np.ufunc)
-        or line.function.nout != 1
-    ):
-        return False
-    return (
-        line.made[0].base is None
-        and isinstance(line.made[0].array, np.ndarray)
-        and line.made[0].array.ndim > 0
-    )

@@ -53,7 +53,7 @@ class Writes:
 
     def __init__(self) -> None:
         self.now = 0
-        self._last: dict[int, tuple[int, Any]] = {}
+        self.last: dict[int, tuple[int, Any]] = {}
 
     @staticmethod
     def _owner(array: Any) -> Any:
@@ -61,18 +61,22 @@ class Writes:
             array = base
         return array
 
-    def note(self, array: Any) -> None:
-        """`array` is about to be written."""
+    def entry(self, array: Any) -> tuple[int, Any]:
+        """The key of an array in `last`, and what removes it there when the array is gone."""
         owner = self._owner(array)
         key = id(owner)
+        last = self.last.get(key)
+        return key, last[1] if last else weakref.ref(owner, lambda _: self.last.pop(key, None))
+
+    def note(self, array: Any) -> None:
+        """`array` is about to be written."""
+        key, forget = self.entry(array)
         self.now += 1
-        last = self._last.get(key)
-        forget = last[1] if last else weakref.ref(owner, lambda _: self._last.pop(key, None))
-        self._last[key] = (self.now, forget)
+        self.last[key] = (self.now, forget)
 
     def since(self, moment: int, array: Any) -> bool:
         """Whether `array` was written after `moment`."""
-        last = self._last.get(id(self._owner(array)))
+        last = self.last.get(id(self._owner(array)))
         return last is not None and last[0] > moment
 
 

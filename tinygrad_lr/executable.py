@@ -1,0 +1,395 @@
+"""Programs as code to run: NumPy's quickest calls, on buffers that are made once.
+
+Two steps lead from a simplified program to that code. `lowered` writes means and sums in terms of what
+computes them quickest, such as products of matrices. `Writer` then writes every line as a row of Python:
+
+- results lie in buffers, which are taken again as soon as nothing needs their content;
+- arrays of one element are computed with as NumPy's scalars, whose operators cost a tenth of a ufunc's call;
+- what does not depend on the arguments, such as a view of a buffer, is made once;
+- chains of elementwise functions on large arrays go block by block, so that what comes between stays in the
+  processor's cache.
+"""
+
+import math
+import operator
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .derivatives import cast
+from .program import IN_PLACE, Line, Program, Variable, factor_of, is_number, variables_in
+
+#: operators on NumPy's scalars
+OPERATORS = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/"}
+#: what NumPy's reductions come to
+REDUCTIONS = {np.sum: np.add.reduce, np.max: np.maximum.reduce, np.min: np.minimum.reduce}
+KEYWORD_OUT = {np.maximum, np.minimum}  # positional is deprecated, and slow
+FLAT = 2048  # up to as many elements a product with ones is quicker than a sum
+BLOCK = 1 << 14  # elements of a block
+LARGE = 1 << 17  # elements of arrays that are gone through by blocks
+Kind = tuple[tuple[int, ...], Any]
+
+
+def kind(v: Variable) -> Kind:
+    return v.array.shape, v.array.dtype
+
+
+def dtype_of(line: Line) -> Any:
+    return line.made[0].array.dtype
+
+
+def is_float(v: Any) -> bool:
+    return isinstance(v, Variable) and v.array.dtype in (np.float32, np.float64)
+
+
+def is_one(v: Any) -> bool:
+    """Whether a variable is one floating number, in an array of any shape."""
+    return is_float(v) and v.array.size == 1
+
+
+# ---- sums as products -------------------------------------------------------------------------------------
+
+
+def lowered(program: Program) -> Program:
+    """The same program with means as sums, sums of products as products of matrices, and factors last."""
+    made = Program(program.name, program.arguments, program.captured, [])
+    made.result, made.stored, made.tensors, made.same = (
+        program.result,
+        program.stored,
+        program.tensors,
+        program.same,
+    )
+    uses = Counter(id(v) for line in program.lines for v in line.reads)
+    uses.update(id(v) for v in program.outputs)
+    makers: dict[int, Line] = {}
+
+    def add(line: Line) -> None:
+        if line.written is not None:
+            makers.clear()  # from here on a line before it cannot be moved
+        elif len(line.made) == 1:
+            makers[id(line.made[0])] = line
+        made.lines.append(line)
+
+    def new(function: Any, args: Any, shape: tuple[int, ...], like: Variable, base: Any = None) -> Variable:
+        v = Variable(np.broadcast_to(np.empty((), like.array.dtype), shape), None, base)
+        add(Line(function, args, {}, [v]))
+        return v
+
+    def product(v: Variable) -> Any:
+        """The factors of a variable that is used here only; none if it is no product."""
+        line = makers.get(id(v))
+        alone = uses[id(v)] == 1 and line is not None and line.function is np.multiply and not line.options
+        return line.args if line is not None and alone else ()
+
+    def summed(line: Line) -> None:
+        (x,), (result,) = line.args, line.made
+        shape, axis = x.array.shape, line.options.get("axis")
+        axes = {i % len(shape) for i in np.ravel(range(len(shape)) if axis is None else axis).tolist()}
+        factor = result.array.size / x.array.size if line.function is np.mean else 1.0
+        while uses[id(x)] == 1 and (number := factor_of(makers.get(id(x)))) is not None:
+            factor, x = factor * number, makers[id(x)].args[1]
+        factors = product(x)
+        floats = all(is_float(a) and a.array.dtype == x.array.dtype for a in factors or [None])
+        shapes = [a.array.shape for a in factors] if floats else []
+        column = (shape[0], 1)
+        how: Line
+        if result.array.size == 1:
+            how = Line(np.vdot, factors, {}, []) if shapes == [shape] * 2 else Line(np.sum, (x,), {}, [])
+        elif len(shape) == 2 and len(axes) == 1 and result.array.ndim == 1:
+            if axes == {0} and sorted(shapes) == sorted([shape, column]):
+                u, V = factors if shapes[0] == column else factors[::-1]
+                how = Line(np.matmul, (new(np.reshape, (u, (-1,)), shape[:1], x, u), V), {}, [])
+            else:
+                ones = np.ones(shape[min(axes)], x.array.dtype)
+                how = Line(np.matmul, (ones, x) if axes == {0} else (x, ones), {}, [])
+        else:
+            how = Line(np.sum, (x,), line.options, [])
+        if factor == 1:
+            how.made = [result]
+            add(how)
+        else:
+            how.made = [part := Variable(result.array)]
+            add(how)
+            add(Line(np.multiply, (factor, part), {}, [result]))
+
+    for line in program.lines:
+        x: Any = line.args[0] if len(line.args) == 1 else None
+        plain = line.function in (np.sum, np.mean) and line.options.keys() <= {"axis", "keepdims"}
+        if plain and is_float(x) and x.array.size and x.array.ndim and x.array.dtype == dtype_of(line):
+            summed(line)
+        else:
+            add(line)
+    made.without_dead_code()
+    return made
+
+
+# ---- lines as rows of code --------------------------------------------------------------------------------
+
+
+class Writer:
+    """Writes the lines of a program as rows of Python.
+
+    Attributes
+    ----------
+    rows : the code.
+    space : the objects that the code knows by name.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        given: dict[int, str],
+        fixed: dict[int, Any],
+        rows: list[str],
+        space: dict[str, Any],
+    ) -> None:
+        """`given` has the names of variables that come in, `fixed` the arrays of those that stay the same."""
+        self.program, self.rows, self.space = program, rows, space
+        self._names = dict(given)
+        self._fixed = dict(fixed)  # arrays that are the same at every call: buffers, captured ones, views
+        self._bound: dict[int, str] = {}  # of fixed arrays, by their id
+        self._scalars: set[int] = set()  # variables that are NumPy's scalars, whatever their shape
+        self._derived: dict[tuple[str, int], str] = {}  # other forms of variables, until something is written
+        self._last: dict[int, int] = {}  # of each memory, the line that reads it last
+        self._free: dict[Kind, list[Any]] = {}
+        self._held: dict[int, Any] = {}  # the buffer of a memory
+        self._changed = {id(line.written.root) for line in program.lines if line.written is not None}
+        for number, line in enumerate(program.lines):
+            for v in (*line.reads, *line.made):
+                self._last[id(v.root)] = number
+        for v in program.outputs:
+            self._last[id(v.root)] = len(program.lines)
+        for number, line in enumerate(program.lines):
+            dying = {id(v.root): v.root for v in line.reads if self._last[id(v.root)] == number}
+            self._line(line, dying)
+            for i in dying:
+                if i in self._held:
+                    buffer = self._held.pop(i)
+                    self._free.setdefault((buffer.shape, buffer.dtype), []).append(buffer)
+
+    # names
+
+    def bind(self, value: Any, prefix: str = "c") -> str:
+        """A name for an object; one and the same for one array or function."""
+        key = id(value)
+        if not isinstance(value, (np.ndarray, np.ufunc)) or key not in self._bound:
+            self._bound[key] = f"{prefix}{len(self.space)}"
+            self.space[self._bound[key]] = value
+        return self._bound[key]
+
+    def name(self, v: Variable) -> str:
+        """A variable as an array, or 0-d as a scalar."""
+        if id(v) in self._fixed:
+            return self.bind(self._fixed[id(v)], "b")
+        name = self._names[id(v)]
+        if id(v) in self._scalars and v.array.ndim:
+            brackets = "[" * v.array.ndim + name + "]" * v.array.ndim
+            return self._derive("array", v, f"{self.bind(np.array)}({brackets})")
+        return name
+
+    def _derive(self, form: str, v: Variable, code: str) -> str:
+        """The name of another form of a variable, which is made where it is used first."""
+        key = (form, id(v))
+        if key not in self._derived:
+            self._derived[key] = f"d{len(self.rows)}"
+            self.rows.append(f"{self._derived[key]} = {code}")
+        return self._derived[key]
+
+    def scalar(self, value: Any) -> str:
+        """A number, or a variable of one element, as a scalar."""
+        if not isinstance(value, Variable):
+            return self.text(value)
+        if id(value) in self._scalars:
+            return self._names[id(value)]
+        index = ", ".join("0" * value.array.ndim) or "()"
+        return self._derive("scalar", value, f"{self.name(value)}[{index}]")
+
+    def flat(self, v: Variable) -> str:
+        """A variable with its elements in one dimension."""
+        if v.array.ndim == 1:
+            return self.name(v)
+        if id(v) in self._fixed and self._fixed[id(v)].flags.c_contiguous:
+            return self._view("flat", v, lambda a: a.reshape(-1))
+        return self._derive("flat", v, f"{self.name(v)}.reshape(-1)")
+
+    def _view(self, form: str, v: Variable, of: Callable[[Any], Any]) -> str:
+        key = (form, id(self._fixed[id(v)]))
+        if key not in self._bound:  # type: ignore[comparison-overlap]
+            self._bound[key] = self.bind(of(self._fixed[id(v)]), "b")  # type: ignore[index]
+        return self._bound[key]  # type: ignore[index]
+
+    def beside(self, value: Any, other: Variable) -> str:
+        """An operand of an elementwise function whose other operand has the shape of the result.
+
+        NumPy takes one element quickest as an array without axes.
+        """
+        if (
+            is_number(value)
+            and is_float(other)
+            and getattr(value, "dtype", other.array.dtype) == other.array.dtype
+        ):
+            return self.bind(np.array(value, other.array.dtype))
+        if is_one(value) and other.array.size > 1:
+            if id(value) in self._fixed:
+                return self._view("cell", value, lambda a: a.reshape(()))
+            if id(value) not in self._scalars:
+                return self._derive("cell", value, f"{self.name(value)}.reshape(())")
+            if ("cell", id(value)) not in self._derived:
+                cell = self._derived["cell", id(value)] = self.bind(np.empty((), value.array.dtype))
+                self.rows.append(f"{cell}[()] = {self._names[id(value)]}")
+            return self._derived["cell", id(value)]
+        return self.text(value)
+
+    def text(self, value: Any) -> str:
+        """An argument of a call."""
+        if isinstance(value, Variable):
+            return self.name(value)
+        if isinstance(value, (list, tuple)):
+            inner = "".join(f"{self.text(part)}, " for part in value)
+            return f"[{inner}]" if isinstance(value, list) else f"({inner})"
+        if isinstance(value, (bool, int)) or value is None:
+            return repr(value)
+        if type(value) is float and math.isfinite(value):
+            return repr(value)
+        if isinstance(value, slice) and any(True for _ in variables_in(value)):
+            return f"slice({self.text(value.start)}, {self.text(value.stop)}, {self.text(value.step)})"
+        return self.bind(value)
+
+    # lines
+
+    def _line(self, line: Line, dying: dict[int, Variable]) -> None:
+        if line.written is not None:
+            self._write(line)
+            return
+        if self._is_fixed_view(line) or self._as_scalar(line):
+            return
+        if line.several:
+            for v in line.made:
+                self._names[id(v)] = f"v{len(self._names)}"
+            names = "".join(f"{self._names[id(v)]}, " for v in line.made)
+            self.rows.append(f"{names}= {self._call(line)}")
+            return
+        (v,) = line.made
+        code, out = self._quick(line)
+        if out and v.base is None and v.array.ndim and self._last[id(v)] < len(self.program.lines):
+            buffer = self._fixed[id(v)] = self._buffer(line, v, dying)
+            self.rows.append(f"{code[:-1]}{out}{self.bind(buffer, 'b')})")
+        else:
+            self._names[id(v)] = f"v{len(self._names)}"
+            self.rows.append(f"{self._names[id(v)]} = {code}")
+
+    def _write(self, line: Line) -> None:
+        target: Variable = line.written  # type: ignore[assignment]
+        value = line.args[-1]
+        if line.function in IN_PLACE:
+            ufunc = IN_PLACE[line.function][1]
+            same = is_number(value) or (is_one(value) and kind(value)[1] == kind(line.args[0])[1])
+            if is_one(target) and line.args[0] is target and ufunc in OPERATORS and same:
+                index = ", ".join("0" * target.array.ndim) or "()"
+                cell = f"{self.name(target)}[{index}]"
+                self.rows.append(f"{cell} = {cell} {OPERATORS[ufunc]} {self.scalar(value)}")
+            else:
+                own = self.name(line.args[0])
+                self.rows.append(f"{self.bind(ufunc, 'f')}({own}, {self.beside(value, line.args[0])}, {own})")
+        else:
+            self.rows.append(self._call(line))
+        self._derived.clear()
+
+    def _is_fixed_view(self, line: Line) -> bool:
+        """Make a view of what is fixed now, once."""
+        if len(line.made) != 1 or line.several or line.made[0].base is None:
+            return False
+        if len(line.reads) != 1 or id(line.reads[0]) not in self._fixed:
+            return False
+        (v,), source = line.made, self._fixed[id(line.reads[0])]
+        args = [source if isinstance(a, Variable) else a for a in line.args]
+        view = line.function(*args, **line.options)
+        if not np.may_share_memory(view, source):
+            return False
+        self._fixed[id(v)] = view
+        return True
+
+    def _as_scalar(self, line: Line) -> bool:
+        """Compute one number with operators."""
+        if len(line.made) != 1 or not is_one(line.made[0]):
+            return False
+        (v,), args = line.made, line.args
+        if id(v) in self._changed:
+            return False
+        alike = all(is_number(a) or (is_one(a) and a.array.dtype == v.array.dtype) for a in args)
+        if line.function in OPERATORS and alike and not line.options and len(args) == 2:
+            code = f"{self.scalar(args[0])} {OPERATORS[line.function]} {self.scalar(args[1])}"
+        elif line.function is np.negative and alike and not line.options:
+            code = f"-{self.scalar(args[0])}"
+        elif line.function is np.vdot:
+            code = f"{self.flat(args[0])}.dot({self.flat(args[1])})"
+        elif line.function is np.sum and not line.options and is_float(args[0]):
+            x = args[0]
+            ones = self.bind(np.ones(x.array.size, x.array.dtype)) if x.array.size <= FLAT else ""
+            flat = self.flat(x)
+            code = f"{flat}.dot({ones})" if ones else f"{self.bind(np.add.reduce, 'f')}({flat})"
+        else:
+            return False
+        self._scalars.add(id(v))
+        self._names[id(v)] = f"v{len(self._names)}"
+        self.rows.append(f"{self._names[id(v)]} = {code}")
+        return True
+
+    def _quick(self, line: Line) -> tuple[str, str]:
+        """A call past the Python that NumPy puts before some functions; and what introduces a buffer."""
+        function, args, options, (made,) = line.function, line.args, line.options, line.made
+        a = args[0] if args else None
+        if function is operator.getitem:
+            return f"{self.text(a)}[{self.text(args[1])}]", ""
+        ndim = a.array.ndim if isinstance(a, Variable) else -1
+        if not options and ndim >= 0:
+            if function is np.transpose and (len(args) == 1 or args[1] is None):
+                return f"{self.text(a)}.T", ""
+            if function is np.swapaxes and ndim == 2 and (args[1] - args[2]) % 2:
+                return f"{self.text(a)}.T", ""
+            if function is np.reshape and len(args) == 2:
+                return f"{self.text(a)}.reshape({self.text(args[1])})", ""
+            if function is cast:
+                return f"{self.text(a)}.astype({self.text(args[1])})", ""
+        if function is np.matmul and not options and is_float(made):
+            arrays = [getattr(x, "array", x) for x in args]
+            if all(np.ndim(x) in (1, 2) and x.dtype == made.array.dtype for x in arrays):
+                return f"{self.text(a)}.dot({self.text(args[1])})", ", "
+        if function in REDUCTIONS and ndim >= 0 and len(args) == 1 and options.keys() <= {"axis", "keepdims"}:
+            words = [f"{k}={self.text(v)}" for k, v in ({"axis": None} | options).items()]
+            return f"{self.bind(REDUCTIONS[function], 'f')}({', '.join([self.text(a), *words])})", ", out="
+        if isinstance(function, np.ufunc) and function.nout == 1 and not options:
+            pair = len(args) == 2 and function.signature is None and function is not np.ldexp
+            words = [self._beside(args, i, made) if pair else self.text(x) for i, x in enumerate(args)]
+            return (
+                f"{self.bind(function, 'f')}({', '.join(words)})",
+                ", out=" if function in KEYWORD_OUT else ", ",
+            )
+        return self._call(line), ""
+
+    def _beside(self, args: Any, i: int, made: Variable) -> str:
+        """One of two operands; the other may alone have the shape of the result."""
+        other = args[1 - i]
+        if isinstance(other, Variable) and other.array.shape == made.array.shape:
+            return self.beside(args[i], other)
+        return self.text(args[i])
+
+    def _call(self, line: Line) -> str:
+        words = [*map(self.text, line.args), *(f"{k}={self.text(v)}" for k, v in line.options.items())]
+        return f"{self.bind(line.function, 'f')}({', '.join(words)})"
+
+    def _buffer(self, line: Line, v: Variable, dying: dict[int, Variable]) -> Any:
+        """Where a result goes: over an operand that is no longer needed, or else where nothing is."""
+        elementwise = isinstance(line.function, np.ufunc) and line.function.signature is None
+        if elementwise and v.array.size > 1:  # NumPy is slow where an array of one element is both
+            for i, root in dying.items():
+                buffer = self._held.get(i)
+                alone = all(w is root for w in line.reads if w.root is root)
+                if buffer is not None and (buffer.shape, buffer.dtype) == kind(v) and alone:
+                    self._held[id(v)] = self._held.pop(i)
+                    return buffer
+        pool = self._free.get(kind(v), [])
+        self._held[id(v)] = pool.pop() if pool else np.empty(*kind(v))
+        return self._held[id(v)]
