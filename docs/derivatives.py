@@ -54,9 +54,6 @@ REASONS = {
         eye from_dlpack frombuffer fromfunction fromiter identity ones require tri zeros
         fft.fftfreq fft.rfftfreq""",
     "makes an array; write `np.full_like` or `np.broadcast_to`": "full",
-    "makes an array; write `start + (stop - start) * np.linspace(0, 1, num)`": "linspace",
-    "makes an array; write `base ** t`, with `t` as for `linspace`": "logspace",
-    "makes an array; write `start * (stop / start) ** np.linspace(0, 1, num)`": "geomspace",
     "makes a window, of a number of points": "bartlett blackman hamming hanning kaiser",
     "makes indices, of a shape": "diag_indices indices mask_indices tril_indices triu_indices",
     "writes into its argument; write `np.where`": "copyto fill_diagonal place put put_along_axis putmask",
@@ -71,8 +68,6 @@ REASONS = {
         roots sort_complex fft.fft fft.fft2 fft.fftn fft.hfft fft.ifft fft.ifft2 fft.ifftn fft.ihfft fft.irfft
         fft.irfft2 fft.irfftn fft.rfft fft.rfft2 fft.rfftn""",
     "for spectra; write `np.roll`": "fft.fftshift fft.ifftshift",
-    "calls a function on pieces; call it on them and `np.stack` the results": """
-        apply_along_axis apply_over_axes piecewise""",
     "makes a function or an iterator": "frompyfunc nested_iters",
     "bits of whole numbers": "packbits unpackbits",
     "reads or writes files": """
@@ -133,11 +128,26 @@ def cells(row: Derivative) -> str:
 
 def line(function: Any, names: list[str], prefix: str) -> str:
     row, reason, version = DERIVATIVES.get(function), REASON_OF.get(prefix + names[0]), VERSIONS.get(names[0])
-    if (row is None) == (reason is None):
-        has = "neither a row nor" if row is None else "both a row in the table of derivatives and"
-        raise LookupError(f"np.{prefix}{names[0]} has {has} a reason in {__file__} why it is not covered")
     name = shown(names) + (f" (NumPy {version})" if version else "")
     return f"| {name} | {cells(row) if row else f'not covered | {reason}'} |\n"
+
+
+def check() -> None:
+    """Raise LookupError unless each of NumPy's functions has either a row or a reason why not."""
+    wrong = []
+    for module in MODULES:
+        for function, [name, *_] in functions(module, module.__all__).items():
+            row, reason = function in DERIVATIVES, prefix(module) + name in REASON_OF
+            if row == reason:
+                has = "both a row and" if row else "neither a row nor"
+                wrong.append(f"np.{prefix(module)}{name} has {has} a reason why it is not covered")
+    if wrong:
+        raise LookupError("; ".join(wrong) + f": see REASONS in {__file__}")
+
+
+def prefix(module: ModuleType) -> str:
+    """`linalg.` for numpy.linalg, and nothing for numpy itself."""
+    return f"{module.__name__}.".removeprefix("numpy.")
 
 
 def counts(lines: list[str]) -> str:
@@ -152,12 +162,10 @@ def table(lines: list[str]) -> str:
 
 def numpy_section(module: ModuleType, before: str) -> str:
     """The functions of a module. What only newer NumPys have is kept from before."""
-    prefix = module.__name__.removeprefix("numpy").lstrip(".")
-    prefix += "." if prefix else ""
-    lines = [line(f, names, prefix) for f, names in functions(module, module.__all__).items()]
+    lines = [line(f, names, prefix(module)) for f, names in functions(module, module.__all__).items()]
     for name in VERSIONS.keys() - dir(module) if module is np else ():
         kept = re.findall(rf"^\| `{name}` .*\n", before, re.MULTILINE)
-        lines += [line(None, [name], prefix)] if name in REASON_OF else kept
+        lines += [line(None, [name], "")] if name in REASON_OF else kept
     return f"\n## {module.__name__}\n\n{counts(lines)}\n\n{table(lines)}"
 
 
@@ -183,6 +191,7 @@ def scipy_section() -> str:
 
 def text(before: str) -> str:
     """The file as it should be, given what it is: what takes a newer NumPy, or SciPy, is kept."""
+    check()
     sections = [numpy_section(module, before) for module in MODULES]
     scipy = (
         scipy_section() if find_spec("scipy") else before[before.index("\n## scipy") : before.index("\n[")]

@@ -583,7 +583,7 @@ def test_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     assert any(text.startswith("12 steps take the loss from ") for text in texts["surface.svg"])
     assert "foodexp" in texts["fit.svg"]
     explanation = Path("run/explanation.html").read_text("utf-8")
-    for line in ("grad_w = X.T @ grad_v1", "grad_b = np.sum(grad_v2, axis=0)", "agrees"):
+    for line in ("grad_w = X.T @ grad_v1", "grad_b = np.sum(grad_v2, axis=0)", "they agree</p>"):
         assert line in explanation
 
 

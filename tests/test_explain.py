@@ -3,7 +3,6 @@
 import html
 import itertools
 import re
-import time
 import warnings
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -23,8 +22,10 @@ from tinygrad_lr import Tensor, autograd, differentiable, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
 from tinygrad_lr.errors import GraphFreedError, NothingAttachedError, NotRecordedError
 from tinygrad_lr.tensor import tensors_in
-from tinygrad_lr_viz import Explanation, explain, graph, layout
+from tinygrad_lr_viz import Explanation, differences, explain, graph, layout
 from tinygrad_lr_viz.explanation import MAX_OPERATIONS
+from tinygrad_lr_viz.reading import read
+from tinygrad_lr_viz.walk import last_part
 
 
 def leaf(values: Any, dtype: Any = float) -> Tensor:
@@ -54,8 +55,9 @@ def assert_lines_lead_to_the_gradients(head: Tensor, names: dict[str, Any], out_
     """Run the lines with nothing but NumPy and what is given; compare with the engine."""
     walk = explain(head, out_grad, names=names, max_operations=1000)._walk
     given = [step.name for step in walk.steps if step.phase == "given"]
-    arrays = [getattr(value, "array", value) for value in walk.shown.values()]  # what is given comes first
-    scope: dict[str, Any] = dict(zip(given, arrays, strict=False))
+    sources = last_part(read(head), 1000).sources.values()
+    arrays = [getattr(value, "array", value) for value in sources]
+    scope: dict[str, Any] = dict(zip(given, arrays, strict=True))
     scope |= {"np": np, "scipy": scipy, "tinygrad_lr": tinygrad_lr, "out_grad": out_grad}
     for step in walk.steps:
         with warnings.catch_warnings():
@@ -74,9 +76,7 @@ def assert_lines_lead_to_the_gradients(head: Tensor, names: dict[str, Any], out_
 @pytest.fixture
 def _quick_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """The layout of pictures takes a second each, and is tested elsewhere."""
-    monkeypatch.setattr(
-        graph, "render", lambda *_, **__: b'<?xml?>\n<svg xmlns="http://www.w3.org/2000/svg"/>'
-    )
+    monkeypatch.setattr(graph, "render", lambda *_, **__: b'<svg xmlns="http://www.w3.org/2000/svg"></svg>')
 
 
 # ---- the lines --------------------------------------------------------------------------------------------
@@ -90,10 +90,17 @@ def test_the_lines_of_random_programs_run_and_lead_to_the_gradients(program, sha
 
 
 PRIVATE = {"_zeta", "psi", "polygamma"}  # SciPy has no public name for the function in their derivatives
-FUNCTIONS = [f for f, row in DERIVATIVES.items() if row.rules and f in DOMAINS and f.__name__ not in PRIVATE]
+FUNCTIONS = [
+    function
+    for function, row in DERIVATIVES.items()
+    if row.rules
+    and function in DOMAINS
+    and DOMAINS[function].call is None
+    and function.__name__ not in PRIVATE
+]
 
 
-@settings(deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.sampled_from(FUNCTIONS), st.data())
 def test_the_lines_of_every_function_run_and_lead_to_the_gradients(function, data):
     call = data.draw(DOMAINS[function].calls)
@@ -112,6 +119,8 @@ def test_the_lines_of_every_function_run_and_lead_to_the_gradients(function, dat
         attached(value) if i < len(rules) and callable(rules[i]) else value
         for i, value in enumerate(call.arguments)
     ]
+    if isinstance(arguments[0], np.ndarray):
+        arguments[0] = tensor(arguments[0])  # np.full_like looks at its first argument only
     with record():
         result = function(*arguments, **call.options)
         weighted = [np.sum(r * np.cos(np.arange(r.size).reshape(r.shape))) for r in tensors_in([result])]
@@ -147,7 +156,7 @@ def test_lines_speak_in_the_names_of_the_program() -> None:
         "grad_w = X.T @ grad_v1",
     ]
     assert "b of shape (1,) was broadcast to (4, 1): its gradient is summed." in notes(explanation)
-    assert verdicts(explanation) == ["agrees", "agrees"]
+    assert verdicts(explanation) == ["they agree", "they agree"]
 
 
 def test_gradients_that_add_up_are_counted() -> None:
@@ -194,7 +203,7 @@ def test_function_of_ones_own_and_rules_that_ask_for_arrays() -> None:
     explanation = explain(y)
     assert lines(explanation, "forward")[0] == "v1 = test_explain.squared(x)"
     assert lines(explanation)[-1] == "grad_x = grad_v1 * np.array([1.0, 2.0]) * 2"
-    assert verdicts(explanation) == ["agrees"]
+    assert verdicts(explanation) == ["they agree"]
 
 
 def test_elements_left_out_stay_without_gradient() -> None:
@@ -243,9 +252,9 @@ def test_an_explanation_names_nothing_itself() -> None:
 def test_narrow_dtypes_are_checked_in_float64(dtype: Any) -> None:
     x = leaf([1.5, -2.0], dtype)
     y = recorded(lambda x: np.mean(np.tanh(x) ** 2), x)
-    assert verdicts(explain(y)) == ["agrees"]
+    assert verdicts(explain(y)) == ["they agree"]
     cast = recorded(lambda x: np.mean(np.tanh(x.astype(dtype)) ** 2), x)
-    assert verdicts(explain(cast)) == ["agrees"]
+    assert verdicts(explain(cast)) == ["they agree"]
 
 
 def test_head_of_several_elements_and_its_own_gradient() -> None:
@@ -256,14 +265,14 @@ def test_head_of_several_elements_and_its_own_gradient() -> None:
     assert "y is more than one number" in notes(explanation)
     np.testing.assert_array_equal(explanation._walk.checks[0].gradient, [2, 4])
     assert_lines_lead_to_the_gradients(y, {"x": x}, np.array([1.0, -3.0]))
-    assert verdicts(explain(y, [1.0, -3.0])) == ["agrees"]
+    assert verdicts(explain(y, [1.0, -3.0])) == ["they agree"]
 
 
 def test_head_that_is_a_leaf() -> None:
     x = leaf(2.0)
     explanation = explain(x)
     assert lines(explanation) == ["grad_x = 1.0"]
-    assert verdicts(explanation) == ["agrees"]
+    assert verdicts(explanation) == ["they agree"]
     assert "x = 2" in explanation.text()
 
 
@@ -271,14 +280,14 @@ def test_large_leaves_are_checked_along_one_direction() -> None:
     w = leaf(np.linspace(-1, 1, 50))
     loss = recorded(lambda w: np.sum(np.sin(w)), w)
     (check,) = explain(loss)._walk.checks
-    assert check.verdict == "agrees"
+    assert check.verdict == "they agree"
     assert check.difference == pytest.approx(check.along, rel=1e-8)
     assert "along a random direction" in explain(loss).text()
 
 
 def test_small_values_are_moved_by_less() -> None:
     x = leaf(1e-9)
-    assert verdicts(explain(recorded(np.log, x))) == ["agrees"]
+    assert verdicts(explain(recorded(np.log, x))) == ["they agree"]
 
 
 def test_finite_differences_tell_a_kink_from_a_wrong_rule() -> None:
@@ -290,7 +299,7 @@ def test_finite_differences_tell_a_kink_from_a_wrong_rule() -> None:
     def wrong(x: Any) -> Any:
         return 2 * x
 
-    assert verdicts(explain(recorded(lambda x: np.sum(wrong(x)), x))) == ["differs"]
+    assert verdicts(explain(recorded(lambda x: np.sum(wrong(x)), x))) == ["they differ"]
 
 
 def test_values_that_are_not_finite_nearby() -> None:
@@ -322,18 +331,17 @@ def chain(length: int) -> tuple[Tensor, Tensor]:
         return x, np.sum(y)
 
 
-def test_a_long_chain_is_explained_as_far_as_a_reader_goes() -> None:
-    x, head = chain(5000)
-    start = time.perf_counter()
+def test_a_long_chain_is_explained_as_far_as_a_reader_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, head = chain(2000)
     explanation = explain(head)
-    assert time.perf_counter() - start < 20  # some two seconds
-    assert f"the last {MAX_OPERATIONS} of 10,001 operations" in explanation.text()
+    assert f"the last {MAX_OPERATIONS} of 4,001 operations" in explanation.text()
     assert "explain(…, max_operations=400)" in explanation.text()
     assert len(lines(explanation, "forward")) == MAX_OPERATIONS
     expected = autograd.grad(head, x).array
     np.testing.assert_array_equal(explanation._walk.checks[0].gradient, expected)
-    assert verdicts(explanation) == ["agrees"]
-    assert verdicts(explain(chain(30_000)[1])) == ["not checked: recomputing would take too long"]
+    assert verdicts(explanation) == ["they agree"]
+    monkeypatch.setattr(differences, "COST", 1e6)
+    assert verdicts(explain(head)) == ["not checked: recomputing would take too long"]
 
 
 def test_many_leaves_are_counted() -> None:
@@ -412,7 +420,7 @@ def test_names_mean_nothing_but_themselves(names):
         c for c in explanation.text() if c.isprintable()
     }
     explanation = explain(y, names={"plain": plain})
-    assert verdicts(explanation) == ["agrees", "agrees"]
+    assert verdicts(explanation) == ["they agree", "they agree"]
 
 
 def test_page_with_hostile_names_has_the_elements_of_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -455,7 +463,7 @@ def test_it_is_saved_as_a_page_or_as_text(tmp_path: Path) -> None:
 def test_page_asks_for_nothing_else() -> None:
     page = small().html()
     assert "default-src 'none'" in page
-    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!#)|url\(|@import""", page.split("<svg")[0])
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!#)|url\((?!#)|@import""", page.split("<svg")[0])
     assert page.count("<script>") == page.count("</script>") == 1
     assert page.startswith("<!DOCTYPE html>")
 

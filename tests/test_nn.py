@@ -258,9 +258,9 @@ def test_dropout_takes_its_seed_from_numpys() -> None:
 def test_weights_are_drawn_as_was_asked_for(initializer: Any, check: Any) -> None:
     X = d2l.tensor(np.ones((1, 100)))
     made, reset = nn.LazyLinear(100, init=initializer), nn.LazyLinear(100)
-    nn.Sequential(reset).reset(initializer)  # before it knows its shape
+    nn.Sequential(reset).reset_parameters(initializer)  # before it knows its shape
     known = nn.Linear(100, 100)
-    known.reset(initializer)
+    known.reset_parameters(initializer)
     for lazy in (made, reset):
         lazy(X)
     for layer in (nn.Linear(100, 100, init=initializer), made, reset, known):
@@ -311,10 +311,13 @@ def test_states_take_the_parameters_dtype_and_lists_and_tensors() -> None:
     assert layer.weight.dtype == np.float32
 
 
-def test_a_lazy_layer_takes_its_shape_from_a_state() -> None:
-    layer, lazy = nn.Linear(3, 2), nn.LazyLinear(2)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_lazy_layer_takes_its_shape_and_dtype_from_a_state(dtype: Any) -> None:
+    layer, lazy = nn.Linear(3, 2, dtype=dtype), nn.LazyLinear(2)
+    assert [p.size for p in lazy.parameters()] == [0, 0]
     lazy.load_state_dict(layer.state_dict())
-    X = d2l.tensor(np.ones((4, 3)))
+    assert [p.dtype for p in lazy.parameters()] == [dtype, dtype]
+    X = d2l.tensor(np.ones((4, 3), dtype))
     np.testing.assert_array_equal(lazy(X).numpy(), layer(X).numpy())
     with d2l.record():
         loss = lazy(X).sum()
@@ -358,11 +361,11 @@ def test_a_model_is_printed_with_shapes_and_counts() -> None:
 
     net = Net(1000, "big", data=[1, 2])
     assert repr(net) == (
-        "Net(width=1000, name='big'): 2,001 parameters\n"
-        "  net: Sequential(): 1,000 parameters\n"
-        "    0: LazyLinear(num_outputs=1000): 1,000 parameters\n"
+        "Net(width=1000, name='big'): 1,001 parameters\n"
+        "  net: Sequential()\n"
+        "    0: LazyLinear(num_outputs=1000)\n"
         "      weight: (1000, 0)\n"
-        "      bias: (1000,)\n"
+        "      bias: (0,)\n"
         "    1: ReLU()\n"
         "  heads.0: Linear(num_inputs=1000, num_outputs=1): 1,000 parameters\n"
         "    weight: (1, 1000)\n"

@@ -1,5 +1,7 @@
-"""Reductions where Hypothesis does not look: ties, equal elements, dtypes."""
+"""Reductions where Hypothesis does not look: ties, zeros, NaN, equal elements, tensors as options, dtypes."""
 
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,37 +11,227 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from domains.basics import shapes
-from tinygrad_lr import record, tensor
+from domains.reductions import drawn_axis, mask
+from tinygrad_lr import Tensor, autograd, record, tensor
+from tinygrad_lr.derivatives import DERIVATIVES
+from tinygrad_lr.errors import InPlaceError, NoDerivativeError, name_of
 from truths import gradient
 
-
-def test_ties_split_evenly_between_the_largest() -> None:
-    np.testing.assert_array_equal(gradient(np.max, [1, 3, 3, 3]), [0, 1 / 3, 1 / 3, 1 / 3])
-    np.testing.assert_array_equal(gradient(np.min, [2, 1, 1, 4]), [0, 0.5, 0.5, 0])
+quick = settings(max_examples=20, deadline=None)
+small_integers = hnp.arrays(int, shapes(min_side=1), elements=st.integers(-1, 1))
 
 
-@settings(max_examples=20, deadline=None)
-@given(hnp.arrays(int, shapes(min_dims=1, min_side=1), elements=st.integers(0, 1)), st.data())
-def test_ties_along_an_axis(a: Any, data: st.DataObject) -> None:
+def gradients(function: Callable[..., Any], *points: Any, order: int = 1) -> list[Any]:
+    """The derivatives with respect to each of several points, of a result with a head of 1, 2, 3, ..."""
+    leaves = [tensor(p, float) for p in points]
+    for leaf in leaves:
+        leaf.attach_grad()
+    with record():
+        value = function(*leaves)
+        for _ in range(order):
+            weighted = value * (1 + np.arange(value.size).reshape(value.shape))
+            grads = autograd.grad(weighted.sum(), leaves, create_graph=True)
+            value = np.concatenate(
+                [np.ravel(g + np.where(False, x, 0)) for g, x in zip(grads, leaves, strict=True)]
+            )
+    return [g.array for g in grads]
+
+
+def differences(function: Callable[[Any], Any], a: Any) -> Any:
+    """The same for one point, with a head of 1, 2, 3, ..., of a function that is nearly linear there."""
+    a, step = np.array(a, float), 1e-4
+    slopes = []
+    for index in np.ndindex(a.shape):
+        moved = np.zeros(a.shape)
+        moved[index] = step
+        change = function(a + moved) - function(a - moved)
+        slopes.append(np.sum(np.ravel(change) * (1 + np.arange(change.size))) / (2 * step))
+    return np.reshape(slopes, a.shape)
+
+
+def assert_same(one: list[Any], other: list[Any]) -> None:
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-13)
+
+
+# ---- ties -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", [np.max, np.amax, np.nanmax], ids=name_of)
+def test_ties_split_evenly_between_the_largest(function: Any) -> None:
+    np.testing.assert_array_equal(gradient(function, [1, 3, 3, 3]), [0, 1 / 3, 1 / 3, 1 / 3])
+
+
+@pytest.mark.parametrize("function", [np.min, np.amin, np.nanmin], ids=name_of)
+def test_ties_split_evenly_between_the_smallest(function: Any) -> None:
+    np.testing.assert_array_equal(gradient(function, [2, 1, 1, 4]), [0, 0.5, 0.5, 0])
+
+
+@quick
+@given(small_integers, st.data())
+def test_ties_along_axes(a: Any, data: st.DataObject) -> None:
     """What the elements that tie get is equal, adds up to the head, and nothing else gets any."""
-    axis = data.draw(st.integers(-a.ndim, a.ndim - 1))
-    for function in (np.max, np.min):
-        head = np.arange(1.0, 1 + function(a, axis=axis).size).reshape(function(a, axis=axis).shape)
-        got = gradient(lambda x, f=function: f(x, axis=axis), a, head=head)
-        best = a == function(a, axis=axis, keepdims=True)
-        np.testing.assert_allclose(np.sum(got, axis=axis), head, rtol=1e-14)
-        assert not np.any(got[~best])
-        shares = np.where(best, got, np.expand_dims(head, axis))
-        np.testing.assert_array_equal(np.max(np.where(best, got, 0), axis=axis), np.min(shares, axis=axis))
+    axis = drawn_axis(data.draw, a.ndim)
+    for function in (np.max, np.min, np.median):
+        best = function(a, axis=axis, keepdims=True)
+        head = np.reshape(np.arange(1.0, 1 + best.size), best.shape)
+        got = gradient(lambda x, f=function: f(x, axis=axis, keepdims=True), a, head=head)
+        np.testing.assert_allclose(np.sum(got, axis=axis, keepdims=True), head, rtol=1e-14)
+        for value in (-1, 0, 1):
+            shares = np.where(a == value, got, np.nan)
+            with warnings.catch_warnings(action="ignore"):  # nowhere is this value
+                np.testing.assert_array_equal(
+                    np.nanmax(shares, axis=axis), np.nanmin(shares, axis=axis), strict=True
+                )
+        if function is not np.median:
+            assert not np.any(got[a != best])
+
+
+@quick
+@given(small_integers, st.integers(-1, 1), st.data())
+def test_the_initial_value_is_one_of_them(a: Any, initial: int, data: st.DataObject) -> None:
+    """As if it were an element: also in the share of ties, and to second order."""
+    where = mask(data.draw, a.astype(float), None, least=0)
+    for function in (np.sum, np.prod, np.max, np.min, np.nanmax, np.nansum, np.nanprod):
+
+        def given_apart(x: Any, t: Any, f: Any = function) -> Any:
+            return f(x, initial=t, where=where)
+
+        def joined(x: Any, t: Any, f: Any = function) -> Any:
+            return f(np.concatenate([x[np.broadcast_to(where, a.shape)], np.ravel(t)]))
+
+        for order in (1, 2):
+            assert_same(
+                gradients(given_apart, a, initial, order=order), gradients(joined, a, initial, order=order)
+            )
+
+
+def test_initial_value_alone() -> None:
+    """Where nothing was selected, the result is the initial value."""
+    x, t = gradients(lambda x, t: np.max(x, axis=1, initial=t, where=x > 5), [[1, 9], [2, 3]], 4)
+    np.testing.assert_array_equal(x, [[0, 1], [0, 0]])
+    assert t == 2
+
+
+def test_nan_makes_the_maximum_nan_and_gets_its_gradient() -> None:
+    np.testing.assert_array_equal(gradient(np.max, [np.nan, 1, np.nan]), [0.5, 0, 0.5])
+    np.testing.assert_array_equal(gradient(np.nanmax, [np.nan, 1, 2]), [0, 0, 1])
+
+
+def test_ties_of_ptp() -> None:
+    np.testing.assert_array_equal(gradient(np.ptp, [1, 5, 1, 5]), [-0.5, 0.5, -0.5, 0.5])
+    np.testing.assert_array_equal(gradient(np.ptp, [2, 2]), [0, 0])
+
+
+@quick
+@given(hnp.arrays(int, st.integers(1, 9), elements=st.integers(0, 2)))
+def test_ties_of_running_extremes(a: Any) -> None:
+    """Each of the results is a maximum of its own."""
+    for function, extreme in ((np.maximum, np.max), (np.minimum, np.min)):
+        apart = gradients(lambda x, f=extreme: np.stack([f(x[: i + 1]) for i in range(a.size)]), a)
+        assert_same(gradients(lambda x, f=function: f.accumulate(x), a), apart)
+
+
+def test_gradient_of_a_median() -> None:
+    np.testing.assert_array_equal(gradient(np.median, [4, 1, 3]), [0, 0, 1])
+    np.testing.assert_array_equal(gradient(np.median, [4, 1, 3, 2]), [0, 0, 0.5, 0.5])
+    np.testing.assert_array_equal(gradient(np.median, [1, 2, 2, 3]), [0, 0.5, 0.5, 0])
+    np.testing.assert_array_equal(gradient(np.median, [2, 2, 2, 3]), [1 / 3, 1 / 3, 1 / 3, 0])
+    np.testing.assert_array_equal(gradient(np.nanmedian, [4, np.nan, 1, 3]), [0, 0, 0, 1])
+
+
+def test_quantile_between_neighbouring_floats() -> None:
+    """It is rounded to one of them, and still lies between both."""
+    one, next_one = 1.0, np.nextafter(1.0, 2)
+    np.testing.assert_array_equal(gradient(np.median, [one, next_one]), [0.5, 0.5])
+    np.testing.assert_array_equal(gradient(lambda x: np.quantile(x, 0.25), [next_one, one]), [0.25, 0.75])
+
+
+METHODS: list[Any] = [
+    *("inverted_cdf", "averaged_inverted_cdf", "closest_observation", "interpolated_inverted_cdf", "hazen"),
+    *("weibull", "linear", "median_unbiased", "normal_unbiased", "lower", "higher", "midpoint", "nearest"),
+]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("n", [1, 4, 5])
+def test_methods_of_quantiles(method: Any, n: int) -> None:
+    """Also at the ends, and where a quantile is one of the numbers or half-way between two of them."""
+    a = np.array([7.0, 1.0, 4.0, 2.0, 11.0])[:n]
+    for q in (0, 0.1, 0.25, 0.3, 0.5, 0.75, 0.8, 0.97, 1):
+        with_nan = np.append(a, np.nan)
+        expected = differences(lambda x, q=q: np.quantile(x, q, method=method), a)
+        np.testing.assert_allclose(
+            gradient(lambda x, q=q: np.quantile(x, q, method=method), a), expected, atol=1e-9
+        )
+        for function in (np.nanquantile, lambda x, q, method: np.nanpercentile(x, 100 * q, method=method)):
+            got = gradient(lambda x, q=q, f=function: f(x, q, method=method), with_nan)
+            np.testing.assert_allclose(got, [*expected, 0], atol=1e-9)
+
+
+# ---- zeros ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+@quick
+@given(a=hnp.arrays(int, (4,), elements=st.integers(-2, 2)))
+def test_products_are_exact_with_zeros(order: int, a: Any) -> None:
+    """To every order what multiplication gives, one factor after the other."""
+
+    def running(x: Any) -> Any:
+        parts = [x[0]]
+        for i in range(1, 4):
+            parts.append(parts[-1] * x[i])
+        return np.stack(parts)
+
+    assert_same(gradients(np.prod, a, order=order), gradients(lambda x: running(x)[-1], a, order=order))
+    assert_same(gradients(np.cumprod, a, order=order), gradients(running, a, order=order))
+
+
+def test_products_of_zeros() -> None:
+    np.testing.assert_array_equal(gradient(np.prod, [0, 2, 3]), [6, 0, 0])
+    np.testing.assert_array_equal(gradient(np.prod, [0, 2, 0]), [0, 0, 0])
+    np.testing.assert_array_equal(gradient(np.prod, [0, 2, 0], order=2), [2, 0, 2])
+    np.testing.assert_array_equal(gradient(np.prod, [0, 0, 0], order=3), [2, 2, 2])
+    rows = np.array([[0.0, 2.0], [3.0, 0.0]])
+    np.testing.assert_array_equal(gradient(lambda x: np.prod(x, axis=1), rows), [[2, 0], [0, 3]])
+    np.testing.assert_array_equal(gradient(lambda x: np.prod(x, axis=(1, 0)), rows), np.zeros((2, 2)))
+
+
+def test_product_without_some_factors() -> None:
+    got = gradient(lambda x: np.prod(x, where=[True, False, True], initial=5), [2, 0, 3])
+    np.testing.assert_array_equal(got, [15, 0, 10])
+    np.testing.assert_array_equal(gradient(np.nanprod, [2, np.nan, 3]), [3, 0, 2])
+    np.testing.assert_array_equal(gradient(np.nancumprod, [2, np.nan, 3], head=[1, 1, 1]), [5, 0, 2])
+
+
+def test_product_of_float16_numbers_of_which_parts_overflow() -> None:
+    """The product of the two on the right is more than a float16 can hold."""
+    factors = np.float16([0.01, 0.01, 300, 300])
+    for function in (np.prod, lambda x: np.cumprod(x)[-1]):
+        x = tensor(factors)
+        x.attach_grad()
+        with record():
+            y = function(x)
+        y.backward()
+        np.testing.assert_allclose(x.grad.array, 9 / factors.astype(float), rtol=1e-2)
+
+
+# ---- equal elements ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("constant", [0.0, 1.0, 0.1, 1 / 3, 1e300])
-@pytest.mark.parametrize("options", [{}, {"axis": 0}, {"axis": 1, "keepdims": True}, {"ddof": 1}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"axis": 0}, {"axis": 1, "keepdims": True}, {"ddof": 1}, {"where": np.eye(3) == 0}],
+    ids=["", "axis", "keepdims", "ddof", "where"],
+)
 def test_std_of_equal_numbers_has_the_slope_zero(constant: float, options: dict[str, Any]) -> None:
     """Also where their mean, and so their deviations, are not exact: np.std([0.1] * 3) is 1.4e-17."""
-    for order in (1, 2):
-        got = gradient(lambda x: np.std(x, **options), np.full((3, 3), constant), order=order)
-        np.testing.assert_array_equal(got, np.zeros((3, 3)))
+    for function in (np.std, np.nanstd):
+        for order in (1, 2):
+            got = gradient(lambda x, f=function: f(x, **options), np.full((3, 3), constant), order=order)
+            np.testing.assert_array_equal(got, np.zeros((3, 3)))
 
 
 def test_std_where_only_one_row_is_constant() -> None:
@@ -49,15 +241,349 @@ def test_std_where_only_one_row_is_constant() -> None:
     np.testing.assert_allclose(got[1], np.array([-1, 0, 1]) / 3 / np.std(rows[1]))
 
 
+@pytest.mark.parametrize("function", [np.var, np.std, np.nanvar, np.nanstd], ids=name_of)
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_a_mean_that_is_given_can_be_differentiated(function: Any, order: int) -> None:
+    """With the mean computed apart all is as without, also to third order."""
+    a = [[0.5, 2.0, -1.0], [3.0, 0.25, 1.0]]
+
+    def apart(x: Any) -> Any:
+        return function(x, axis=1, mean=np.mean(x, axis=1, keepdims=True), correction=1)
+
+    together = gradients(lambda x: function(x, axis=1, ddof=1), a, order=order)
+    assert_same(gradients(apart, a, order=order), together)
+
+
+@pytest.mark.parametrize("options", [{}, {"ddof": 1}, {"where": np.array([[True], [False]])}], ids=range(3))
+def test_any_mean_that_is_given(options: dict[str, Any]) -> None:
+    """Of which the deviations do not add up to zero."""
+    a, mean = [[0.5, 2.0, -1.0], [3.0, 0.25, 1.0]], [[0.75], [1.5]]
+    where, count = options.get("where", True), 3 - options.get("ddof", 0)
+
+    def written_out(x: Any, m: Any) -> Any:
+        return np.sum((x - m) ** 2, axis=1, where=where) / count
+
+    for order in (1, 2):
+        with warnings.catch_warnings(action="ignore"):  # NumPy warns of the row of which nothing is taken
+            got = gradients(lambda x, m: np.var(x, axis=1, mean=m, **options), a, mean, order=order)
+        expected = gradients(written_out, a, mean, order=order)
+        assert_same([g[:1] for g in got], [g[:1] for g in expected])
+        if not options:
+            assert_same(got, expected)
+            squared = gradients(lambda x, m: np.std(x, axis=1, mean=m) ** 2, a, mean, order=order)
+            assert_same(squared, expected)
+
+
+# ---- what is left out -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", [np.sum, np.mean, np.var, np.std], ids=name_of)
+@pytest.mark.parametrize("left_out", [np.nan, np.inf, 1e100])
+def test_what_where_leaves_out_has_no_say(function: Any, left_out: float) -> None:
+    """To third order, and without a warning."""
+    a, where = [1.0, left_out, 4.0, 0.5], np.array([True, False, True, True])
+    for order in (1, 2, 3):
+        without = gradients(lambda x: function(x[where]), a, order=order)
+        assert_same(gradients(lambda x: function(x, where=where), a, order=order), without)
+
+
+@pytest.mark.parametrize(
+    "function", [np.nansum, np.nanmean, np.nanvar, np.nanstd, np.nanmax, np.nanmin, np.nanmedian], ids=name_of
+)
+def test_a_row_of_nothing_but_nan(function: Any) -> None:
+    """The other rows get their gradients, and this one none."""
+    with warnings.catch_warnings(action="ignore"):  # NumPy warns of the value
+        got = gradient(lambda x: function(x, axis=1), [[np.nan, np.nan], [1.0, 2.0]])
+    np.testing.assert_array_equal(got[0], 0)
+    np.testing.assert_array_equal(got[1], gradient(function, [1.0, 2.0]))
+
+
+def test_only_the_sweep_is_silent_about_nan() -> None:
+    """Where NumPy warned of the value, the gradient does not warn again."""
+    x = tensor([[np.nan, np.nan], [1.0, 2.0]])
+    x.attach_grad()
+    for function in (np.nanmean, np.nanvar, np.nanstd, np.nanmax, np.nanmedian):
+        with record(), pytest.warns(RuntimeWarning):
+            y = function(x, axis=1)
+        y.backward()
+        assert np.all(np.isfinite(x.grad.array))
+
+
+@pytest.mark.parametrize("function", [np.sum, np.prod, np.mean, np.var, np.std, np.median], ids=name_of)
+@pytest.mark.parametrize("axis", [None, 0, 1])
+def test_of_nothing(function: Any, axis: Any) -> None:
+    x = tensor(np.zeros((0, 2)))
+    x.attach_grad()
+    with record(), warnings.catch_warnings(action="ignore"):
+        y = function(x, axis=axis)
+    y.backward()
+    assert x.grad.shape == (0, 2)
+
+
+def test_more_degrees_of_freedom_than_numbers() -> None:
+    x = tensor([1.0, 2.0])
+    x.attach_grad()
+    with record(), warnings.catch_warnings(action="ignore"):  # NumPy warns of the value
+        y = np.var(x, ddof=2)
+    y.backward()
+    assert np.all(np.isnan(x.grad.array))
+
+
+def test_logarithms_of_sums_at_infinity() -> None:
+    """The limit, in which only the largest count."""
+    got = gradient(lambda x: np.logaddexp.reduce(x), [-np.inf, 0.0, 0.0])
+    np.testing.assert_allclose(got, [0, 0.5, 0.5])
+    np.testing.assert_array_equal(gradient(np.logaddexp.reduce, [np.inf, 5.0]), [1, 0])
+    np.testing.assert_array_equal(gradient(np.logaddexp.reduce, [-np.inf, -np.inf]), [0.5, 0.5])
+    np.testing.assert_allclose(gradient(np.logaddexp.reduce, [1000.0, 1000.0]), [0.5, 0.5])
+    x, t = gradients(lambda x, t: np.logaddexp.reduce(x, initial=t, where=x < 3), [0.0, 5.0], 0.0)
+    np.testing.assert_allclose([*x, t], [0.5, 0, 0.5])
+
+
+# ---- options that are tensors, and results in a tuple -----------------------------------------------------
+
+
+def test_both_results_of_average() -> None:
+    def both(x: Any, w: Any) -> Any:
+        mean, total = np.average(x, weights=w, returned=True)
+        return mean * total  # the weighted sum
+
+    for order in (1, 2):
+        a, w = [1.0, -2.0, 0.5], [0.5, 2.0, 3.0]
+        assert_same(
+            gradients(both, a, w, order=order), gradients(lambda x, w: (x * w).sum(), a, w, order=order)
+        )
+
+
+@pytest.mark.parametrize("axis", [(0, 2), (2, 0), (-1, 1), (2, 1, 0)], ids=str)
+def test_weights_for_some_axes(axis: tuple[int, ...]) -> None:
+    """Their axes stand for those of `axis`, in that order."""
+    a = np.sin(np.arange(24.0)).reshape(2, 3, 4)
+    weights = np.reshape(
+        1 + np.arange(float(np.prod([a.shape[i] for i in axis]))), [a.shape[i] for i in axis]
+    )
+    of_a, of_weights = gradients(lambda x, w: np.average(x, axis=axis, weights=w), a, weights)
+    np.testing.assert_allclose(
+        of_a, differences(lambda x: np.average(x, axis=axis, weights=weights), a), atol=1e-9
+    )
+    np.testing.assert_allclose(
+        of_weights, differences(lambda w: np.average(a, axis=axis, weights=w), weights), atol=1e-7
+    )
+
+
+def test_width_of_panels() -> None:
+    x, dx = gradients(lambda y, dx: np.trapezoid(y, dx=dx), [1.0, 2.0, 4.0], 0.5)
+    np.testing.assert_array_equal(x, [0.25, 0.5, 0.25])
+    assert dx == 4.5
+    assert gradients(lambda y, dx: np.trapezoid(y, [0, 1, 3], dx), [1.0, 2.0, 4.0], 0.5)[1] == 0
+
+
+@pytest.mark.parametrize("function", [np.convolve, np.correlate], ids=name_of)
+@pytest.mark.parametrize("mode", ["full", "same", "valid"])
+def test_sliding_products_of_all_sizes(function: Any, mode: str) -> None:
+    for n in range(1, 6):
+        for m in range(1, 6):
+            a, v = np.sin(np.arange(1.0, n + 1)), np.cos(np.arange(1.0, m + 1))
+            of_a, of_v = gradients(lambda a, v: function(a, v, mode), a, v)
+            expected = differences(lambda a, v=v: function(a, v, mode), a)
+            np.testing.assert_allclose(of_a, expected, atol=1e-9, err_msg=f"{n}, {m}")
+            expected = differences(lambda v, a=a: function(a, v, mode), v)
+            np.testing.assert_allclose(of_v, expected, atol=1e-9, err_msg=f"{n}, {m}")
+
+
+def test_covariances_by_columns_of_one_row() -> None:
+    """As NumPy's versions take it: of n variables, or of one that was observed n times."""
+    row, rows = [[1.0, 3.0, 7.0]], [[1.0, 2.0], [3.0, 2.5], [7.0, 0.0]]
+    got = gradients(lambda m: np.cov(m, rowvar=False, bias=True), row)[0]
+    np.testing.assert_allclose(got, differences(lambda m: np.cov(m, rowvar=False, bias=True), row), atol=1e-6)
+    of_m, of_y = gradients(lambda m, y: np.cov(m, y, rowvar=False), rows, row)
+    by_rows_m, by_rows_y = gradients(np.cov, np.transpose(rows), row)
+    assert_same([of_m, of_y], [by_rows_m.T, by_rows_y])
+
+
+def test_correlation_of_one_variable_with_itself() -> None:
+    np.testing.assert_allclose(gradient(np.corrcoef, [1.0, 3.0, 7.0]), 0, atol=1e-15)
+
+
+def test_interpolation_at_and_beyond_the_points() -> None:
+    """At a point the slope is the one to its right; at the last one that to the left; beyond it is 0."""
+    xp, fp = [0.0, 1.0, 3.0], [1.0, 2.0, 8.0]
+    x = [-1.0, 0.0, 1.0, 2.0, 3.0, 4.0]
+    np.testing.assert_array_equal(gradient(lambda x: np.interp(x, xp, fp), x), [0, 1, 3, 3, 3, 0])
+    _, _, of_fp, left, right = gradients(np.interp, x, xp, fp, -5.0, 7.0)
+    np.testing.assert_array_equal(of_fp, [2, 3 + 4 / 2, 4 / 2 + 5])
+    assert (left, right) == (1, 6)
+    np.testing.assert_array_equal(gradients(np.interp, x, xp, fp)[2], [3, 5, 13])
+
+
+def test_ends_of_a_periodic_interpolation_are_ignored() -> None:
+    values = gradients(
+        lambda x, left, right: np.interp(x, [0, 1], [3, 5], left, right, 2.5), [7.25], 1.0, 1.0
+    )
+    np.testing.assert_allclose(values[0], -2 / 1.5)
+    assert values[1:] == [0, 0]
+
+
+def test_a_period_may_be_negative() -> None:
+    points = [0.5, 3.25, -4.5], [0.25, 6.0, -3.0], [1.0, 5.0, -2.0]
+    one, other = (gradients(lambda *args, p=p: np.interp(*args, period=p), *points) for p in (2.5, -2.5))
+    assert_same(one, other)
+    np.testing.assert_allclose(
+        one[0], differences(lambda x: np.interp(x, *points[1:], period=2.5), points[0])
+    )
+
+
 def test_nothing_flows_through_an_integer_sum() -> None:
     np.testing.assert_array_equal(gradient(lambda x: x * np.sum(x, dtype=int), [1.5, 2.5]), [3, 3])
 
 
-def test_mean_of_more_float16_numbers_than_float16_can_count() -> None:
+CONSTANTS: dict[Any, Callable[[Any], Any]] = {
+    np.argmax: np.argmax,
+    np.argmin: np.argmin,
+    np.nanargmax: np.nanargmax,
+    np.nanargmin: np.nanargmin,
+    np.argsort: np.argsort,
+    np.argpartition: lambda x: np.argpartition(x, 1),
+    np.lexsort: lambda x: np.lexsort((x, x)),
+    np.all: np.all,
+    np.any: np.any,
+    np.count_nonzero: np.count_nonzero,
+    np.searchsorted: lambda x: np.searchsorted(np.sort(x), x),
+    np.digitize: lambda x: np.digitize(x, [0.0, 1.0]),
+}
+
+
+@pytest.mark.parametrize("function", CONSTANTS, ids=name_of)
+def test_constants(function: Any) -> None:
+    data = np.array([3.0, -1.0, 0.5])
+    x = tensor(data)
+    x.attach_grad()
+    with record():
+        y = CONSTANTS[function](x)
+    assert not isinstance(y, Tensor) or y.node is None
+    np.testing.assert_array_equal(np.asarray(y), CONSTANTS[function](data))
+
+
+# ---- what has no derivative -------------------------------------------------------------------------------
+
+
+def of(function: Callable[[Any], Any]) -> None:
+    """Differentiate where an error is expected."""
+    x = tensor([1.0, 3.0, 2.0])
+    x.attach_grad()
+    with record():
+        y = function(x)
+    y.backward()
+
+
+@pytest.mark.parametrize("function", [np.median, np.nanmedian], ids=name_of)
+def test_median_that_reorders_its_argument(function: Any) -> None:
+    with pytest.raises(InPlaceError, match="cannot be changed in place"):
+        of(lambda x: function(x, overwrite_input=True))
+    with pytest.raises(InPlaceError, match="cannot be changed in place"):
+        of(lambda x: np.quantile(x, 0.5, overwrite_input=True))
+
+
+def test_quantiles_in_several_dimensions_of_what_is_not_nan() -> None:
+    """There NumPy (at least up to 2.4) puts some axes of the result into the wrong places."""
+    with pytest.raises(
+        ValueError, match=r"np.nanquantile has no derivative for q of shape \(1, 2\).*one dimension"
+    ):
+        of(lambda x: np.nanquantile(x, [[0.25, 0.5]]))
+
+
+def test_polynomials_with_coefficients_in_two_dimensions() -> None:
+    with pytest.raises(ValueError, match=r"np.polyval of coefficients of shape \(3, 1\).*one dimension"):
+        of(lambda p: np.polyval(p[:, None], 2.0))
+
+
+def test_histograms_have_no_derivative() -> None:
+    """Their bins move with the smallest and the largest number: neither constant nor smooth."""
+    with pytest.raises(NoDerivativeError, match=r"np\.histogram"):
+        of(lambda x: np.histogram(x)[0])
+
+
+# ---- dtypes -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (np.mean, 1 / 70_000),
+        (lambda x: np.mean(x, where=np.ones(70_000, bool)), 1 / 70_000),
+        (np.nanmean, 1 / 70_000),
+        (np.max, 1 / 70_000),
+        (np.min, 1 / 70_000),
+        (np.median, 1 / 70_000),
+        (np.var, 0),
+        (np.std, 0),
+    ],
+    ids=range(8),
+)
+def test_more_float16_numbers_than_float16_can_count(function: Any, expected: float) -> None:
     """1/70000 is a float16, 70000 is not."""
     x = tensor(np.zeros(70_000), np.float16)
     x.attach_grad()
     with record():
-        y = np.mean(x)
+        y = function(x)
     y.backward()
-    np.testing.assert_allclose(x.grad.array, 1 / 70_000, rtol=1e-2)
+    np.testing.assert_allclose(x.grad.array, expected, rtol=1e-2)
+
+
+SINGLE = np.float32([[1.0, 3.0, 2.0], [0.5, 4.0, 6.0]])
+ROW = SINGLE[0]
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "options"),
+    [
+        (np.sum, (SINGLE,), {"where": SINGLE > 1}),
+        (np.mean, (SINGLE,), {}),
+        (np.mean, (SINGLE,), {"where": SINGLE > 1}),
+        (np.nanmean, (SINGLE,), {}),
+        (np.average, (SINGLE, None, SINGLE), {}),
+        (np.var, (SINGLE,), {"ddof": 1}),
+        (np.std, (SINGLE,), {}),
+        (np.nanvar, (SINGLE,), {}),
+        (np.nanstd, (SINGLE,), {}),
+        (np.logaddexp.reduce, (SINGLE,), {}),
+        (np.prod, (SINGLE,), {}),
+        (np.cumprod, (SINGLE,), {}),
+        (np.cumsum, (SINGLE,), {}),
+        (np.maximum.accumulate, (SINGLE,), {}),
+        (np.max, (SINGLE,), {}),
+        (np.nanmin, (SINGLE,), {}),
+        (np.ptp, (SINGLE,), {}),
+        (np.median, (SINGLE,), {}),
+        (np.nanmedian, (SINGLE,), {}),
+        (np.quantile, (SINGLE, 0.3), {}),
+        (np.percentile, (SINGLE, 30.0), {"method": "hazen"}),
+        (np.diff, (SINGLE,), {"prepend": np.float32(1)}),
+        (np.ediff1d, (SINGLE,), {}),
+        (np.gradient, (ROW, 2.0), {}),
+        (np.gradient, (ROW, np.float32([0.0, 1.0, 3.0])), {"edge_order": 2}),
+        (np.trapezoid, (SINGLE, ROW), {}),
+        (np.trapezoid, (SINGLE,), {"dx": 0.5}),
+        (np.convolve, (ROW, ROW), {}),
+        (np.correlate, (ROW, ROW), {"mode": "same"}),
+        (np.polyval, (ROW, SINGLE), {}),
+    ],
+    ids=lambda value: name_of(value) if callable(value) else "",
+)
+def test_single_precision_is_kept(function: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+    """No rule makes float64 of it on the way: neither by a count nor by an index."""
+    y = function(*arguments, **options)
+    assert y.dtype == np.float32
+    for rule, argument in zip(DERIVATIVES[function].rules, arguments, strict=False):
+        if callable(rule) and isinstance(argument, np.ndarray):
+            assert rule(np.ones_like(y), y, *arguments, **options).dtype == np.float32
+
+
+def test_sums_in_another_precision() -> None:
+    x = tensor([1.0, 2.0], np.float16)
+    x.attach_grad()
+    with record():
+        y = np.std(x, dtype=np.float64) + np.prod(x, dtype=np.float32)
+    assert y.dtype == np.float64
+    y.backward()
+    np.testing.assert_array_equal(x.grad.array, np.float16([1.5, 1.5]), strict=True)

@@ -542,3 +542,21 @@ def test_no_warning_where_the_derivative_is_finite() -> None:
     """Warnings are errors throughout; this makes sure that they are."""
     with pytest.raises(RuntimeWarning):
         warnings.warn("heard", RuntimeWarning, stacklevel=1)
+
+
+# ---- which rows only move elements ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", [f for f in ROWS if f in DOMAINS and ROWS[f].moves], ids=name_of)
+@quick
+@given(data=st.data())
+def test_moving_rows_never_cancel(function: Any, data: st.DataObject) -> None:
+    """Their gradient is zero exactly where the result does not depend on an element."""
+    example = data.draw(examples(function))
+    ones = np.ones_like(example.head)
+    used = [got != 0 for got in example.gradients(example.variables, ones)]
+    other = example.gradients(example.variables, example.rng.uniform(0.5, 2, ones.shape))
+    for mask, got in zip(used, other, strict=True):
+        np.testing.assert_array_equal(got != 0, mask)
+        if not ROWS[function].selects and "where" not in example.options and ones.size:
+            assert np.all(mask)

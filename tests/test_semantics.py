@@ -1573,6 +1573,9 @@ SELECTIONS: dict[str, tuple[Callable[[Any], Any], list[float], list[float]]] = {
     "max": (lambda x: np.max(np.sqrt(x)), [0.0, 4.0], [0, 0.25]),
     "clip": (lambda x: np.clip(np.sqrt(x), 1, 3), [0.0, 4.0], [0, 0.25]),
     "concatenate": (lambda x: np.concatenate([np.sqrt(x), x])[1:], [0.0, 4.0], [1, 1.25]),
+    "where=": (lambda x: np.sum(np.sqrt(x), where=np.array([False, True])), [0.0, 4.0], [0, 0.25]),
+    "split": (lambda x: np.split(np.sqrt(x), 2)[1], [0.0, 4.0], [0, 0.25]),
+    "block": (lambda x: np.block([[np.sqrt(x)], [x]])[:, 1:], [0.0, 4.0], [0, 1.25]),
     "rows": (lambda x: sum(r * r for r in list(np.sqrt(x))[1:]), [0.0, 4.0], [0, 1]),
 }
 
@@ -1629,3 +1632,98 @@ def test_the_gradient_of_indexing_is_added_up_in_place() -> None:
     tracemalloc.stop()
     assert peak < 8 * x.array.nbytes
     same(x.grad, np.where(np.arange(100) == 0, 4, 2) * np.ones((400, 1)))
+
+
+# ---- several results, arguments by name, and writes that functions do by themselves -----------------------
+
+
+def test_whole_numbers_among_several_results_are_constants() -> None:
+    x = leaf([3.0, 0.75])
+    with record():
+        mantissa, exponent = np.frexp(x)
+        solution, _, rank, _ = np.linalg.lstsq(np.eye(2), x)
+    assert exponent.node is rank.node is None
+    assert exponent.tolist() == [2, 0]
+    assert mantissa.node is not None
+    same(autograd.grad(solution, x, np.array([1.0, 2.0])), [1, 2])
+
+
+def test_an_argument_that_is_differentiated_by_name_only() -> None:
+    """Also if there are more arguments than rules by position."""
+
+    def scaled(a: Any, times: Any = 1, *, scale: Any = 1) -> Any:
+        return a * times * scale
+
+    scaled = differentiable(
+        lambda g, y, a, times=1, *, scale=1: g * times * scale,
+        scale=lambda g, y, a, times=1, *, scale=1: np.sum(g * a * times),
+    )(scaled)
+    x, s = leaf([1.0, 2.0]), leaf(3.0)
+    with record():
+        y = scaled(x, 5, scale=s)
+        z = scaled(np.ones(2), 5, scale=s)
+    y.backward()
+    same(x.grad, 15)
+    same(s.grad, 15)
+    same(autograd.grad(z, s), 10)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda x: np.median(x, overwrite_input=True),
+        lambda x: np.nan_to_num(x, copy=False),
+        lambda x: np.nan_to_num(x, False),
+        lambda x: np.percentile(x, 50, overwrite_input=True),
+    ],
+)
+def test_functions_that_write_into_their_argument_when_told_to(write: Any) -> None:
+    x = leaf([3.0, np.nan, 1.0])
+    with record(), pytest.raises(InPlaceError, match="cannot be changed in place inside"):
+        write(x)
+    with record():
+        y = x * x
+    write(x)
+    with pytest.raises(ModifiedError):
+        y.backward()
+
+
+def test_numbers_of_tensors_with_one_element() -> None:
+    x = tensor([[2.5]])
+    assert float(x) == 2.5
+    assert int(x) == 2
+    with pytest.raises((TypeError, ValueError)):
+        float(tensor([1.0, 2.0]))
+    assert [10, 20, 30][tensor(1)] == 20
+    with pytest.raises(TypeError):
+        _ = [10, 20][tensor([1])]
+
+
+def test_what_an_array_has_a_tensor_has() -> None:
+    x = tensor([1.0, -2.0, 3.0])
+    assert -2.0 in x
+    assert 5.0 not in x
+    same(round(tensor([1.26]), 1), [1.3])
+    quotient, rest = divmod(x, 2)
+    same(quotient, [0, -1, 1])
+    same(rest, [1, 0, 1])
+    same(divmod(5, tensor(3.0))[1], 2)
+    same(tensor([1, 2]) << 2, [4, 8])
+    same(x.clip(max=1), [1, -2, 1])
+    same(x.real, x.array)
+    same(x.imag, 0)
+    assert x.astype(float, copy=False) is x
+    x.fill(4)
+    same(x, [4, 4, 4])
+
+
+def test_a_plain_index_array_may_be_changed_afterwards() -> None:
+    """What steers a call is kept as it was."""
+    x = leaf([1.0, 2.0, 3.0])
+    index, mask = np.array([0, 2]), np.array([True, False, True])
+    with record():
+        y = x[index].sum() + np.where(mask, x, 0).sum() + np.take(x, index).sum()
+    index[:] = 1
+    mask[:] = False
+    y.backward()
+    same(x.grad, [3, 0, 3])

@@ -1,21 +1,33 @@
-"""Shape, assembly, indexing and dtype beyond the domains."""
+"""Shape, assembly and dtype beyond the domains."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from domains.basics import lying
+from domains.basics import generators
+from slopes import assert_slopes
 from tinygrad_lr import asarray, autograd, record, tensor
-from tinygrad_lr.derivatives import scatter
+from tinygrad_lr.derivatives import DERIVATIVES
 from truths import gradient
 
+quick = settings(max_examples=20, deadline=None)
 
-def test_cast_returns_the_gradient_in_the_dtype_of_the_variable() -> None:
+
+# ---- dtypes -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "convert", [lambda x, dtype: x.astype(dtype), *([np.astype] if hasattr(np, "astype") else [])]
+)
+def test_cast_returns_the_gradient_in_the_dtype_of_the_variable(convert: Any) -> None:
     x = tensor([1.0, 2.0], np.float32)
     x.attach_grad()
     with record():
-        y = (x.astype(np.float64) * np.array([1e-3, 2.0])).astype(np.float16)
+        y = convert(convert(x, np.float64) * np.array([1e-3, 2.0]), np.float16)
     assert y.dtype == np.float16
     y.backward()
     assert x.grad.dtype == np.float32
@@ -28,57 +40,258 @@ def test_nothing_flows_through_a_dtype_without_fractions(dtype: Any) -> None:
     np.testing.assert_array_equal(gradient(lambda x: x * x.astype(dtype), [1.5, 1.25]), [1, 1])
 
 
-@pytest.mark.parametrize("order", ["A", "K"])
-@pytest.mark.parametrize(
-    "function", [np.ravel, lambda a, order: np.reshape(a, (3, 2), order=order)], ids=["ravel", "reshape"]
-)
-@pytest.mark.parametrize("layout", ["C", "Fortran", "permuted", "reversed", "strided"])
-def test_orders_that_follow_the_memory(order: str, function: Any, layout: str) -> None:
-    """Right, or an error: in which order elements are read depends on the array's memory."""
-    data = lying(np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), layout)
-    x = asarray(data)
-    x.attach_grad()
-    try:
-        expected = function(data, order=order)
-        with record():
-            y = function(x, order=order)
-        y.backward(expected)
-    except ValueError as error:
-        assert "order" in str(error)  # noqa: PT017  # either outcome is right
-    else:
-        np.testing.assert_array_equal(x.grad.array, data)  # the head is the value: each element comes back
-
-
-def test_a_tensor_as_the_list_of_arrays() -> None:
-    """np.concatenate and np.stack also take one array, as the sequence of its parts."""
-    data = np.arange(12.0).reshape(2, 3, 2)
-    weights = data + 1
-    for function in (np.concatenate, np.stack):
-        for axis in (0, 1):
-            shape = function(data, axis=axis).shape
-            x = tensor(data)
-            x.attach_grad()
-            with record():
-                y = (function(x, axis=axis) * weights.reshape(shape)) ** 3
-                first = autograd.grad(y, x, create_graph=True)
-            second = autograd.grad(first, x)
-            parts = [tensor(part) for part in data]
-            for part in parts:
-                part.attach_grad()
-            with record():
-                z = (function(parts, axis=axis) * weights.reshape(shape)) ** 3
-                firsts = autograd.grad(z, parts, create_graph=True)
-            np.testing.assert_allclose(first.array, [p.array for p in firsts])
-            for i, part in enumerate(firsts):
-                own = autograd.grad(part, parts[i], retain_graph=True)
-                np.testing.assert_allclose(second.array[i], own.array)
-
-
 def test_fill_value_of_full_like() -> None:
     np.testing.assert_array_equal(gradient(lambda x: np.full_like(x, x), [2.0, 3.0]), [1, 1])
     np.testing.assert_array_equal(gradient(lambda x: np.full_like(x, x[0]) * x, [2.0, 3.0]), [7, 2])
 
 
-def test_scatter_adds_where_indices_repeat() -> None:
-    np.testing.assert_array_equal(scatter(np.array([1.0, 2.0, 4.0]), [1, 1, 0], (3,)), [4, 3, 0])
-    np.testing.assert_array_equal(scatter(np.array([1.0, 2.0]), slice(None, None, 2), (3,)), [1, 0, 2])
+# ---- memory -----------------------------------------------------------------------------------------------
+
+
+@st.composite
+def anyhow_in_memory(draw: st.DrawFn) -> Any:
+    """An array of different numbers, whose axes lie in memory in any order, with steps, backwards."""
+    shape = draw(st.lists(st.integers(0, 3), max_size=3))
+    order = draw(st.permutations(range(len(shape))))
+    data = np.arange(2.0 ** len(shape) * np.prod(shape)).reshape([2 * shape[axis] for axis in order])
+    data = np.moveaxis(data, range(len(shape)), order)
+    steps = st.sampled_from([slice(None, None, 2), slice(None, None, -2)])
+    return data[tuple(slice(n) if draw(st.booleans()) else draw(steps) for n in shape)]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        *(lambda a: np.ravel(a, "K"), lambda a: np.ravel(a, order="A"), lambda a: a.flatten("K")),
+        lambda a: np.reshape(a, (1, a.size), order="A"),
+        lambda a: a.reshape(a.shape[::-1], order="A"),
+    ],
+    ids=range(5),
+)
+@quick
+@given(data=anyhow_in_memory(), rng=generators)
+def test_orders_that_follow_the_memory(function: Any, data: Any, rng: Any) -> None:
+    """In which order elements are read depends on where they lie, also when a gradient is differentiated."""
+    value = function(data)
+    head = rng.uniform(-1, 1, value.shape)
+    x = asarray(data)
+    x.attach_grad()
+    with record():
+        y = function(x)
+        first = autograd.grad(y**2, x, asarray(head), create_graph=True)
+    np.testing.assert_array_equal(y.array, value, strict=True)
+    second = autograd.grad(first, x)
+    for index, number in np.ndenumerate(data):
+        arrived = head[value == number].item()
+        assert first.array[index] == pytest.approx(2 * arrived * number)
+        assert second.array[index] == pytest.approx(2 * arrived)
+
+
+VIEWS: list[tuple[Any, ...]] = [
+    *[(np.reshape, (6,)), (np.ravel,), (np.expand_dims, 0), (np.squeeze,), (np.atleast_3d,)],
+    *[(np.transpose, (1, 0)), (np.swapaxes, 0, 1), (np.moveaxis, 0, 1), (np.rollaxis, 1), (np.flip, 0)],
+    *[(np.rot90,), (np.pad, 1), (np.copy,), (np.broadcast_to, (2, 3))],
+]
+
+
+@pytest.mark.parametrize("function_and_arguments", VIEWS, ids=lambda view: view[0].__name__)
+def test_gradients_through_views_are_views(function_and_arguments: Any) -> None:
+    function, *arguments = function_and_arguments
+    data = np.arange(6.0).reshape(2, 3)
+    y = function(data, *arguments)
+    g = np.ones_like(y)
+    assert np.shares_memory(_rule(function)(g, y, data, *arguments), g)
+
+
+@pytest.mark.parametrize(
+    "function", [np.concatenate, np.vstack, np.block, np.stack], ids=lambda f: f.__name__
+)
+def test_gradients_of_what_was_joined_are_views(function: Any) -> None:
+    arrays = [[np.ones((2, 3))], [np.ones((2, 3))]] if function is np.block else [np.ones((2, 3))] * 2
+    g = np.ones_like(function(arrays))
+    for made in _rule(function)(g, None, arrays):
+        assert np.shares_memory(made[0] if isinstance(made, list) else made, g)
+
+
+def _rule(function: Any) -> Any:
+    return next(filter(callable, DERIVATIVES[function].rules))
+
+
+# ---- joining and splitting --------------------------------------------------------------------------------
+
+
+def test_a_tensor_as_the_list_of_arrays() -> None:
+    """Functions of a list of arrays also take one array, as the sequence of its parts."""
+    point = np.arange(12.0).reshape(2, 3, 2) / 8
+    for function in (
+        *(np.concatenate, np.stack, np.hstack, np.vstack, np.dstack, np.column_stack, np.block),
+        *(lambda x: np.concatenate(x, axis=1), lambda x: np.stack(x, axis=-1)),
+        *(lambda x: np.concatenate(x, axis=None), lambda x: np.choose([[0], [1], [1]], x)),
+        lambda x: np.select([np.array([[True], [False], [True]])] * 2, x),
+    ):
+        assert_slopes(lambda x, f=function: f(x) ** 3, point, orders=2)
+
+
+@pytest.mark.parametrize(
+    "function", [np.hstack, np.vstack, np.dstack, np.column_stack], ids=lambda f: f.__name__
+)
+def test_lists_by_name(function: Any) -> None:
+    x = tensor([1.0, 2.0])
+    x.attach_grad()
+    with record():
+        y = function(tup=[x, [3.0, 4.0], x])
+    y.backward()
+    np.testing.assert_array_equal(x.grad.array, [2, 2])
+
+
+def test_lists_with_tensors_as_one_of_two_arrays() -> None:
+    def joined(x: Any) -> Any:
+        inserted = np.insert(x * x, 1, [x[0], x[1] * x[0]])
+        return np.append(inserted, [x[1] ** 2, 3.0])
+
+    assert_slopes(joined, [0.5, 2.0], orders=2)
+
+
+def test_some_of_the_parts() -> None:
+    """Where nothing arrives at a part, its elements get zero."""
+    for split in (
+        lambda x: np.split(x, 3)[1],
+        lambda x: np.array_split(x, [1, 2])[1],
+        lambda x: np.hsplit(x, 3)[1],
+    ):
+        np.testing.assert_array_equal(gradient(lambda x, f=split: f(x) ** 2, [1.0, 2.0, 3.0]), [0, 4, 0])
+    np.testing.assert_array_equal(gradient(lambda x: np.split(x, [2, 1])[2], [1.0, 2.0, 3.0]), [0, 1, 1])
+    x, unused = tensor([1.0, 2.0]), tensor([1.0, 2.0, 3.0])
+    x.attach_grad()
+    unused.attach_grad()
+    with record():
+        row, _ = np.meshgrid(x, unused, sparse=True)
+        one, _ = np.atleast_1d(x, unused)
+        wide, _ = np.broadcast_arrays(x, unused[:, None])
+        y = np.sum(row) + np.sum(one) + np.sum(wide)
+    y.backward()
+    np.testing.assert_array_equal(x.grad.array, [5, 5])
+    np.testing.assert_array_equal(unused.grad.array, [0, 0, 0])
+
+
+# ---- padding ----------------------------------------------------------------------------------------------
+
+COMPUTED: dict[str, dict[str, Any]] = {
+    "odd about the edge": {"mode": "reflect", "reflect_type": "odd"},
+    "odd beside the edge": {"mode": "symmetric", "reflect_type": "odd"},
+    "ramp": {"mode": "linear_ramp"},
+    "ramp to ends": {"mode": "linear_ramp", "end_values": ((1, 2.5),)},
+    "mean": {"mode": "mean"},
+    "mean of some": {"mode": "mean", "stat_length": ((2, 1),)},
+    "maximum": {"mode": "maximum"},
+    "minimum of some": {"mode": "minimum", "stat_length": 2},
+    "median": {"mode": "median"},
+}
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+@pytest.mark.parametrize("shape", [(1,), (4,), (2, 3)], ids=str)
+@pytest.mark.parametrize("widths", [(2, 0), (3, 7)], ids=str)
+def test_padding_that_computes(name: str, shape: tuple[int, ...], widths: Any) -> None:
+    """np.pad is done by other functions then: the same values, but for rounding."""
+    options = COMPUTED[name]
+    point = np.random.default_rng(0).permutation(np.arange(1.0, np.prod(shape) + 1)).reshape(shape) / 4
+    x = tensor(point, np.float32)
+    x.attach_grad()
+    with record():
+        y: Any = np.pad(x, widths, **options)
+    assert y.dtype == np.float32
+    expected: Any = np.pad(x.array, widths, **options)
+    np.testing.assert_allclose(y.array, expected, rtol=1e-6)
+    assert_slopes(lambda x: np.pad(x, widths, **options) ** 2, point, orders=2)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"), [(1.0, 16), ([1.0, 2.0], [3, 13]), ([[1.0, 2.0]], [[3, 13]]), ([[1.0]], [[16]])]
+)
+def test_the_values_of_a_padding(values: Any, expected: Any) -> None:
+    x, ends = tensor([1.0, 2.0, 3.0]), tensor(values)
+    x.attach_grad()
+    ends.attach_grad()
+    with record():
+        y: Any = np.pad(x, 2, constant_values=ends) * np.arange(1.0, 8)
+    y.backward()
+    np.testing.assert_array_equal(ends.grad.array, expected)
+    np.testing.assert_array_equal(x.grad.array, [3, 4, 5])
+
+
+def test_paddings_that_have_no_derivative() -> None:
+    x, unknown = tensor([1.0, 2.0]), cast(Any, "around")
+    x.attach_grad()
+    with record():
+        with pytest.raises(NotImplementedError, match=r"function writes into an array.*np\.concatenate"):
+            np.pad(x, 1, lambda *args: None)
+        with pytest.raises(ValueError, match="mode 'around' is not supported"):
+            np.pad(x, 1, unknown)
+        with pytest.raises(ValueError, match="unsupported keyword arguments for mode 'mean'"):
+            np.pad(x, 1, "mean", end_values=3)
+
+
+def test_forms_of_the_width() -> None:
+    point = np.arange(6.0).reshape(2, 3)
+    modes: list[Any] = ["constant", "edge", "mean"]
+    forms: list[Any] = [2, (1, 2), ((1, 2),), ((1, 2), (0, 3)), [[1], [2]], np.array([[1, 2], [3, 0]]), (2,)]
+    if np.lib.NumpyVersion(np.__version__) >= "2.2.0":
+        forms += [{0: (1, 2)}, {-1: 2}, {1: (0, 1), -2: 3}]
+    for form in forms:
+        for mode in modes:
+            assert_slopes(lambda x, form=form, mode=mode: np.pad(x, form, mode) ** 2, point)
+
+
+# ---- the rest ---------------------------------------------------------------------------------------------
+
+
+def test_trimmed_boxes() -> None:
+    """From NumPy 2.2 on, trim_zeros takes arrays of more dimensions, and the axes to trim."""
+    box = np.array([[0.0, 0, 0, 0], [0, 2, 0, 0], [0, 0, 3, 0]])
+    calls: list[dict[str, Any]] = [{}, {"axis": 0}, {"axis": 1, "trim": "b"}, {"axis": (0, 1), "trim": "f"}]
+    if np.lib.NumpyVersion(np.__version__) < "2.2.0":
+        box, calls = box[1], [{}, {"trim": "b"}]
+    for options in calls:
+        kept = np.trim_zeros(box, **options)
+        weights = np.arange(1.0, kept.size + 1).reshape(kept.shape)
+        got = gradient(lambda x, o=options: np.trim_zeros(x, **o), box, head=weights)
+        np.testing.assert_array_equal(got[box != 0], weights[kept != 0])
+        assert np.sum(got) == np.sum(weights)
+    assert not np.any(gradient(lambda x: np.sum(np.trim_zeros(x)) + 0 * np.sum(x), [0.0, 0.0]))
+
+
+THIRD: dict[str, Callable[[Any], Any]] = {
+    "block": lambda x: np.block([[x, x[:, :1]], [x[:1], x[1:, 1:2]]]),
+    "split": lambda x: np.multiply(*np.split(x, 2)),
+    "pad": lambda x: np.pad(x, 2, "reflect"),
+    "tile": lambda x: np.tile(x, (2, 1, 2)),
+    "repeat": lambda x: np.repeat(x, [2, 0, 1], axis=1),
+    "insert": lambda x: np.insert(x, [0, 2], x[:, :2], axis=1),
+    "delete": lambda x: np.delete(x, [0, -1], axis=1),
+    "roll": lambda x: np.roll(x, (1, 2), (0, 1)) * x,
+    "diagonal": lambda x: np.diagonal(x, 1) * np.diag(x),
+    "tril": lambda x: np.tril(x) * x[0],
+    "meshgrid": lambda x: np.multiply(*np.meshgrid(x[0], x[1])),
+    "order A": lambda x: np.ravel(x, "A") * np.ravel(x, "F"),
+    "resize": lambda x: np.resize(x, (4, 2)),
+    "full_like": lambda x: np.full_like(x, x[0]) * x,
+}
+
+
+@pytest.mark.parametrize("name", THIRD)
+def test_third_order(name: str) -> None:
+    assert_slopes(lambda x: THIRD[name](x) ** 2 * np.sum(x), [[0.5, 2.0, 1.25], [0.75, 1.5, 0.25]], orders=3)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("name", THIRD)
+def test_no_dtype_grows(name: str, dtype: Any) -> None:
+    """Inside the sweep too: a gradient that is doubled on the way costs twice the time and memory."""
+    x = tensor([[0.5, 2.0, 1.25], [0.75, 1.5, 0.25]], dtype)
+    x.attach_grad()
+    with record():
+        y = x * 1
+        z = THIRD[name](y)
+        first = autograd.grad(z, y, create_graph=True)
+    assert z.dtype == first.dtype == dtype

@@ -190,7 +190,6 @@ def test_cross_entropy() -> None:
     np.testing.assert_allclose(got, (sc.softmax(logits, axis=1) - np.eye(3)[labels]) / 5)
 
 
-@pytest.mark.xfail(reason="the engine does not name it yet", strict=False)
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
 def test_the_error_of_scipys_own_names_ours(name: str) -> None:
     x = tensor([1.0, 2.0])
@@ -245,7 +244,6 @@ def test_third_order(function: Any, point: float) -> None:
     assert gradient(of_x, point, order=3) == pytest.approx(4 * truth.value, rel=1e-7)
 
 
-@pytest.mark.xfail(reason="the engine looks for None only", strict=False)
 @pytest.mark.parametrize("function", [sc.jv, sc.gammainc, sc.polygamma, sc.hurwitz_zeta], ids=name_of)
 def test_no_derivative_in_an_order_is_an_error(function: Any) -> None:
     order = tensor(2.0)

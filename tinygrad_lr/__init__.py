@@ -58,8 +58,10 @@ from .tensor import Tensor, asarray, tensor
 
 if TYPE_CHECKING:
     from .board import ProgressBoard
+    from .book import Timer, plot, set_axes, set_figsize, use_svg_display
     from .callbacks import Checkpoint, EarlyStopping
     from .checkpoints import CheckpointError
+    from .compiler import compile
     from .data import DataModule, SyntheticRegressionData
     from .hyperparameters import HyperParameters, add_to_class
     from .linear import LinearRegressionScratch
@@ -79,6 +81,7 @@ __version__ = "0.1.0"
 
 #: where the names for learning are; they are imported when they are first used
 _LEARNING = {
+    "compile": "compiler",
     "Adam": "optim",
     "Checkpoint": "callbacks",
     "CheckpointError": "checkpoints",
@@ -97,20 +100,26 @@ _LEARNING = {
     "SoftmaxRegression": "models",
     "StepLR": "optim",
     "SyntheticRegressionData": "data",
+    "Timer": "book",
     "Trainer": "trainer",
     "WeightDecayScratch": "models",
     "add_to_class": "hyperparameters",
     "log_softmax": "npx",
     "one_hot": "npx",
     "pick": "npx",
+    "plot": "book",
+    "plt": "book",
     "relu": "npx",
+    "set_axes": "book",
+    "set_figsize": "book",
     "set_np": "npx",
     "sigmoid": "npx",
     "softmax": "npx",
+    "use_svg_display": "book",
 }
 
 #: modules that are imported when they are first used
-_MODULES = {"callbacks", "func", "init", "nn", "npx", "optim"}
+_MODULES = {"callbacks", "func", "gluon", "init", "nn", "npx", "optim"}
 
 __all__ = [
     "MLP",
@@ -132,6 +141,7 @@ __all__ = [
     "StepLR",
     "SyntheticRegressionData",
     "Tensor",
+    "Timer",
     "Trainer",
     "WeightDecayScratch",
     "add_to_class",
@@ -140,6 +150,7 @@ __all__ = [
     "asarray",
     "astype",
     "autograd",
+    "compile",
     "concat",
     "constant",
     "derivative",
@@ -160,6 +171,7 @@ __all__ = [
     "ones",
     "pause",
     "pick",
+    "plot",
     "predict_mode",
     "rand",
     "randn",
@@ -169,12 +181,15 @@ __all__ = [
     "reduce_sum",
     "relu",
     "reshape",
+    "set_axes",
+    "set_figsize",
     "set_np",
     "sigmoid",
     "size",
     "softmax",
     "tensor",
     "train_mode",
+    "use_svg_display",
     "zeros",
 ]
 
@@ -182,6 +197,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _LEARNING:
         value = getattr(_import_module(f".{_LEARNING[name]}", __name__), name)
+    elif name == "np":  # for programs that say `from mxnet import np`
+        value = _import_module(__name__)
     elif name == "special":  # scipy.special on tensors
         value = _import_module(".derivatives.special", __name__)
     elif name in _MODULES:

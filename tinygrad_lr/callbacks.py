@@ -1,13 +1,11 @@
-"""Callbacks for `Trainer`: what happens beside the training itself.
-
-The progress bar is one too, `board.ProgressBar`, which the Trainer adds on its own.
-"""
+"""Callbacks for `Trainer`: what happens beside the training itself. It adds the `ProgressBar` on its own."""
 
 import math
 import os
 from collections.abc import Mapping
 from typing import Any
 
+from .board import ProgressBar as ProgressBar
 from .board import ProgressBoard
 from .trainer import Trainer
 
@@ -18,7 +16,7 @@ class Checkpoint:
     Parameters
     ----------
     path : of the file; a new checkpoint replaces the older one, whole or not at all.
-    every : number of epochs between two; the last one is always written.
+    every : number of epochs between two; one is also written when the run ends between two epochs.
 
     >>> import tempfile
     >>> from tinygrad_lr import LinearRegression, SyntheticRegressionData, Trainer
@@ -36,12 +34,22 @@ class Checkpoint:
     def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
         if every < 1:
             raise ValueError(f"every must be at least 1 epoch, not {every}")
-        self.path, self.every = path, every
+        self.path, self.every, self._saved = path, every, 0
+
+    def on_fit_start(self, trainer: Trainer) -> None:
+        self._saved = trainer.finished_epochs
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        done = trainer.finished_epochs
-        if done % self.every == 0 or done == trainer.max_epochs or trainer.should_stop:
-            trainer.save(self.path)
+        if trainer.finished_epochs % self.every == 0:
+            self._save(trainer)
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        if not trainer.in_epoch and trainer.finished_epochs != self._saved:
+            self._save(trainer)
+
+    def _save(self, trainer: Trainer) -> None:
+        trainer.save(self.path)
+        self._saved = trainer.finished_epochs
 
 
 class EarlyStopping:
@@ -69,6 +77,10 @@ class EarlyStopping:
     def on_fit_start(self, trainer: Trainer) -> None:
         if not trainer.finished_epochs:
             self.best, self.waited = math.inf, 0
+        self._decide(trainer)  # a resumed run may have ended already
+
+    def _decide(self, trainer: Trainer) -> None:
+        trainer.should_stop = trainer.should_stop or self.waited >= self.patience
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         if not trainer.history[self.monitor]:
@@ -81,8 +93,7 @@ class EarlyStopping:
             self.best, self.waited = loss, 0
         else:
             self.waited += 1
-        if self.waited >= self.patience:
-            trainer.should_stop = True
+        self._decide(trainer)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "waited": self.waited}

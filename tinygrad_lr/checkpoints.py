@@ -81,14 +81,19 @@ def remove_remains(place: Path) -> None:
                 os.kill(int(process), 0)
             except ProcessLookupError:
                 remains.unlink(missing_ok=True)
-            except OSError:  # it is somebody else's, but lives
+            except (OSError, OverflowError):  # it is somebody else's, but lives; or no process's
                 pass
 
 
 def save_arrays(path: Path, kind: str, arrays: Mapping[str, Any], version: int = VERSION) -> None:
-    """Write arrays to a file of some kind, which replaces one that is there. Raises OSError if it cannot."""
+    """Write arrays to a file of some kind, which replaces one that is there.
+
+    Raises TypeError for arrays of Python objects, and OSError if the file cannot be written.
+    """
+    if objects := [name for name, array in arrays.items() if np.asarray(array).dtype.hasobject]:
+        raise TypeError(f"{', '.join(objects)}: an array of Python objects cannot be saved without pickle")
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, format=np.array(f"{kind} {version}"), **arrays)
+    np.savez(buffer, format=np.array(f"{kind} {version}"), **arrays)
     with zipfile.ZipFile(buffer, "a") as archive:
         archive.comment = MARK + b"0" * DIGEST
     contents = buffer.getvalue()[:-DIGEST]
@@ -149,7 +154,7 @@ def save_state(path: str | os.PathLike[str], kind: str, state: State) -> None:
         """The same in words of JSON: an array by the name that it has in the file."""
         if isinstance(value, (np.ndarray, np.generic)):
             name = re.sub(r"[^\w./-]", "_", name)
-            if name in ("", "state", "format", *arrays):
+            if name in ("", "state", "format", "file", "allow_pickle", *arrays):  # of ours, and of np.savez
                 name += f"_{len(arrays)}"
             arrays[name] = value
             return {"array": name}

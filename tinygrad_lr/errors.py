@@ -88,6 +88,11 @@ class UnreachedError(AutogradError):
     """the heads do not depend on variables[{position}], {tensor}.{why}"""
 
 
+class TraceError(AutogradError):
+    """{how} needs the value of {tensor}, but while a function is compiled its values stand for those of every
+    later call. Keep it in NumPy's functions (np.where instead of if), or compute it before and pass it in."""
+
+
 class AnomalyError(AutogradError):
     """the derivative of {function}{at} is {kind} in {bad} of {size} elements (gradient shape {shape}, output
     shape {output}).{then}"""

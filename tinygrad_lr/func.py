@@ -12,6 +12,7 @@ function that does not depend on it has the derivative zero.
 The results can be differentiated again: `grad(grad(f))`. Where a Tensor goes in, Tensors come out.
 """
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -114,6 +115,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
     7.0 [3. 4.]
     """
 
+    @functools.wraps(f)
     def value_and_gradient(*args: Any, **options: Any) -> tuple[Any, Any]:
         call = Traced(f, args, options, argnums)
         if isinstance(call.value, (dict, list, tuple)) or np.shape(call.out(call.value)) != ():
@@ -137,7 +139,12 @@ def grad(f: Function, argnums: Argnums = 0) -> Function:
     -1.0
     """
     with_value = value_and_grad(f, argnums)
-    return lambda *args, **options: with_value(*args, **options)[1]
+
+    @functools.wraps(f)
+    def gradient(*args: Any, **options: Any) -> Any:
+        return with_value(*args, **options)[1]
+
+    return gradient
 
 
 def elementwise_grad(f: Function, argnums: Argnums = 0) -> Function:
@@ -148,6 +155,7 @@ def elementwise_grad(f: Function, argnums: Argnums = 0) -> Function:
     array([2., 4., 6.])
     """
 
+    @functools.wraps(f)
     def gradient(*args: Any, **options: Any) -> Any:
         call = Traced(f, args, options, argnums)
         return call.pull(call.value, None)
@@ -197,6 +205,7 @@ def jacobian(f: Function, argnums: Argnums = 0) -> Function:
            [3., 4.]])
     """
 
+    @functools.wraps(f)
     def derivative(*args: Any, **options: Any) -> Any:
         call = Traced(f, args, options, argnums)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from reprlib import recursive_repr
@@ -130,7 +131,7 @@ class Module(HyperParameters):
 
     # ---- parameters ----------------------------------------------------------------------------------------
 
-    def parts(self) -> dict[str, Any]:
+    def _parts(self) -> dict[str, Any]:
         """Where parameters and other modules are looked for: the attributes."""
         return {name: part for name, part in vars(self).items() if name != "hparams"}
 
@@ -150,11 +151,23 @@ class Module(HyperParameters):
         """This module and all those in it, found as the parameters are."""
         return [part for _, part in walk(self) if isinstance(part, Module)]
 
-    def reset(self, init: Any = None) -> None:
+    def reset_parameters(self, init: Any = None) -> None:
         """Draw the parameters of all layers anew: see `nn.Linear` for `init`."""
         for module in self.modules():
-            if type(module).reset is not Module.reset:
-                module.reset(init)
+            if type(module).reset_parameters is not Module.reset_parameters:
+                module.reset_parameters(init)
+
+    def initialize(self, init: Any = None, ctx: Any = None, force_reinit: bool = False) -> None:
+        """`reset_parameters` under Gluon's name; `ctx` and `force_reinit` have no effect."""
+        self.reset_parameters(init)
+
+    def collect_params(self, select: str = "") -> ParameterDict:
+        """Gluon's `named_parameters`, of those whose names match a regular expression."""
+        return ParameterDict({k: p for k, p in self.named_parameters().items() if re.match(select, k)})
+
+    def get_scratch_params(self) -> list[Tensor]:
+        """All tensors that are found, attached or not."""
+        return [part for _, part in walk(self) if isinstance(part, Tensor)]
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of the parameters' values, by name.
@@ -167,7 +180,8 @@ class Module(HyperParameters):
         return {name: p.numpy().copy() for name, p in self.named_parameters().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Give the parameters the values of a `state_dict`, in their own dtypes.
+        """Give the parameters the values of a `state_dict`, in their own dtypes. A parameter of a lazy layer
+        that is still empty takes shape and dtype from there.
 
         Raises ValueError that names every entry which is missing, unexpected, of another shape or no number.
         Nothing is changed then.
@@ -176,8 +190,8 @@ class Module(HyperParameters):
         arrays = {name: np.asarray(getattr(value, "array", value)) for name, value in state.items()}
         wrong = [f"{name} is missing" for name in parameters if name not in arrays]
         wrong += [f"{name} is unexpected" for name in arrays if name not in parameters]
-        for name in parameters.keys() & arrays.keys():
-            array, shape = arrays[name], parameters[name].shape
+        for name, array in arrays.items():
+            shape = parameters[name].shape if name in parameters else array.shape
             if array.dtype.kind not in "iufb":
                 wrong.append(f"{name} has dtype {array.dtype}")
             elif not fits(array.shape, shape):
@@ -185,7 +199,8 @@ class Module(HyperParameters):
         if wrong:
             raise ValueError(f"this state is not of this {type(self).__name__}: {', '.join(wrong)}")
         for name, parameter in parameters.items():
-            assign(parameter, arrays[name].astype(parameter.dtype))
+            array = arrays[name]
+            assign(parameter, array.astype(parameter.dtype if parameter.size else array.dtype))
 
     @recursive_repr()
     def __repr__(self) -> str:
@@ -204,6 +219,15 @@ class Module(HyperParameters):
         return "\n".join(lines)
 
 
+class ParameterDict(dict[str, Any]):
+    """Parameters by name, as Gluon collects them."""
+
+    def setattr(self, name: str, value: Any) -> None:
+        """Set an attribute of all of them."""
+        for parameter in self.values():
+            setattr(parameter, name, value)
+
+
 def walk(root: Any, inner: bool = True) -> Iterator[tuple[str, Any]]:
     """What a model is made of, by name and each once: modules, tensors and random generators.
 
@@ -218,7 +242,7 @@ def walk(root: Any, inner: bool = True) -> Iterator[tuple[str, Any]]:
         if isinstance(value, LEAVES):
             yield name, value
         if isinstance(value, Module):
-            value = value.parts() if inner or value is root else {}
+            value = value._parts() if inner or value is root else {}
         if isinstance(value, CONTAINERS):
             for key, part in value.items() if isinstance(value, dict) else enumerate(value):
                 yield from visit(part, f"{name}.{key}" if name else str(key))

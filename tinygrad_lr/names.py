@@ -29,7 +29,8 @@ def lift(module: ModuleType, name: str) -> Any:
 
     @functools.wraps(value)
     def function(*args: Any, **options: Any) -> Any:
-        return call(value, args, options)
+        result = call(value, args, options)
+        return tensor(result) if module is np.random and isinstance(result, (float, int)) else result
 
     return function
 

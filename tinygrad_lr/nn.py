@@ -24,12 +24,28 @@ from typing import Any
 import numpy as np
 
 from .hyperparameters import HyperParameters
+from .init import Uniform
 from .module import Module, assign
 from .npx import log_softmax, pick, relu, sigmoid, softplus
 from .scope import is_training
 from .tensor import Tensor, asarray
 
 Init = Callable[[tuple[int, ...]], Any]
+Block = Module  # Gluon's name
+
+
+class Parameter(Tensor):
+    """An attached tensor of a layer. It also answers to what Gluon's programs ask of a parameter."""
+
+    wd_mult: float = 1.0  # what the weight decay of `gluon.Trainer` is multiplied by for it
+
+    def __init__(self, array: Any) -> None:
+        super().__init__(array)
+        self.attach_grad()
+
+    def data(self) -> Tensor:
+        """The parameter itself."""
+        return self
 
 
 # ---- layers -----------------------------------------------------------------------------------------------
@@ -75,19 +91,15 @@ class Linear(Module):
         if num_inputs < 1:
             raise ValueError(f"Linear needs at least one input, not {num_inputs}")
         self._make(num_inputs, num_outputs, bias, dtype)
-        self.reset(init)
+        self.reset_parameters(init)
 
     def _make(self, num_inputs: int, num_outputs: int, bias: bool, dtype: Any) -> None:
         if num_outputs < 1:
             raise ValueError(f"{type(self).__name__} needs at least one output, not {num_outputs}")
-        self.weight = Tensor(np.zeros((num_outputs, num_inputs), dtype))
-        self.weight.attach_grad()
-        self.bias = None
-        if bias:
-            self.bias = Tensor(np.zeros(num_outputs, dtype))
-            self.bias.attach_grad()
+        self.weight = Parameter(np.zeros((num_outputs, num_inputs), dtype))
+        self.bias = Parameter(np.zeros(num_outputs if num_inputs else 0, dtype)) if bias else None
 
-    def reset(self, init: Init | None = None) -> None:
+    def reset_parameters(self, init: Init | None = None) -> None:
         """Draw the parameters anew."""
         limit = 1 / math.sqrt(self.weight.shape[1])
         for parameter in self.parameters():
@@ -111,7 +123,7 @@ class Linear(Module):
 
 class LazyLinear(Linear):
     """A `Linear` that learns the number of its inputs, and their dtype unless one is given, from its first
-    call. Until then `weight` has no columns; an optimizer can have it already.
+    call. Until then its parameters are empty; an optimizer can have them already.
 
     >>> from tinygrad_lr import tensor
     >>> from tinygrad_lr.nn import LazyLinear
@@ -127,19 +139,81 @@ class LazyLinear(Linear):
         self._dtype, self._init = dtype, init
         self._make(0, num_outputs, bias, dtype)
 
-    def reset(self, init: Init | None = None) -> None:
+    def reset_parameters(self, init: Init | None = None) -> None:
         self._init = init
         if self.weight.shape[1]:
-            super().reset(init)
+            super().reset_parameters(init)
 
     def forward(self, X: Any) -> Tensor:
         if not self.weight.shape[1] and X.shape[-1:] > (0,):
             dtype = self._dtype or (X.dtype if np.issubdtype(X.dtype, np.floating) else np.float64)
             assign(self.weight, np.zeros((self.weight.shape[0], X.shape[-1]), dtype))
             if self.bias is not None:
-                assign(self.bias, np.zeros(self.bias.shape, dtype))
-            self.reset(self._init)
+                assign(self.bias, np.zeros(self.weight.shape[0], dtype))
+            self.reset_parameters(self._init)
         return super().forward(X)
+
+
+class Dense(LazyLinear):
+    """`LazyLinear` as in Gluon: it flattens inputs to shape (n, num_inputs), and may end in an activation.
+
+    Parameters
+    ----------
+    units : the number of outputs.
+    activation : None, "relu", "sigmoid", "tanh" or "softrelu".
+    use_bias : whether there is a bias.
+    flatten : whether to flatten; otherwise the map is of the last axis.
+    weight_initializer : draws the weights, by default uniform between -0.07 and 0.07; the bias starts at
+        zero.
+    in_units : the number of inputs, where it is to be known before the first call.
+
+    Raises ValueError for another activation.
+
+    >>> import numpy as np
+    >>> from tinygrad_lr import tensor
+    >>> from tinygrad_lr.nn import Dense
+    >>> Dense(3, activation="relu")(tensor(np.ones((2, 4, 5)))).shape
+    (2, 3)
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | None = None,
+        use_bias: bool = True,
+        flatten: bool = True,
+        dtype: Any = None,
+        weight_initializer: Init | None = None,
+        in_units: int = 0,
+    ) -> None:
+        super().__init__(units, use_bias, dtype, weight_initializer or Uniform())
+        self.save_hyperparameters(ignore=["use_bias", "dtype", "weight_initializer"])
+        if activation not in ACTIVATIONS:
+            names = ", ".join(map(repr, ACTIVATIONS))
+            raise ValueError(f"activation must be one of {names}, not {activation!r}")
+        if in_units:
+            self(Tensor(np.zeros((0, in_units), dtype)))
+
+    activation: str | None
+    flatten: bool
+
+    def reset_parameters(self, init: Init | None = None) -> None:
+        super().reset_parameters(init or Uniform())
+
+    def forward(self, X: Any) -> Tensor:
+        if self.flatten and X.ndim != 2:
+            X = Flatten()(X)
+        result: Tensor = ACTIVATIONS[self.activation](super().forward(X))
+        return result
+
+
+ACTIVATIONS: dict[str | None, Callable[[Any], Any]] = {
+    None: lambda X: X,
+    "relu": relu,
+    "sigmoid": sigmoid,
+    "tanh": np.tanh,
+    "softrelu": softplus,
+}
 
 
 class Sequential(Module):
@@ -167,7 +241,7 @@ class Sequential(Module):
                 )
             self.layers.append(layer)
 
-    def parts(self) -> dict[str, Any]:
+    def _parts(self) -> dict[str, Any]:
         return {str(i): layer for i, layer in enumerate(self.layers)}
 
     def forward(self, X: Any) -> Any:

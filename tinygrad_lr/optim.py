@@ -29,6 +29,7 @@ class Optimizer(HyperParameters):
     """
 
     lr: float
+    rescale: float = 1.0  #: what every gradient is multiplied by first
     arrays: tuple[str, ...] = ()  #: names of those that a step depends on
 
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float | Sequence[float]) -> None:
@@ -63,13 +64,13 @@ class Optimizer(HyperParameters):
         """Take one step; its argument is the book's batch size, which a mean loss has divided by already."""
         self.steps += 1
         for i, (param, decay) in enumerate(zip(self.params, self.decays, strict=True)):
-            grad = param.grad.array
-            if decay:
-                decayed = zeros(self._scratch[i], "decayed", param)
-                np.multiply(param.array, decay, out=decayed)
-                decayed += grad
-                grad = decayed
-            self.update(param, grad, self.state[i], zeros(self._scratch[i], "scratch", param))
+            grad, scratch = param.grad.array, zeros(self._scratch[i], "scratch", param)
+            if decay or self.rescale != 1:
+                own = zeros(self._scratch[i], "gradient", param)
+                np.multiply(grad, self.rescale, out=own)
+                np.multiply(param.array, decay, out=scratch)
+                grad = np.add(own, scratch, out=own)
+            self.update(param, grad, self.state[i], scratch)
 
     def update(self, param: Tensor, grad: Any, state: dict[str, Any], scratch: Any) -> None:
         """Change a parameter: `scratch` is an array to compute in; the gradient is not to be written."""
@@ -173,8 +174,8 @@ class SGD(Optimizer):
             param -= scratch
             return
         velocity = zeros(state, "velocity", param)
-        velocity *= self.momentum
-        velocity += grad
+        np.multiply(velocity, self.momentum, out=velocity)
+        np.add(velocity, grad, out=velocity)
         if self.nesterov:
             np.multiply(grad, self.lr, out=scratch)
             param -= scratch
@@ -229,18 +230,18 @@ class Adam(Optimizer):
     def update(self, param: Tensor, grad: Any, state: dict[str, Any], scratch: Any) -> None:
         (b1, b2), t = self.betas, self.steps
         mean, square = zeros(state, "mean", param), zeros(state, "square", param)
-        mean *= b1
+        np.multiply(mean, b1, out=mean)
         np.multiply(grad, 1 - b1, out=scratch)
-        mean += scratch
-        square *= b2
-        np.multiply(grad, grad, out=scratch)
-        scratch *= 1 - b2
-        square += scratch
+        np.add(mean, scratch, out=mean)
+        np.multiply(square, b2, out=square)
+        np.square(grad, out=scratch)
+        np.multiply(scratch, 1 - b2, out=scratch)
+        np.add(square, scratch, out=square)
         np.sqrt(square, out=scratch)
-        scratch /= math.sqrt(1 - b2**t)
-        scratch += self.eps
+        np.divide(scratch, math.sqrt(1 - b2**t), out=scratch)
+        np.add(scratch, self.eps, out=scratch)
         np.divide(mean, scratch, out=scratch)
-        scratch *= self.lr / (1 - b1**t)
+        np.multiply(scratch, self.lr / (1 - b1**t), out=scratch)
         param -= scratch
 
 

@@ -9,15 +9,25 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any
 
-RECORDING, TRAINING, ANOMALY = 1, 2, 4  # bits of the mode: a test of one costs less than an attribute
+RECORDING, TRAINING, ANOMALY, TRACING = (
+    1,
+    2,
+    4,
+    8,
+)  # bits of the mode: a test of one costs less than an attribute
 
 MODE: ContextVar[int] = ContextVar("tinygrad_lr_mode", default=0)
 
 
 class Local(threading.local):
-    """What belongs to one thread: the tape that calls are recorded on, None until the next recorded call."""
+    """What belongs to one thread.
+
+    The tape that calls are recorded on, None until the next recorded call; and while a function is traced,
+    what is told of each call.
+    """
 
     tape: Any = None
+    tracer: Any = None
 
 
 LOCAL = Local()

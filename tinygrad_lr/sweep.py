@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import errors
-from .scope import ANOMALY, MODE
+from .scope import ANOMALY, MODE, TRACING
 from .tape import ENTRY, FREED, FREED_CALL, INPUT, LEAVES, PART, WRITES, Attachment, Call, Tape, Traceable
 
 Lift = Callable[[Any, Tape, int], Any]
@@ -126,7 +126,8 @@ def _sweep_tape(
         rules = row.rules
         if len(parents) > len(arguments):  # a gradient flows back to options as well
             named = zip(options, parents[len(arguments) :], strict=True)
-            rules = [*rules[: len(arguments)], *(p != -1 and row.rule_of(name) for name, p in named)]
+            first = [*rules, *[None] * len(arguments)][: len(arguments)]
+            rules = [*first, *(p != -1 and row.rule_of(name) for name, p in named)]
         if lift is not None:
             value, arguments, options = _lifted(lift, tape, index)
         broadcast = value.shape if row.elementwise else None  # what the arguments were broadcast to
@@ -147,7 +148,7 @@ def _sweep_tape(
             used = None
             if use is None:
                 made = rule(gradient, value, *arguments, **options)
-                if row.selects and matters(parent):
+                if (row.selects or (row.moves and "where" in options)) and matters(parent):
                     used = rule(np.ones_like(gradient), value, *arguments, **options)
             elif row.moves:
                 made = rule(gradient, value, *arguments, **options)
@@ -226,11 +227,12 @@ def lifted_arguments(lift: Lift, tape: Tape, call: Call) -> tuple[list[Any], dic
 
 
 def _lifted_parts(lift: Lift, tape: Tape, values: Any, parents: Any) -> list[Any]:
+    tracing = MODE.get() & TRACING  # then constants are tensors as well, so that nothing escapes the tracer
     return [
         _lifted_parts(lift, tape, value, parent)
         if isinstance(parent, tuple)
         else value
-        if parent == -1
+        if parent == -1 and not tracing
         else lift(value, tape, parent)
         for value, parent in zip(values, parents, strict=False)
     ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, NamedTuple
 from typing import cast as cast_type
@@ -17,13 +18,12 @@ import numpy as np
 
 from . import errors
 from .derivatives import DERIVATIVES, Derivative, cast
-from .scope import LOCAL, MODE, RECORDING, Scope
+from .scope import LOCAL, MODE, RECORDING, TRACING, Scope
 from .sweep import lifted_arguments, sweep
 from .tape import FREED, INPUT, LEAVES, PART, WRITES, Attachment, Tape, new_leaf
 
 OUTSIDE, UNATTACHED = -1, -2  # why a tensor is on no tape
 NO_OPTIONS: dict[str, Any] = {}
-NO_ROW = Derivative(print, ())
 OBJECT = np.dtype(object)
 ARRAYS = (np.ndarray, np.generic)
 LISTS = {"arrays", "choicelist", "choices", "tup"}  # how the rules, and NumPy, call a list of arrays
@@ -67,13 +67,14 @@ def _operator(function: Any, symbol: Any, reflected: bool = False) -> Callable[.
             return call(function, (other, self) if reflected else (self, other))
         x, y = self.array, other.array if isinstance(other, Tensor) else other
         value = symbol(y, x) if reflected else symbol(x, y)
-        if not MODE.get() & RECORDING:
+        mode = MODE.get()
+        if not mode & (RECORDING | TRACING):
             return wrapped(value, OUTSIDE)
         tape = LOCAL.tape
-        floating = getattr(value, "dtype", OBJECT).kind == "f"
-        if tape is None or tape.number != Tape.newest or tape.places is not None or not floating:
+        special = mode & TRACING or tape is None or tape.number != Tape.newest or tape.places is not None
+        if special or getattr(value, "dtype", OBJECT).kind != "f":
             args, arrays = ((other, self), (y, x)) if reflected else ((self, other), (x, y))
-            return _result(row, args, arrays, value)
+            return recorded(row, args, arrays, value)
         i = self.index if self.tape is tape else -1 if self.tape is None else tape.index_of(self)
         j = -1
         if isinstance(other, Tensor) and other.tape is not None:
@@ -101,6 +102,7 @@ def _in_place(function: Any, symbol: str) -> Callable[[Tensor, Any], Tensor]:
 
     def method(self: Tensor, other: Any) -> Any:
         self._check_writable((other,), f"`x = x {symbol} ...` instead of `x {symbol}= ...`")
+        _trace_write(function, self, (self, other))
         array = function(self.array, other.array if isinstance(other, Tensor) else other)
         if array is not self.array:  # immutable arrays, such as Dask's, are replaced
             if array.shape != self.shape:
@@ -274,6 +276,7 @@ class Tensor:
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._check_writable((value,), "np.where(mask, value, x) or np.concatenate")
+        _trace_write(operator.setitem, self, (self, key, value))
         self.array[unwrapped(key)] = unwrapped(value)
 
     __iadd__, __isub__ = _in_place(operator.iadd, "+"), _in_place(operator.isub, "-")
@@ -284,11 +287,17 @@ class Tensor:
     # ---- out of the graph ---------------------------------------------------------------------------------
 
     def _check_not_lost(self, how: str, instead: str) -> None:
+        self._check_not_traced(how)
         if self.tape is not None and MODE.get() & RECORDING:
             raise errors.LostGradientError(how=how, tensor=errors.describe(self), instead=instead)
 
+    def _check_not_traced(self, how: str) -> None:
+        if MODE.get() & TRACING:
+            raise errors.TraceError(tensor=errors.describe(self), how=how)
+
     def numpy(self) -> Any:
         """The values as a NumPy array: a view that cannot be written."""
+        self._check_not_traced("numpy()")
         view = np.asarray(self.array).view()
         view.flags.writeable = False
         return view
@@ -297,36 +306,40 @@ class Tensor:
 
     def item(self, *index: int) -> Any:
         """The only element, or the one at `index`, as a Python number."""
+        self._check_not_traced("item()")
         return self.array.item(*index)
 
     def tolist(self) -> Any:
         """The values as nested lists of Python numbers."""
+        self._check_not_traced("tolist()")
         return self.array.tolist()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        self._check_not_lost(
-            "np.asarray", "Call NumPy's functions on the tensor itself (np.stack for a list)"
-        )
+        if self.tape is not None and MODE.get() & RECORDING:
+            self._check_not_lost(*_asker())
+        self._check_not_traced("np.asarray")
         if copy or (dtype is not None and np.dtype(dtype) != self.dtype):
             return np.array(self.array, dtype, copy=copy)
         return self.numpy()
 
     def __float__(self) -> float:
         self._check_not_lost("float() or a function of math", "Use NumPy's function: np.sin, not math.sin")
-        return float(self.array)
+        return float(self.array.item())
 
     def __int__(self) -> int:
         self._check_not_lost("int()", "Use np.floor or np.trunc")
-        return int(self.array)
+        return int(self.array.item())
 
     def __complex__(self) -> complex:
         self._check_not_lost("complex()", "Work with real tensors")
         return complex(self.array)
 
     def __index__(self) -> int:
-        return operator.index(self.array.item())
+        self._check_not_traced("using it as an index")
+        return operator.index(self.array)  # of a 0-d one only
 
     def __bool__(self) -> bool:
+        self._check_not_traced("asking whether it is true")
         return bool(self.array)
 
     def __reduce__(self) -> Any:  # copying and pickling keep the values and the attachment, not the graph
@@ -382,7 +395,7 @@ class Tensor:
 
     def reshape(self, *shape: Any, order: str = "C") -> Any:
         """The same elements in another shape, given as numbers or as a tuple."""
-        new = shape[0] if len(shape) == 1 else shape
+        new = shape[0] if isinstance(shape[0], (list, tuple)) else shape  # Dask's needs a tuple
         return call(np.reshape, (self, new), NO_OPTIONS if order == "C" else {"order": order})
 
     def transpose(self, *axes: Any) -> Any:
@@ -454,7 +467,12 @@ class Tensor:
 
 
 def tensor_at(array: Any, tape: Tape, index: int) -> Tensor:
-    """The tensor at a place on a tape: the very one that entered there, or one made for the purpose."""
+    """The tensor at a place on a tape: the very one that entered there, or one made for the purpose.
+
+    A constant, with index -1, is on no tape.
+    """
+    if index == -1:
+        return cast_type(Tensor, wrapped(array, UNATTACHED))
     if tape.calls[index] is INPUT:
         return cast_type(Tensor, tape[index].arguments)
     return Tensor(array, tape, index, tape.attachments.get(index))
@@ -500,17 +518,18 @@ def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, A
 
     Returns what NumPy returns, with a Tensor in place of each array.
     """
-    row = DERIVATIVES.get(function, NO_ROW)
-    if row is NO_ROW and "scipy.special" in sys.modules:
+    row = DERIVATIVES.get(function)
+    if row is None and "scipy.special" in sys.modules:
         import_module(".derivatives.special", __package__)  # SciPy's rows, which only now are of use
-        row = DERIVATIVES.get(function, NO_ROW)
-    if function in WRITERS and (function is not np.nan_to_num or False in (*args[1:2], options.get("copy"))):
+    row = row or DERIVATIVES.get(function) or Derivative(function, ())
+    in_place = function is not np.nan_to_num or False in (*args[1:2], options.get("copy"))
+    if (function in WRITERS and in_place) or options.get("overwrite_input"):
         return _write(function, args[0] if args else options[WRITERS[function]], args, options)
     if options or len(args) > row.out:
         target = args[row.out] if len(args) > row.out else options.get("out")
         if target is not None:
             return _write(function, target, args, options)
-    if row is NO_ROW:
+    if function not in DERIVATIVES:
         for t in tracked((*args, *options.values())):
             raise errors.NoDerivativeError(function=errors.name_of(function), tensor=errors.describe(t))
     if row.written and next(tracked((*args, *options.values())), None) is not None:
@@ -523,7 +542,7 @@ def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, A
         options = {n: _operand(n, v) if n in names or n in row.named_rules else v for n, v in options.items()}
     arrays = tuple([unwrapped(a) for a in args])
     plain = {name: unwrapped(v) for name, v in options.items()} if options else NO_OPTIONS
-    return _result(row, args, arrays, function(*arrays, **plain), options, plain)
+    return recorded(row, args, arrays, function(*arrays, **plain), options, plain)
 
 
 def _operand(name: str, value: Any) -> Any:
@@ -545,8 +564,16 @@ def _write(function: Callable[..., Any], target: Any, args: Sequence[Any], optio
             t._check_writable(values, "np.where(mask, value, x), and no out=")
         else:
             _check_nothing_lost(values, t, "np.where(mask, value, x), and no out=")
+    _trace_write(function, target, args, options)
     value = function(*map(unwrapped, args), **{name: unwrapped(v) for name, v in options.items()})
     return value if value is None else target[0] if isinstance(target, tuple) and len(target) == 1 else target
+
+
+def _trace_write(
+    function: Any, target: Any, args: Sequence[Any], options: dict[str, Any] = NO_OPTIONS
+) -> None:
+    if MODE.get() & TRACING:
+        LOCAL.tracer.write(function, target, args, options)
 
 
 def _check_nothing_lost(values: Any, target: Any, instead: str) -> None:
@@ -555,7 +582,7 @@ def _check_nothing_lost(values: Any, target: Any, instead: str) -> None:
         raise errors.LostInWriteError(tensor=errors.describe(t), target=into, instead=instead)
 
 
-def _result(
+def recorded(
     row: Derivative,
     args: Sequence[Any],
     arrays: tuple[Any, ...],
@@ -564,7 +591,10 @@ def _result(
     plain: dict[str, Any] = NO_OPTIONS,
 ) -> Any:
     """The value of a call with tensors for arrays; and the call on the tape, if a gradient can flow back."""
-    if not MODE.get() & RECORDING:
+    mode = MODE.get()
+    if mode & TRACING:
+        return LOCAL.tracer.call(row, args, arrays, value, options, plain)
+    if not mode & RECORDING:
         return wrapped(value, OUTSIDE)
     if not row.rules:
         return wrapped(value, UNATTACHED)
@@ -578,16 +608,19 @@ def _result(
     if parents.count(-1) == len(parents):
         return wrapped(value, UNATTACHED)
     several = isinstance(value, (list, tuple))
-    if not several and (kind := getattr(value, "dtype", OBJECT).kind) != "f":
-        if kind in "cO":
+    kinds = [getattr(part, "dtype", OBJECT).kind for part in (value if several else (value,))]
+    if "f" not in kinds or "c" in kinds or "O" in kinds:
+        if "c" in kinds or "O" in kinds:
             raise errors.ComplexResultError(function=errors.name_of(row.function))
         return wrapped(value, UNATTACHED)
     if options or len(args) > len(row.rules) or None in row.rules or ... in row.rules:
         parents = _with_rules(row, args, options, parents)
         if parents.count(-1) == len(parents):
             return wrapped(value, UNATTACHED)
-        # constants = [row.rules[i : i + 1] in ((), (None,)) for i in range(len(args))]
-        # arrays = tuple([_copied(x) if c else x for x, c in zip(arrays, constants, strict=True)])
+        steers = [
+            not isinstance(a, Tensor) and row.rules[i : i + 1] in ((), (None,)) for i, a in enumerate(args)
+        ]
+        arrays = tuple([_copied(x) if s else x for x, s in zip(arrays, steers, strict=True)])
     index = len(tape.calls)
     tape.calls += (row, tuple(value) if several else value, arrays, parents, plain, WRITES.now)
     if tape.places is not None:
@@ -598,6 +631,7 @@ def _result(
         Tensor(part, tape, tape.append(PART, part, (None, i), (index, -1), NO_OPTIONS, WRITES.now))
         for i, part in enumerate(value)
     ]
+    parts = [part if kind == "f" else part.detach() for part, kind in zip(parts, kinds, strict=True)]
     return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
 
 
@@ -637,6 +671,23 @@ def _copied(key: Any) -> Any:
     if isinstance(key, (list, tuple)):
         return type(key)([_copied(part) for part in key])
     return key.copy() if isinstance(key, np.ndarray) else key
+
+
+def _asker() -> tuple[str, str]:
+    """Who asked a tensor for a plain array, and what to write instead."""
+    if "scipy.special" in sys.modules:
+        import_module(".derivatives.special", __package__)
+    inner = ((f, getattr(f, "__wrapped__", None)) for f in DERIVATIVES)
+    plain = {code: f for f, of in inner if (code := getattr(of, "__code__", None)) is not None}
+    for frame in errors.callers():
+        if (function := plain.get(frame.f_code)) is not None:  # one that was made differentiable: no protocol
+            of_scipy = function.__module__.startswith("scipy.special")
+            where = (
+                "tinygrad_lr.special." + function.__name__ if of_scipy else "what `differentiable` returned"
+            )
+            return errors.name_of(function), f"Call {where}"
+    own = "; a function that needs plain arrays can be made `differentiable`"
+    return "np.asarray", f"Call NumPy's functions on the tensor itself (np.stack for a list){own}"
 
 
 def _rebuilt(array: Any, attachment: tuple[str, Any] | None) -> Tensor:
@@ -706,7 +757,7 @@ def with_gradients(heads: Any, head_grads: Any) -> list[tuple[Tensor, Any]]:
                 f"the head gradient has shape {np.shape(gradient)}; {errors.describe(head)} needs its own"
             )
         elif not isinstance(gradient, Tensor):
-            gradient = np.asarray(gradient, head.dtype)
+            gradient = np.asarray(gradient, head.dtype)[()]
         pairs.append((head, gradient))
     return pairs
 
@@ -715,24 +766,33 @@ def _gradients(
     pairs: list[tuple[Tensor, Any]], retain_graph: bool, create_graph: bool
 ) -> dict[Attachment, Any]:
     """Sweep from the heads: arrays, or with `create_graph` Tensors that can be differentiated again."""
-    if not create_graph:
+    if not create_graph and not MODE.get() & TRACING:
         gradients = sweep([(head, unwrapped(g)) for head, g in pairs], retain_graph)
         if not retain_graph:
             LOCAL.tape = None  # it has gaps now: go on with a new one, so that this one can be freed
         return gradients
+    with _recording_sweep():
+        lifted = [(head, g if isinstance(g, Tensor) else Tensor(g, None, UNATTACHED)) for head, g in pairs]
+        return sweep(lifted, True, tensor_at)
+
+
+@contextmanager
+def _recording_sweep() -> Iterator[None]:
+    """Record on a tape that tells: these calls make gradients."""
     with Scope(RECORDING):
         LOCAL.tape = tape = Tape()
         tape.sweep = tape.number
-        return sweep([(head, asarray(g)) for head, g in pairs], True, tensor_at)
+        yield
 
 
-def _as_own(gradient: Any, array: Any) -> Tensor:
+def _as_own(gradient: Any, array: Any, create_graph: bool) -> Tensor:
     """What a sweep made for an array, in its shape and dtype, and shared with no other gradient."""
     if gradient.shape != array.shape:
         gradient = np.broadcast_to(gradient, array.shape)
     if isinstance(gradient, Tensor):
-        with Scope(RECORDING):
-            return cast_type(Tensor, gradient.astype(array.dtype))
+        with _recording_sweep():
+            own = cast_type(Tensor, gradient.astype(array.dtype))
+        return own if create_graph else own.detach()
     if isinstance(gradient, ARRAYS) and not isinstance(array, ARRAYS):  # ones, for a Dask array and the like
         gradient = np.zeros_like(array) + gradient
     return Tensor(gradient.astype(array.dtype))
@@ -750,7 +810,7 @@ def backward(
     """
     pairs = with_gradients(heads, head_grads)
     for attachment, gradient in _gradients(pairs, retain_graph or create_graph, create_graph).items():
-        own = _as_own(gradient, attachment.grad.array)
+        own = _as_own(gradient, attachment.grad.array, create_graph)
         if attachment.grad_req == "add":
             with Scope(RECORDING * create_graph):
                 own = attachment.grad + own
@@ -811,7 +871,11 @@ def gradients_at(
             if slot.grad is None:
                 places.pop(v.index, None)
     pairs = zip(wanted, slots, strict=True)
-    return [_as_own(gradients[slot], v.array) if slot in gradients else None for v, slot in pairs]
+    found = [_as_own(gradients[s], v.array, create_graph) if s in gradients else None for v, s in pairs]
+    if MODE.get() & TRACING:
+        for v, gradient in zip(wanted, found, strict=True):
+            LOCAL.tracer.gradient(v, gradient)
+    return found
 
 
 def _unreached(position: int, variable: Tensor, why: str = "") -> errors.UnreachedError:

@@ -54,6 +54,7 @@ class Trainer(HyperParameters):
     ----------
     epoch : the number of the epoch, from 0.
     finished_epochs : their number.
+    in_epoch : whether an epoch was begun, but not finished.
     train_batch_idx, val_batch_idx : numbers of minibatches done in the whole run.
     num_train_batches, num_val_batches : in one epoch.
     model, optim, schedule, train_dataloader, val_dataloader : of the run.
@@ -104,7 +105,7 @@ class Trainer(HyperParameters):
     def _begin(self, first_epoch: int) -> None:
         """Start counting: epochs, minibatches, losses."""
         self.epoch = self.finished_epochs = first_epoch
-        self._in_epoch = False
+        self.in_epoch = False
         self._train_batch_idx = first_epoch * self.num_train_batches
         self.val_batch_idx = first_epoch * self.num_val_batches
         self._step_losses: list[Any] = []  # of the step that is being taken
@@ -154,7 +155,7 @@ class Trainer(HyperParameters):
                 self._tell("on_fit_start")
                 while self.finished_epochs < self.max_epochs and not self.should_stop:
                     self.epoch = self.finished_epochs
-                    self._in_epoch = True
+                    self.in_epoch = True
                     self.fit_epoch()
                     self._end_epoch()
         except BaseException as error:
@@ -167,7 +168,7 @@ class Trainer(HyperParameters):
         if self.schedule is not None:
             self.schedule.step()
         self.finished_epochs += 1
-        self._in_epoch = False
+        self.in_epoch = False
         self._tell("on_epoch_end")
 
     def fit_epoch(self) -> None:
@@ -228,7 +229,11 @@ class Trainer(HyperParameters):
     def clip_gradients(self, grad_clip_val: float, model: Module) -> None:
         """Shorten the gradient of all parameters together, in place, to the norm `grad_clip_val` at most."""
         gradients = [parameter.grad for parameter in model.parameters()]
-        norm = math.sqrt(sum(as_number((g**2).sum()) for g in gradients))
+        largest = max((float(abs(g.array).max()) for g in gradients if g.size), default=0.0)
+        if largest == 0:
+            return
+        # of parts of the largest, as their squares do not overflow
+        norm = largest * math.sqrt(sum(as_number(((g / largest) ** 2).sum()) for g in gradients))
         if norm > grad_clip_val:
             for gradient in gradients:
                 gradient *= grad_clip_val / norm
@@ -335,7 +340,7 @@ class Trainer(HyperParameters):
 
     def state_dict(self) -> dict[str, Any]:
         """All that the rest of the run depends on, between two epochs: see `checkpoints.run_state`."""
-        if self._in_epoch:
+        if self.in_epoch:
             raise RuntimeError(
                 f"epoch {self.epoch + 1} is not finished, and a checkpoint would lose its minibatches: "
                 "save it in a callback's on_epoch_end, or after fit"

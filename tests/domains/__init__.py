@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from . import elementwise, indexing, linalg, products, reductions, shape, special
+from . import elementwise, indexing, linalg, products, ranges, reductions, shape, special
 from .basics import Domain
 
 DOMAINS: dict[Any, Domain] = {
@@ -10,6 +10,7 @@ DOMAINS: dict[Any, Domain] = {
     **indexing.DOMAINS,
     **linalg.DOMAINS,
     **products.DOMAINS,
+    **ranges.DOMAINS,
     **reductions.DOMAINS,
     **shape.DOMAINS,
     **special.DOMAINS,

@@ -138,7 +138,7 @@ CONTRACTIONS = """
 i-> i->i ij->ji ij-> ij ba ii ii->i iij->ji iji-> iii->i ijij->ij
 i,i i,j i,j-> ij,jk ij,jk->ki ij,ij->i ij,kj->ik ji,jki->k ,i->i i,->
 ii,i->i ii,ij->j ii,jj->ij ij,jj iij,j->i i,i,i->i ij,jk,kl->il bij,bjk->bik
-... ...-> ...i->... i...->...i ...ii->... ...ii->...i ...ij,...jk ...ij,...jk->...ik
+... ...i->... i...->...i ...ii->... ...ii->...i ...ij,...jk ...ij,...jk->...ik
 ...,... i...,i->... i...,j...->ij... ...,...i->i... ...ij,kj ij...,jk...->ik...
 """
 

@@ -199,10 +199,10 @@ METHODS: list[Any] = [
 
 
 def is_smooth(q: float, method: Any, counts: Iterable[int]) -> bool:
-    """Whether the quantiles of so many numbers move with q, in a neighbourhood, on a straight line."""
+    """Whether the quantiles of so many numbers, such as squares, move on a straight line near q."""
     steps = np.linspace(-0.012, 0.012, 9)
     for n in counts:
-        near = np.quantile(np.arange(n), np.clip(q + steps, 0, 1), method=method)
+        near = np.quantile(np.arange(n) ** 2, np.clip(q + steps, 0, 1), method=method)
         if np.any(np.abs(np.diff(near, 2)) > 1e-9):
             return False
     return True

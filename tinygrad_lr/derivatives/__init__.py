@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from . import elementwise, indexing, linalg, products, reductions, shape
+from . import elementwise, indexing, linalg, products, ranges, reductions, shape
 from .indexing import scatter
 from .shape import cast
 from .table import (
@@ -35,22 +35,15 @@ __all__ = [
     "linalg",
     "moving",
     "products",
+    "ranges",
     "reductions",
     "scatter",
     "shape",
 ]
 
-# fmt: off
-moving(
-    np.add, np.subtract, np.negative, np.positive, np.sum, np.mean, cast, np.copy, np.full_like,
-    scatter, np.concatenate, np.stack, np.broadcast_to, np.reshape, np.ravel, np.transpose,
-    np.matrix_transpose, np.swapaxes, np.moveaxis, np.expand_dims, np.squeeze,
-)
-moving(np.where, np.maximum, np.minimum, np.clip, np.max, np.min, operator.getitem, selects=True)
-# fmt: on
-
 
 def _add_part(total: Any, g: Any, y: Any, x: Any, key: Any) -> None:
+    """What `scatter` makes for indexing, added to an array in place."""
     parts = key if isinstance(key, tuple) else (key,)
     if any(isinstance(part, (list, np.ndarray)) for part in parts):  # which may take an element twice
         np.add.at(total, key, g)
@@ -59,3 +52,11 @@ def _add_part(total: Any, g: Any, y: Any, x: Any, key: Any) -> None:
 
 
 adds_into(operator.getitem, _add_part)
+
+# fmt: off
+moving(np.add, np.subtract, np.negative, np.positive, np.sum, np.mean, np.cumsum)
+moving(np.where, np.maximum, np.minimum, np.clip, np.max, np.min, np.nanmax, np.nanmin,
+       np.maximum.accumulate, np.minimum.accumulate, np.nansum, np.nanmean, np.nancumsum,
+       np.median, np.nanmedian, np.quantile, np.percentile, np.nanquantile, np.nanpercentile,
+       selects=True)
+# fmt: on

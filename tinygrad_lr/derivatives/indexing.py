@@ -6,12 +6,13 @@ elements: it need only be asked where it puts the numbers 0, 1, 2, ...
 """
 
 import operator
+from functools import reduce
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from .table import constant, derivative, differentiable, each
+from .table import composed, constant, derivative, differentiable, each, moving
 
 
 @differentiable(lambda g, y, values, key, shape: g[key])
@@ -109,6 +110,55 @@ def _reordered(g: Any, y: Any, a: Any, axis: Any = -1) -> Any:
     return np.take_along_axis(in_order, rank, axis)
 
 
+def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **options: Any) -> Any:
+    """np.piecewise: each function of the elements at which its condition holds; the last one wins."""
+    listed = isinstance(condlist, (list, tuple)) or np.ndim(condlist) > 0
+    if not listed or (np.ndim(condlist[0]) == 0 and x.ndim > 0):
+        condlist = [condlist]  # a single condition
+    conditions = [np.not_equal(condition, 0) for condition in condlist]
+    if len(funclist) == len(conditions) + 1:
+        conditions.append(~reduce(np.logical_or, conditions))
+    elif len(funclist) != len(conditions):
+        raise ValueError(
+            f"np.piecewise got {len(funclist)} functions for {len(conditions)} conditions: it needs one for "
+            "each, and may have another for where none of them holds"
+        )
+    y = np.zeros_like(x)
+    for condition, function in zip(conditions, funclist, strict=True):
+        if callable(function):
+            inside = x[condition]
+            if inside.size == 0:
+                continue
+            function = function(inside, *args, **options)
+        values = scatter(function, condition, x.shape).astype(x.dtype)
+        y = np.where(np.reshape(condition, condition.shape + (1,) * (x.ndim - condition.ndim)), values, y)
+    return y
+
+
+def _along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **options: Any) -> Any:
+    """np.apply_along_axis: the results of all lines, with their axes in place of the axis of the lines."""
+    lines = np.moveaxis(arr, axis, -1)
+    outer = lines.shape[:-1]
+    if 0 in outer:
+        raise ValueError(f"np.apply_along_axis finds no line in an array of shape {arr.shape}")
+    results = [func1d(lines[index], *args, **options) for index in np.ndindex(outer)]
+    made = np.stack([np.stack(r) if isinstance(r, (list, tuple)) else r for r in results])
+    made = np.reshape(made, (*outer, *made.shape[1:]))
+    inner = range(len(outer), made.ndim)
+    return np.moveaxis(made, inner, [i - len(outer) + axis % arr.ndim for i in inner])
+
+
+def _over_axes(func: Any, a: Any, axes: Any) -> Any:
+    """np.apply_over_axes: a function of one axis after the other, each of which it may remove."""
+    made = a
+    for axis in axes if np.ndim(axes) else (axes,):
+        result = func(made, axis % a.ndim)
+        made = result if result.ndim == a.ndim else np.expand_dims(result, axis % a.ndim)
+        if made.ndim != a.ndim:
+            raise ValueError(f"{func} made {result.ndim} axes of {a.ndim}: it must keep them or remove one")
+    return made
+
+
 # fmt: off
 
 # indexing
@@ -143,6 +193,17 @@ derivative(np.sort,            lambda g, y, a, axis=-1, kind=None, order=None, *
                                    _reordered(g, y, a, axis)))
 derivative(np.partition,       lambda g, y, a, kth, axis=-1, kind="introselect", order=None: (
                                    _reordered(g, y, a, axis)))
+
+# functions of functions
+composed(np.piecewise,         _piecewise)
+composed(np.apply_along_axis,  _along_axis)
+composed(np.apply_over_axes,   _over_axes)
+
+moving(scatter, np.ix_, sliding_window_view, np.bincount, np.sort, np.partition)
+moving(
+    operator.getitem, np.take, np.take_along_axis, np.compress, np.extract, np.choose, np.select,
+    selects=True,
+)
 
 # fmt: on
 

@@ -46,7 +46,7 @@ def _matmul_a(g: Any, y: Any, a: Any, b: Any) -> Any:
 
 def _matmul_b(g: Any, y: Any, a: Any, b: Any) -> Any:
     """y = a b, so the gradient of b is aᵀ g."""
-    if a.ndim == b.ndim == 2 or (b.ndim > 2 and a.ndim > 1):
+    if (a.ndim == 2 and b.ndim <= 2) or (b.ndim > 2 and a.ndim > 1):
         return transposed(a) @ g
     if b.ndim > 2:
         return outer(a, g)
@@ -291,7 +291,7 @@ def _read(operands: Sequence[Any], y: Any) -> tuple[Sequence[Any], list[Labels],
         return arrays, labels, _labels(result, y.ndim)
     every = list(chain(*labels))
     once = [label for label in every if label >= 0 and every.count(label) == 1]
-    return arrays, labels, [*range(min(0, *every, 0), 0), *sorted(once)]
+    return arrays, labels, [*range(min([0, *every]), 0), *sorted(once)]
 
 
 def _einsum(

@@ -49,8 +49,9 @@ def _numbers(a: Any, where: Any) -> Any:
 
 
 def _like(a: Any, y: Any) -> Any:
-    """`a` in the dtype that the result was computed in."""
-    return a if a.dtype == y.dtype else a.astype(y.dtype)
+    """`a` in the dtype that the result was computed in, but float16 as float32: more is needed in between."""
+    dtype = np.result_type(y.dtype, np.float32)
+    return a if a.dtype == dtype else a.astype(dtype)
 
 
 # ---- sums, means and variances ----------------------------------------------------------------------------
@@ -161,13 +162,18 @@ def _aligned(weights: Any, a: Any, axes: Axes) -> Any:
     return np.reshape(ordered, tuple(a.shape[i] if i in axes else 1 for i in range(-a.ndim, 0)))
 
 
+def _softly(g: Any, y: Any, exponents: Any, limit: Any) -> Any:
+    """The gradient of the terms of y = log(sum(exp(exponents))); where y is infinite that of the maximum."""
+    infinite = np.isinf(y)
+    return np.where(infinite, limit, g * np.exp(np.where(infinite, 0, exponents - np.where(infinite, 0, y))))
+
+
 def _logsumexp(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> Any:
-    """The share of exp(a) in the sum; of a sum that is 0 it is 0."""
-    return _only(where, g * np.exp(a - np.where(y == -math.inf, 0, y)))
+    return _softly(g, y, _only(where, a, -math.inf), _extreme(g, y, a, axes, initial, where))
 
 
 def _logsumexp_initial(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> Any:
-    return g * np.exp(initial - np.where(y == -math.inf, 0, y))
+    return _softly(g, y, initial, _extreme_initial(g, y, a, axes, initial, where))
 
 
 # ---- products ---------------------------------------------------------------------------------------------
@@ -356,7 +362,7 @@ def _diff(part: int, g: Any, a: Any, n: int, axis: int, prepend: Any, append: An
     if n == 0:  # then np.diff joins nothing
         return g if part == 1 else 0 * (prepend, a, append)[part]
     sizes = [0 if x is ABSENT else np.shape(x)[axis] if np.ndim(x) else 1 for x in (prepend, a, append)]
-    for _ in range(min(n, sum(sizes))):
+    for _ in range(n):
         g = _undiff(g, axis)
     return _cut(g, axis, sum(sizes[:part]), sum(sizes[: part + 1]))
 
@@ -536,7 +542,7 @@ def _back(made: Any, which: int, c: Any, m: Any, y: Any, rowvar: Any) -> Any:
 def _weights(n: int, ddof: Any, fweights: Any, aweights: Any) -> tuple[Any, Any, Any]:
     """The weight of each of n observations, their sum, and what the sum of products is divided by."""
     if fweights is None and aweights is None:
-        return 1, n, n - ddof
+        return 1, n, n - ddof if n > ddof else math.nan
     aweights = 1 if aweights is None else aweights
     w = np.multiply(1 if fweights is None else fweights, aweights)
     total = np.sum(w)
@@ -621,7 +627,7 @@ def _polyval_p(g: Any, y: Any, p: Any, x: Any) -> Any:
         raise ValueError(
             f"np.polyval of coefficients of shape {p.shape} has no derivative; give them in one dimension"
         )
-    return _flat(g) @ np.vander(_flat(x), p.size)
+    return _flat(g) @ np.vander(_flat(x), p.size).astype(g.dtype)
 
 
 def _polyval_x(g: Any, y: Any, p: Any, x: Any) -> Any:
@@ -686,7 +692,7 @@ def _quantiles(function: Any, scale: int, nan: bool) -> None:
                     f"np.{function.__name__} has no derivative for q of shape {np.shape(q)}: the axes of its "
                     "result come in an order of their own. Give q in one dimension, and reshape the result"
                 )
-            return of(g, y, _kept(a, overwrite_input), q / scale, axis, keepdims, method, weights, nan)
+            return of(g, y, a, q / scale, axis, keepdims, method, weights, nan)
 
         return rule
 
@@ -695,17 +701,8 @@ def _quantiles(function: Any, scale: int, nan: bool) -> None:
 
 def _median(nan: bool) -> Any:
     return lambda g, y, a, axis=None, out=None, overwrite_input=False, keepdims=False: _quantile(
-        g, y, _kept(a, overwrite_input), 0.5, axis, keepdims, "linear", None, nan
+        g, y, a, 0.5, axis, keepdims, "linear", None, nan
     )
-
-
-def _kept(a: Any, overwrite_input: Any) -> Any:
-    if overwrite_input:
-        raise ValueError(
-            "overwrite_input=True has reordered the tensor, so nothing tells any more which of its elements "
-            "the median or quantile came from; leave it away"
-        )
-    return a
 
 
 def _running(of: Any, axis: Any = None, fill: Any = None) -> Any:

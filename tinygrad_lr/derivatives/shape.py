@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .indexing import along, collect, count, numbered, scatter
-from .table import constant, derivative, differentiable, each
+from .table import composed, constant, derivative, differentiable, each, moving
 
 
 @differentiable(lambda g, y, a, dtype: g.astype(a.dtype))
@@ -110,35 +110,71 @@ def _pairs(widths: Any, ndim: int) -> Any:
     return np.broadcast_to(widths, (ndim, 2)).tolist()
 
 
-def _unpadded(
-    g: Any,
-    y: Any,
-    array: Any,
-    pad_width: Any,
-    mode: Any = "constant",
-    *,
-    constant_values: Any = 0,
-    end_values: Any = 0,
-    stat_length: Any = None,
-    reflect_type: str = "even",
-) -> Any:
-    widths = _pairs(pad_width, array.ndim)
+STATISTICS: dict[str, Any] = {"maximum": np.max, "minimum": np.min, "mean": np.mean, "median": np.median}
+#: the modes that compute with elements, and the option that each of them takes
+COMPUTING = {
+    **dict.fromkeys(STATISTICS, "stat_length"),
+    "linear_ramp": "end_values",
+    "reflect": "reflect_type",
+    "symmetric": "reflect_type",
+}
+
+
+def _unpadded(g: Any, array: Any, pad_width: Any, mode: Any) -> Any:
+    """The part of g inside the padding, and what the modes that repeat elements have padded with them."""
     if mode in ("constant", "empty"):
-        return g[tuple(slice(before, before + n) for (before, _), n in zip(widths, array.shape, strict=True))]
-    if reflect_type == "even" and mode in ("edge", "wrap", "reflect", "symmetric"):
-        return collect(g, np.pad(numbered(array), pad_width, mode), array)
-    if mode not in ("linear_ramp", "mean"):
+        ends = zip(_pairs(pad_width, array.ndim), array.shape, strict=True)
+        return g[tuple(slice(before, before + n) for (before, _), n in ends)]
+    return collect(g, np.pad(numbered(array), pad_width, mode), array)
+
+
+def _padding(g: Any, array: Any, pad_width: Any, constant_values: Any) -> Any:
+    """The part of g outside, for the numbers that were put there."""
+    places = np.pad(_nowhere(array), pad_width, constant_values=numbered(constant_values))
+    return collect(g, places, constant_values)
+
+
+def _padded(array: Any, pad_width: Any, mode: Any = "constant", **options: Any) -> Any:
+    """np.pad in the modes that compute with elements: axis by axis, what they compute joined to the array."""
+    if callable(mode):
         raise NotImplementedError(
-            f"np.pad has no derivative with mode={mode!r} and reflect_type={reflect_type!r}. Join the parts "
-            "with np.concatenate instead, such as np.max(x, axis, keepdims=True) and x."
+            "np.pad with a function as its mode has no derivative: the function writes into an array. Join "
+            "what it writes to the tensor with np.concatenate instead."
         )
-    for axis, (n, width) in enumerate(zip(array.shape, widths, strict=True)):  # linear along each of the axes
-        numbers = count(n, g)
-        identity = (np.expand_dims(numbers, 1) == numbers).astype(g.dtype)
-        options = {"stat_length": _pairs(stat_length, array.ndim)[axis]} if stat_length else {}
-        matrix = np.pad(identity, (width, (0, 0)), mode, **options)
-        g = np.moveaxis(np.moveaxis(g, axis, -1) @ matrix, -1, axis)
-    return g
+    even = mode in ("reflect", "symmetric") and options.get("reflect_type") != "odd"
+    if even or mode not in COMPUTING or options.keys() - {COMPUTING[mode]}:
+        return NotImplemented
+    widths = _pairs(pad_width, array.ndim)
+    lengths = _pairs(options.get("stat_length"), array.ndim)
+    ends = np.broadcast_to(options.get("end_values", 0), (array.ndim, 2)).astype(array.dtype)
+    for axis in range(array.ndim):
+        first, last = (
+            _margin(a, axis, widths[axis][i], mode, ends[axis, i], lengths[axis][i])
+            for i, a in enumerate((array, np.flip(array, axis)))
+        )
+        array = np.concatenate([first, array, np.flip(last, axis)], axis=axis)
+    return array
+
+
+def _margin(a: Any, axis: int, width: int, mode: str, end: Any, length: Any) -> Any:
+    """What np.pad puts before an array along an axis."""
+
+    def layers(begin: int, end: Any) -> Any:
+        return made[along(axis, slice(begin, end), a.ndim)]
+
+    made = a
+    if mode in STATISTICS:
+        return np.repeat(STATISTICS[mode](layers(0, length), axis=axis, keepdims=True), width, axis)
+    if mode == "linear_ramp":
+        weights = np.reshape(np.arange(width) / max(width, 1), (width,) + (1,) * (a.ndim - axis - 1))
+        return end + (layers(0, 1) - end) * weights.astype(a.dtype)
+    if a.shape[axis] == 1:
+        return np.repeat(a, width, axis)
+    begin = 1 if mode == "reflect" else 0  # the edge itself is not mirrored
+    while (missing := width + a.shape[axis] - made.shape[axis]) > 0:
+        mirrored = np.flip(layers(begin, begin + missing), axis)
+        made = np.concatenate([2 * layers(0, 1) - mirrored, made], axis=axis)
+    return layers(0, width)
 
 
 # ---- repeating --------------------------------------------------------------------------------------------
@@ -256,7 +292,13 @@ if hasattr(np, "unstack"):  # NumPy 2.1
     derivative(np.unstack,      lambda g, y, x, *, axis=0: np.stack(g, axis=axis))
 
 # adding and removing elements
-derivative(np.pad,              _unpadded)
+derivative(np.pad,              lambda g, y, array, pad_width, mode="constant", *, constant_values=0,
+                                       reflect_type="even": _unpadded(g, array, pad_width, mode),
+                                None,
+                                None,
+          constant_values=      lambda g, y, array, pad_width, mode="constant", *, constant_values=0: (
+                                    _padding(g, array, pad_width, constant_values)))
+composed(np.pad,                _padded)
 derivative(np.tile,             lambda g, y, A, reps: _untiled(g, A))
 derivative(np.repeat,           lambda g, y, a, repeats, axis=None: _unrepeated(g, a, repeats, axis))
 derivative(np.delete,           lambda g, y, arr, obj, axis=None: (
@@ -289,6 +331,22 @@ if hasattr(np, "astype"):  # NumPy 2.1
 derivative(np.full_like,        None,
                                 lambda g, y, a, fill_value, dtype=None, order="K", subok=True, shape=None, *,
                                        device=None: g)
+
+moving(
+    *(np.transpose, np.swapaxes, np.moveaxis, np.rollaxis, np.matrix_transpose, np.linalg.matrix_transpose),
+    *(np.reshape, np.ravel, np.expand_dims, np.squeeze, np.atleast_1d, np.atleast_2d, np.atleast_3d),
+    *(np.broadcast_to, np.broadcast_arrays, np.meshgrid),
+    *(np.concatenate, np.stack, np.hstack, np.vstack, np.dstack, np.column_stack, np.block, np.append),
+    *(np.insert, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit, np.pad, np.tile),
+    *(np.flip, np.fliplr, np.flipud, np.rot90, np.roll, np.diagflat, np.copy, cast, np.full_like),
+)
+moving(
+    *(np.repeat, np.delete, np.resize, np.trim_zeros),
+    *(np.tril, np.triu, np.diag, np.diagonal, np.linalg.diagonal),
+    selects=True,
+)
+if hasattr(np, "unstack"):
+    moving(np.unstack, np.astype)
 
 # fmt: on
 

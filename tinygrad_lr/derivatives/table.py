@@ -170,7 +170,7 @@ def constant(*functions: Callable[..., Any]) -> None:
         DERIVATIVES[function] = Derivative(function, ())
 
 
-def differentiable(*rules: Rules) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def differentiable(*rules: Rules, **named_rules: Rule) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorate a function of arrays with its derivative: one rule per array argument.
 
     The function itself gets plain arrays. Called with a Tensor it goes through NumPy's protocol like any
@@ -198,7 +198,7 @@ def differentiable(*rules: Rules) -> Callable[[Callable[..., Any]], Callable[...
             return function(*args, **options)
 
         update_wrapper(call, function)
-        derivative(call, *rules)
+        derivative(call, *rules, **named_rules)
         return call
 
     return decorate

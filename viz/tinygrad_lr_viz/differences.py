@@ -13,9 +13,9 @@ from tinygrad_lr.tensor import Origin
 
 from .reading import Graph, is_array
 
-__all__ = ["AGREES", "Check", "array_of", "finite_differences", "run_again"]
+__all__ = ["AGREE", "Check", "array_of", "finite_differences", "run_again"]
 
-AGREES = "agrees"
+AGREE = "they agree"
 BY_ELEMENT = 8  # elements of a leaf, beyond which it is moved along one direction only
 COST = 2e8  # of all replays, beyond which the rest is left out; about a nanosecond each
 
@@ -101,8 +101,8 @@ def finite_differences(
                 for index in np.ndindex(leaf.shape)
             ]
             slopes = np.array([slope for slope, _ in found]).reshape(leaf.shape)
-            doubts = [verdict for _, verdict in found if verdict != AGREES]
-            checks.append(Check(gradient, slopes, None, doubts[0] if doubts else AGREES))
+            doubts = [verdict for _, verdict in found if verdict != AGREE]
+            checks.append(Check(gradient, slopes, None, doubts[0] if doubts else AGREE))
         else:
             direction = np.random.default_rng(0).standard_normal(leaf.shape)
             direction /= np.linalg.norm(direction)
@@ -128,7 +128,7 @@ def _slope(replay: Replay, leaf: Tensor, direction: Any, gradient: float, here: 
     x = leaf.array.astype(float)
     size = float(np.max(np.abs(x), initial=0))
     wanted_precision = 1e-5 + 32 * float(np.finfo(leaf.dtype).eps)
-    slope, jump, verdict = np.nan, np.inf, "differs"
+    slope, jump, verdict = np.nan, np.inf, "they differ"
     for scale in dict.fromkeys((max(1.0, size), max(1.0, size) / 16, size or 1.0)):
         h = scale * replay.precision ** (1 / 3)
         above, below = (replay({leaf.node: x + step * direction}) for step in (h, -h))
@@ -136,7 +136,7 @@ def _slope(replay: Replay, leaf: Tensor, direction: Any, gradient: float, here: 
         rounding = 100 * replay.precision * max(abs(above), abs(below)) / h
         error = wanted_precision * (abs(slope) + abs(gradient)) + rounding
         if abs(slope - gradient) <= error:
-            return slope, AGREES
+            return slope, AGREE
         sides = sorted([(here - below) / h, (above - here) / h])
         before, jump = jump, sides[1] - sides[0]
         between = sides[0] - error <= gradient <= sides[1] + error

@@ -10,14 +10,16 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from tinygrad_lr import Tensor
+from tinygrad_lr import Tensor, autograd
 
-from .differences import AGREES, Check
-from .graph import Drawing, draw_graph
+from .differences import AGREE, Check
+from .dot import write
+from .graph import Drawing
 from .layout import LayoutError
 from .markup import asset, escaped, filled
-from .reading import scopes_of
-from .walk import Step, Walk, numbers, walk
+from .plan import Plan
+from .reading import read, scopes_of
+from .walk import Names, Step, Walk, last_part, leaves_of, numbers, walk
 
 __all__ = ["Explanation", "explain"]
 
@@ -125,8 +127,6 @@ def explain(
     """
     if not isinstance(head, Tensor):
         raise TypeError(f"explain explains the gradients of a Tensor, not of {type(head).__name__}")
-    if theme not in ("auto", "light", "dark"):
-        raise ValueError(f'theme must be "auto", "light" or "dark", not {theme!r}')
     if max_operations < 1:
         raise ValueError(f"max_operations must be 1 or more, not {max_operations!r}")
     for name, value in (names or {}).items():
@@ -134,13 +134,25 @@ def explain(
             raise TypeError(
                 f'names must be like {{"w": w}}, a Tensor or an array for each, not {name!r}: {value!r}'
             )
-    steps = walk(head, out_grad, scopes_of(names, 1), max_operations)
-    drawing = draw_graph(head, names=steps.shown, gradients=False, legend=False, direction=direction)
+    if direction not in ("LR", "TB"):
+        raise ValueError(f'direction must be "LR" (left to right) or "TB" (top to bottom), not {direction!r}')
+    if theme not in ("auto", "light", "dark"):
+        raise ValueError(f'theme must be "auto", "light" or "dark", not {theme!r}')
+    if head.node is None:
+        autograd.grad(head, [])  # raises the error that says why
+    graph = read(head)
+    part, scopes = last_part(graph, max_operations), scopes_of(names, 1)
+    called = Names(leaves_of(graph), part, scopes)
+    steps = walk(graph, out_grad, part, called)
+    plan = Plan(part, [called.shown, *scopes], None, (), False, 2 * len(part.tensors) + len(part.sources))
+    looks: dict[str, Any] = {"direction": direction, "theme": theme, "legend": False, "note": ""}
+    dot, _, ids = write(plan, {}, values=True, gradients=False, **looks)
     leaves = [name for name, _ in steps.leaves]
     more = f" and {len(leaves) - 8} more" if len(leaves) > 8 else ""
     count = f"{steps.operations:,} operation{'s' * (steps.operations != 1)}"
     title = f"The chain rule for {steps.head}: {count} from {', '.join(leaves[:8])}{more}"
-    return Explanation(title, steps, drawing, theme)
+    picture = title.replace("The chain rule for", "Computation graph of")
+    return Explanation(title, steps, Drawing(dot, picture, theme, ids), theme)
 
 
 # ---- words ------------------------------------------------------------------------------------------------
@@ -160,7 +172,7 @@ def _limit(walk: Walk) -> str:
         return ""
     return (
         f"These are the last {walk.walked:,} of {walk.operations:,} operations. "
-        "The gradients at the end are those of all. "
+        "What they read of earlier ones is dotted. The gradients at the end are those of all. "
         f"To go through more: explain(…, max_operations={min(walk.operations, 10 * walk.walked)})."
     )
 
@@ -169,8 +181,8 @@ def _difference(check: Check) -> str:
     if check.difference is None:
         return ""
     if check.along is None:
-        return numbers(check.difference, 6)
-    return f"{check.difference:.8g} along a random direction, where the gradient has {check.along:.8g}"
+        return numbers(check.difference, 5, 40)
+    return f"{check.difference:.8g}\nalong a random direction;\nthe chain rule: {check.along:.8g}"
 
 
 def _more_leaves(walk: Walk) -> str:
@@ -213,7 +225,7 @@ def _text(explanation: Explanation) -> Iterator[str]:
                 yield from _indented(f"{step.name} = ", step.numbers, 5, end)
     yield from ("", "Gradients", "---------", *_wrapped(ABOUT_CHECKS), "")
     for (name, _), check in list(zip(walk.leaves, walk.checks, strict=True))[:LEAVES]:
-        yield from _indented(f"gradient of {name}: ", numbers(check.gradient, 6), 5)
+        yield from _indented(f"gradient of {name}: ", numbers(check.gradient, 5, 40), 5)
         if check.difference is not None:
             yield from _indented("finite differences: ", _difference(check), 9)
         yield f"         {check.verdict}"
@@ -241,10 +253,9 @@ def _html(explanation: Explanation) -> str:
     walk, drawing = explanation._walk, explanation._drawing
     try:
         picture = drawing.svg()
-        picture = picture[picture.index("<svg") :]  # what stands before it is XML's, not HTML's
     except LayoutError as error:
         picture = f'<p class="missing">The picture of the graph is missing: {escaped(str(error))}</p>'
-    ids = getattr(drawing, "ids", {})
+    ids = drawing.ids
     script, style = asset("explanation.js"), asset("theme.css") + asset("explanation.css")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     number = -1
@@ -293,7 +304,7 @@ def _item(step: Step, number: int, ids: Mapping[Any, str]) -> str:
     data = "".join(f' data-{key}="{escape(value)}"' for key, value in facts.items() if value)
     notes = "".join(f"<p>{escaped(note)}</p>" for note in step.notes)
     values = f'<pre class="numbers">{escaped(step.numbers)}</pre>'
-    shape = f'<span class="shape">{step.shape}</span>'
+    shape = f'<span class="shape">{step.shape}</span>' if step.shape else ""
     if not step.lines:
         return f'<li class="given"{data}><code>{escaped(step.name)}</code> {shape} {notes}{values}</li>'
     code = escaped("\n".join(step.lines))
@@ -306,9 +317,10 @@ def _item(step: Step, number: int, ids: Mapping[Any, str]) -> str:
 
 
 def _row(leaf: tuple[str, str], check: Check) -> str:
-    kind = "agrees" if check.verdict == AGREES else "doubt"
+    kind = "agrees" if check.verdict == AGREE else "doubt"
     return (
-        f'<tr class="{kind}"><th scope="row"><code>{escaped(leaf[0])}</code></th>'
-        f"<td><pre>{escaped(numbers(check.gradient, 6))}</pre></td>"
-        f"<td><pre>{escaped(_difference(check))}</pre></td><td>{escaped(check.verdict)}</td></tr>"
+        f'<tr class="{kind}"><th scope="row"><code>{escaped(leaf[0])}</code>'
+        f'<p class="verdict">{escaped(check.verdict)}</p></th>'
+        f"<td><pre>{escaped(numbers(check.gradient, 5, 40))}</pre></td>"
+        f"<td><pre>{escaped(_difference(check))}</pre></td></tr>"
     )

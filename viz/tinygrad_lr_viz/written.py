@@ -200,8 +200,8 @@ def call_text(
         text, own = _argument(value, array_text)
         return text if own >= tightness else f"({text})"
 
-    if function is np.power and type(args[1]) is int and args[1] == 1:
-        return _argument(args[0], array_text)  # the derivative of a square
+    if _changes_nothing(function, args):
+        return _argument(args[0], array_text)
     if function in OPERATORS and len(args) == 2 and not options:
         symbol, tightness, _ = OPERATORS[function]
         left, right = tightness, tightness + 1  # a - (b - c)
@@ -265,6 +265,16 @@ def _scattered(name: str, values: Any, key: Any, shape: tuple[int, ...], array_t
         else f"{name}[{_key(key, array_text)}] = {source}"
     )
     return [f"{name} = np.zeros({shape}{dtype})", put]
+
+
+def _changes_nothing(function: Any, args: Sequence[Any]) -> bool:
+    """Whether the result is the first argument: a power of 1, or a mask without another one beside it."""
+    if function is np.power:
+        return type(args[1]) is int and args[1] == 1
+    neutral = {np.bitwise_and: True, np.bitwise_or: False}
+    if function not in neutral or not isinstance(args[1], (bool, np.bool_)):
+        return False
+    return args[0].dtype == bool and bool(args[1]) == neutral[function]
 
 
 def _is_transpose(function: Any, args: Sequence[Any]) -> bool:

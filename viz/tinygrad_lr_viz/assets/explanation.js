@@ -10,13 +10,13 @@
   const steps = all("li.step");
   const last = steps.length + 1;
   const phaseOf = (step) => (step.classList.contains("backward") ? "backward" : "forward");
+  const MARKS = ["future", "reached", "lit", "light-forward", "light-backward"];
   let at = 0; // 0: what is given, then the steps, and at last the result
 
   // what of the picture belongs to an id: the part itself, and its stand-ins where a value is used often
   const parts = (id) => all(`[id="${id}"], .${id}`, picture);
   const partsOf = (step) => (step.dataset.lit || "").split(" ").filter(Boolean).flatMap(parts);
   const known = () => [...given, ...steps.slice(0, at)];
-  const latest = (name) => known().findLast((step) => step.dataset.name === name);
   const numbersOf = (step) => step.querySelector(".numbers").textContent;
 
   function make(tag, text, className) {
@@ -30,14 +30,27 @@
   function reads(step) {
     const list = make("div", "", "reads");
     for (const name of (step.dataset.uses || "").split(" ")) {
-      const source = latest(name);
-      if (!source || source === step) continue;
+      const source = [...given, ...steps.slice(0, at - 1)].findLast((other) => other.dataset.name === name);
+      if (!source) continue;
       const line = make("div", "with ");
-      const text = numbersOf(source);
-      line.append(make("code", `${name} = ${text.length > 60 ? text.split("\n").at(-1) : text.replace(/\s+/g, " ")}`));
+      const text = numbersOf(source).replace(/\s+/g, " ").replace(/.* in all:/, "");
+      line.append(make("code", `${name} = ${text.length > 60 ? `${text.slice(0, 60)} …` : text}`));
       list.append(line);
     }
     return list;
+  }
+
+  /** Scroll the picture, and nothing else, to what is lit. */
+  function showLit() {
+    const edges = all(".edge.lit", picture);
+    const boxes = (edges.length ? edges : all(".lit", picture)).map((part) => part.getBoundingClientRect());
+    if (!boxes.length) return;
+    const frame = picture.getBoundingClientRect();
+    const [top, bottom] = [Math.min(...boxes.map((box) => box.top)), Math.max(...boxes.map((box) => box.bottom))];
+    const [left, right] = [Math.min(...boxes.map((box) => box.left)), Math.max(...boxes.map((box) => box.right))];
+    const margin = 80; // for the nodes at the ends of the edges
+    if (top < frame.top + margin || bottom > frame.bottom - margin) picture.scrollTop += (top + bottom - frame.top - frame.bottom) / 2;
+    if (left < frame.left + margin || right > frame.right - margin) picture.scrollLeft += (left + right - frame.left - frame.right) / 2;
   }
 
   function go(to, quiet = false) {
@@ -52,18 +65,12 @@
     }
     result.classList.toggle("current", at === last);
 
-    // the picture: what has not been computed yet is faint, what has its gradient is outlined
-    for (const part of all(".node, .edge", picture)) part.classList.remove("future", "reached", "lit", "light-forward", "light-backward");
-    for (const [i, step] of steps.entries()) {
-      if (phaseOf(step) === "forward" && i >= at) for (const part of partsOf(step)) part.classList.add("future");
-    }
-    for (const step of [...given, ...steps]) {
-      if (at === 0 || known().includes(step)) for (const part of parts(step.dataset.node)) part.classList.remove("future");
-    }
-    for (const step of known()) {
-      if (step.classList.contains("backward")) for (const part of parts(step.dataset.node)) part.classList.add("reached");
-    }
-    if (current) for (const part of partsOf(current)) part.classList.add("lit", `light-${phaseOf(current)}`);
+    // the picture: what has not been computed yet is faint, what has a gradient is outlined
+    for (const part of all(".node, .edge", picture)) part.classList.remove(...MARKS);
+    const mark = (parts, ...marks) => { for (const part of parts) part.classList.add(...marks); };
+    if (at > 0) for (const step of steps.slice(at)) if (phaseOf(step) === "forward") mark(partsOf(step), "future");
+    for (const step of steps.slice(0, at)) if (phaseOf(step) === "backward") mark(parts(step.dataset.node), "reached");
+    if (current) mark(partsOf(current), "lit", `light-${phaseOf(current)}`);
 
     slider.value = at;
     document.getElementById("count").textContent = at === last ? "the end" : at === 0 ? "the start" : `step ${at} of ${steps.length}`;
@@ -77,15 +84,14 @@
       const notes = all(".detail p", current).map((note) => note.textContent).join(" ");
       words = `Step ${at} of ${steps.length}, ${phaseOf(current)}: ${current.querySelector("code").textContent}. ${notes}`;
       if (numbers.length < 80) words += ` ${current.dataset.name} is ${numbers}.`;
-      current.querySelector(".detail").prepend(reads(current));
+      current.querySelector(".numbers").before(reads(current));
     }
     slider.setAttribute("aria-valuetext", words.split(". ")[0]);
     live.textContent = words;
     if (!quiet) {
       const target = current || (at === last ? result : document.querySelector(".phase"));
       target.scrollIntoView({ block: "nearest" });
-      const lit = picture.querySelector(".node.lit");
-      if (lit && picture.scrollHeight > picture.clientHeight) lit.scrollIntoView({ block: "nearest" });
+      showLit();
     }
   }
 

@@ -1,0 +1,285 @@
+"""Compiled functions: the same values, gradients and updates, and source that runs with NumPy alone."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import test_programs
+import tinygrad_lr
+from tinygrad_lr import Module, SyntheticRegressionData, Tensor, autograd, record, tensor
+from tinygrad_lr.compiler import CACHE_SIZE, compile
+from tinygrad_lr.errors import TraceError
+from tinygrad_lr.func import value_and_grad
+
+close = {"rtol": 1e-10, "atol": 1e-12}
+
+
+def run_source(compiled: Any, *arrays: Any) -> Any:
+    """What the source computes in a namespace of its own."""
+    assert "tinygrad" not in compiled.source
+    space: dict[str, Any] = {}
+    exec(compiled.source, space)
+    return space[compiled.name](*arrays)
+
+
+@settings(max_examples=60, deadline=None)
+@given(test_programs.programs, test_programs.shapes, st.integers(0, 2**16))
+def test_random_programs(program: Any, shape: Any, seed: int) -> None:
+    first, second = np.random.default_rng(seed).normal(size=(2, *shape))
+    first, second = np.asarray(first), np.asarray(second)
+    compiled = compile(value_and_grad(lambda x: test_programs.run(program, x)))
+    compiled.name = "f"
+    for x in (first, second, first):
+        value, gradient = compiled(x)
+        np.testing.assert_allclose(value, test_programs.run(program, x), **close)
+        np.testing.assert_allclose(gradient, test_programs.gradient(program, x), **close)
+        again, gradient_again = run_source(compiled, x)
+        np.testing.assert_allclose(again, value, **close)
+        np.testing.assert_allclose(gradient_again, gradient, **close)
+    assert compiled.traces == 1
+
+
+class Line(Module):
+    def __init__(self, dtype: Any = float) -> None:
+        super().__init__()
+        self.w, self.b = tensor([[0.5], [-0.25]], dtype), tensor([0.0], dtype)
+        self.w.attach_grad()
+        self.b.attach_grad()
+
+    def forward(self, X: Any) -> Any:
+        return X @ self.w + self.b
+
+    def loss(self, y_hat: Any, y: Any) -> Any:
+        return ((y_hat - y) ** 2 / 2).mean()
+
+
+def training_step(model: Line, momentum: list[Tensor], X: Any, y: Any) -> Any:
+    with record():
+        loss = model.loss(model(X), y)
+    loss.backward()
+    for p, v in zip((model.w, model.b), momentum, strict=True):
+        v *= 0.9
+        v += p.grad
+        p -= 0.1 * v
+    return loss
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_many_training_steps_with_updates_in_place(dtype: Any) -> None:
+    data = SyntheticRegressionData(w=tensor([2.0, -3.4]), b=4.2, num_train=96, seed=1)
+    runs = []
+    for compiling in (False, True):
+        model = Line(dtype)
+        momentum = [tensor(np.zeros((2, 1)), dtype), tensor(np.zeros(1), dtype)]
+        step: Any = compile(training_step) if compiling else training_step
+        losses = []
+        for epoch in range(3):
+            for start in range(0, 96, 32):
+                X, y = (np.asarray(a[start : start + 32], dtype) for a in (data.X.numpy(), data.y.numpy()))
+                losses.append(step(model, momentum, X, y))
+                assert losses[-1].dtype == model.w.dtype == model.w.grad.dtype == dtype, epoch
+        tolerance = {"rtol": 1e-10 if dtype is np.float64 else 1e-4}
+        runs.append(
+            [np.array([float(x) for x in losses]), model.w.numpy(), model.b.numpy(), model.w.grad.numpy()]
+        )
+    assert step.traces == 1
+    for eager, fast in zip(*runs, strict=True):
+        np.testing.assert_allclose(fast, eager, **tolerance)
+
+
+def test_source_of_the_chapters_step() -> None:
+    model = Line()
+
+    def step(X: Any, y: Any) -> Any:
+        with record():
+            loss = model.loss(model(X), y)
+        loss.backward()
+        for p in (model.w, model.b):
+            p -= 0.03 * p.grad
+        return loss
+
+    compiled = compile(step)
+    compiled(np.ones((4, 2)), np.zeros((4, 1)))
+    lines = [line.split("#")[0].strip() for line in compiled.source.splitlines()]
+    assert lines[:4] == ["import numpy as np", "", "", "def step(X, y, w, b):"]
+    assert "y_hat = X @ w + b" in lines
+    assert "w -= 0.03 * grad_w" in lines
+    assert lines[-1] == "return loss, grad_w, grad_b"
+    w, b = np.array([[0.5], [-0.25]]), np.array([0.0])
+    loss, grad_w, grad_b = run_source(compiled, np.ones((4, 2)), np.zeros((4, 1)), w, b)
+    np.testing.assert_allclose([loss, grad_w[0, 0], grad_b[0]], [0.25**2 / 2, 0.25, 0.25])
+    np.testing.assert_allclose([w[0, 0], b[0]], [model.w.numpy()[0, 0], model.b.numpy()[0]])
+
+
+def test_traced_again_for_other_shapes_dtypes_and_static_values() -> None:
+    compiled = compile(lambda x, n: np.sum(x**n))
+    x = np.array([1.0, 2.0])
+    for arguments, traces in (
+        ((x, 2), 1),
+        ((x, 2), 1),
+        ((x, 3), 2),
+        ((x.astype(np.float32), 2), 3),
+        ((x[:1], 2), 4),
+    ):
+        assert compiled(*arguments) == np.sum(arguments[0] ** arguments[1])
+        assert compiled.traces == traces
+    assert compiled(x, 2) == 5
+    assert compiled.traces == 4
+    for n in range(2 * CACHE_SIZE):
+        compiled(x, n + 10)
+    assert len(compiled._cache) == CACHE_SIZE
+
+
+def test_one_array_given_twice_is_another_program() -> None:
+    compiled = compile(lambda a, b: np.sum(a * b + b))
+    x, y = np.array([1.0, 2.0]), np.array([3.0, 4.0])
+    for a, b in ((x, x), (x, y), (y, y), (y, x)):
+        assert compiled(a, b) == np.sum(a * b + b)
+
+
+def test_results_belong_to_the_caller() -> None:
+    compiled = compile(lambda x: {"twice": 2 * x, "also": (2 * x).T, "same": x, "number": 3})
+    x = np.array([[1.0, 2.0]])
+    first, second = compiled(x), compiled(x + 1)
+    third = compiled(x + 2)
+    np.testing.assert_array_equal(first["twice"], [[2, 4]])
+    np.testing.assert_array_equal(second["also"], [[4], [6]])
+    np.testing.assert_array_equal(second["same"], [[2, 3]])
+    assert third["number"] == 3
+    arrays = [made[key] for made in (second, third) for key in ("twice", "also", "same")]
+    for i, a in enumerate(arrays):
+        assert not any(np.shares_memory(a, b) for b in (*arrays[:i], x))
+
+
+def test_tensors_in_tensors_out() -> None:
+    x = tensor([1.0, 2.0])
+    compiled = compile(lambda x: np.exp(x) * 2)
+    for _ in range(2):
+        made = compiled(x)
+        assert isinstance(made, Tensor)
+        np.testing.assert_allclose(made.numpy(), np.exp([1, 2]) * 2)
+
+
+def test_what_the_function_finds_elsewhere_is_read_at_each_call() -> None:
+    scale, table = tensor([2.0, 3.0]), np.array([1.0, 1.0])
+    compiled = compile(lambda x: x * scale + table)
+    x = np.array([1.0, 1.0])
+    np.testing.assert_array_equal(compiled(x), [3, 4])
+    scale += 1
+    table[0] = 5
+    np.testing.assert_array_equal(compiled(x), [8, 5])
+    assert compiled.traces == 1
+
+
+def test_order_of_reads_and_writes_is_kept() -> None:
+    """Before and after an update, through views, of equal expressions."""
+
+    def program(v: Any, x: Any) -> Any:
+        before = v * x
+        view = v[1:]
+        v += 1
+        after = v * x
+        view *= 10
+        copy = v.copy()
+        v[0] = 7
+        return before, after, v * x, copy, view * 1
+
+    compiled = compile(program)
+    for start in ([1.0, 2.0], [3.0, 4.0]):
+        eager, fast, x = tensor(start), tensor(start), np.array([2.0, 5.0])
+        expected = [t.numpy() for t in program(eager, x)]
+        for got, truth in zip(compiled(fast, x), expected, strict=True):
+            np.testing.assert_array_equal(got.numpy(), truth)
+        np.testing.assert_array_equal(fast.numpy(), eager.numpy())
+        plain = np.array(start)
+        for got, truth in zip(run_source(compiled, plain, x), expected, strict=True):
+            np.testing.assert_array_equal(got, truth)
+
+
+def test_gradients_that_are_added_and_clipped() -> None:
+    results = []
+    for compiling in (False, True):
+        w = tensor([1.0, 2.0])
+        w.attach_grad("add")
+
+        def step(x: Any, w: Any = w) -> None:
+            with record():
+                loss = (w * x).sum()
+            loss.backward()
+            w.grad[:] = np.clip(w.grad, -5.0, 5.0)
+
+        run: Any = compile(step) if compiling else step
+        for x in ([1.0, 2.0], [3.0, -4.0], [3.0, -9.0]):
+            assert run(np.array(x)) is None
+        results.append(w.grad.numpy())
+    np.testing.assert_array_equal(*results)
+
+
+def test_an_update_is_seen_by_backward() -> None:
+    """The engine's guard against values that were changed holds for compiled updates too."""
+    w = tensor([1.0])
+    w.attach_grad()
+
+    def update(step: Any) -> None:
+        w.__isub__(step)
+
+    compiled = compile(update)
+    compiled(np.array([0.5]))
+    with record():
+        y = w * w
+    compiled(np.array([0.5]))
+    with pytest.raises(autograd_error := tinygrad_lr.errors.ModifiedError, match="changed in place"):
+        y.backward()
+    assert issubclass(autograd_error, RuntimeError)
+
+
+@pytest.mark.parametrize(
+    ("function", "what"),
+    [
+        (lambda x: x if x.sum() > 0 else -x, "asking whether it is true"),
+        (lambda x: x * x.sum().item(), r"item\(\)"),
+        (lambda x: x * float(x.sum()), r"float\(\)"),
+        (lambda x: x * x.numpy(), r"numpy\(\)"),
+        (lambda x: x * np.asarray(x), "np.asarray"),
+        (lambda x: x.tolist(), r"tolist\(\)"),
+        (lambda x: [1, 2, 3][np.argmax(x)], "index"),
+        (lambda x: x * np.random.normal(size=2), "random numbers"),
+    ],
+)
+def test_what_would_be_frozen_raises(function: Any, what: str) -> None:
+    compiled = compile(function)
+    for _ in range(2):
+        with pytest.raises(TraceError, match=what):
+            compiled(np.array([1.0, 2.0]))
+    assert not compiled._cache
+
+
+def test_other_errors() -> None:
+    compiled = compile(lambda x, extra: x)
+    with pytest.raises(RuntimeError, match=r"no source yet: .* when it is called first"):
+        _ = compiled.source
+    with pytest.raises(TypeError, match=r"unhashable.*argument of a compiled function"):
+        compiled(np.ones(2), {1, 2})
+
+
+def test_names_of_the_program() -> None:
+    def f(weights: Any, data: Any) -> Any:
+        hidden = np.tanh(data @ weights)
+        return np.sum(hidden * hidden)
+
+    compiled = compile(value_and_grad(f))
+    weights, data = np.array([[0.5, 1.0]]), np.array([[1.0], [2.0]])
+    value, gradient = compiled(weights, data)
+    assert "def f(weights, data):" in compiled.source
+    assert "hidden = np.tanh(data @ weights)" in compiled.source
+    assert "grad_weights = " in compiled.source
+    for got, truth in zip(run_source(compiled, weights, data), (value, gradient), strict=True):
+        np.testing.assert_allclose(got, truth)
+
+
+def test_the_package_has_it_by_name() -> None:
+    assert tinygrad_lr.compile is compile
+    assert autograd.is_recording() is False

@@ -1,0 +1,307 @@
+"""Indexing, selecting and sorting where Hypothesis does not look: ties, iteration, functions of functions."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from domains.basics import generators
+from slopes import assert_slopes
+from tinygrad_lr import Tensor, autograd, record, tensor
+from tinygrad_lr.derivatives import scatter
+from tinygrad_lr.errors import NoDerivativeError
+from truths import gradient
+
+quick = settings(max_examples=20, deadline=None)
+
+
+# ---- scatter, and Python's own ways to index --------------------------------------------------------------
+
+
+def test_scatter_adds_where_indices_repeat() -> None:
+    np.testing.assert_array_equal(scatter(np.array([1.0, 2.0, 4.0]), [1, 1, 0], (3,)), [4, 3, 0])
+    np.testing.assert_array_equal(scatter(np.array([1.0, 2.0]), slice(None, None, 2), (3,)), [1, 0, 2])
+    both = scatter(np.ones((2, 2)), (np.array([True, True, False]), np.array([1, 1])[:, None]), (3, 2))
+    np.testing.assert_array_equal(both, [[0, 2], [0, 2], [0, 0]])
+
+
+def test_rows_of_a_loop_and_unpacking() -> None:
+    data = np.arange(1.0, 7).reshape(3, 2)
+    got = gradient(lambda t: sum(k * np.sum(row**2) for k, row in enumerate(t, start=1)), data)
+    np.testing.assert_array_equal(got, 2 * data * [[1], [2], [3]])
+
+    def unpacked(t: Any) -> Any:
+        (a, b), _, last = t
+        return a * b + last[0]
+
+    np.testing.assert_array_equal(gradient(unpacked, data), [[2, 1], [0, 0], [1, 0]])
+    with pytest.raises(TypeError, match="0-d"):
+        iter(tensor(1.0)).__next__()
+
+
+def test_an_index_may_be_a_tensor() -> None:
+    got = gradient(lambda x: x[tensor([2, 0, 2])] ** 2, [1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(got, [2, 0, 12])
+    got = gradient(lambda x: x[x > 1.5], [1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(got, [0, 1, 1])
+    got = gradient(lambda x: x[np.argmax(x)] * x[np.argsort(-x)[1]], [1.0, 3.0, 2.0])
+    np.testing.assert_array_equal(got, [0, 2, 3])
+    got = gradient(lambda x: np.take(x, tensor([[0, -1]])) ** 2, [1.0, 3.0])
+    np.testing.assert_array_equal(got, [2, 6])
+
+
+def test_a_number_has_one_element_to_take() -> None:
+    for take in (
+        lambda x: np.take(x, [0, 0, -1]),
+        lambda x: np.take(x, [0, 0, 0], axis=0),
+        lambda x: np.compress([True], x) * 3,
+        lambda x: x[()] * 3,
+        lambda x: x[None, ...] * 3,
+        lambda x: np.repeat(x, 3),
+    ):
+        np.testing.assert_array_equal(gradient(take, 2.0), 3)
+
+
+# ---- sorting ----------------------------------------------------------------------------------------------
+
+
+@quick
+@given(hnp.arrays(float, st.integers(1, 6), elements=st.integers(0, 2)), generators, st.data())
+def test_equal_elements_may_stand_for_each_other(a: Any, rng: Any, data: st.DataObject) -> None:
+    """The gradients that arrive at places with equal elements go to these elements, in any order."""
+    kth = data.draw(st.integers(0, len(a) - 1))
+    head = rng.uniform(-1, 1, len(a))
+    for function in (np.sort, lambda x: np.partition(x, kth), lambda x: np.sort(x, axis=None)):
+        got = gradient(function, a, head=head)
+        for value in a:
+            np.testing.assert_array_equal(np.sort(got[a == value]), np.sort(head[function(a) == value]))
+
+
+def test_sorting_nan() -> None:
+    np.testing.assert_array_equal(gradient(np.sort, [2, np.nan, 1], head=np.array([5.0, 6, 7])), [6, 7, 5])
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        *(np.argsort, np.nonzero, np.flatnonzero, np.argwhere, lambda x: np.argpartition(x, 1)),
+        *(lambda x: np.searchsorted(x, 2.5), lambda x: np.searchsorted([1.0, 2.0], x)),
+        *(lambda x: np.digitize(x, [1.5, 2.5]), lambda x: np.lexsort((x,)), lambda x: np.isin(x, [2.0])),
+        *(lambda x: np.tril_indices_from(np.outer(x, x)), lambda x: np.diag_indices_from(x[:, None] * x)),
+        *(lambda x: np.ix_(x > 1.5),),
+    ],
+    ids=range(13),
+)
+def test_indices_are_constants(function: Any) -> None:
+    x = tensor([1.0, 2.0, 3.0])
+    x.attach_grad()
+    with record():
+        made = function(x)
+    expected = function(x.array)
+    made, expected = (m if isinstance(m, tuple) else (m,) for m in (made, expected))
+    for one, other in zip(made, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert (x[:1] * one.array[:1] if one.ndim else x).dtype == float  # a constant like any other
+
+
+@pytest.mark.parametrize("function", [np.unique, np.union1d, np.histogram], ids=lambda f: f.__name__)
+def test_what_depends_on_which_numbers_are_equal_has_no_derivative(function: Any) -> None:
+    x = tensor([1.0, 2.0])
+    x.attach_grad()
+    with record(), pytest.raises(NoDerivativeError, match=function.__name__):
+        function(x, x) if function is np.union1d else function(x)
+
+
+# ---- selecting --------------------------------------------------------------------------------------------
+
+
+def test_default_of_select() -> None:
+    conditions = [np.array([True, False, False]), np.array([True, True, False])]
+
+    def selected(x: Any) -> Any:
+        return np.select(conditions, [x, x**2], x[::-1] ** 3)
+
+    assert_slopes(selected, [0.5, 2.0, 3.0], orders=2)
+    x, default = tensor([1.0, 2.0, 3.0]), tensor(5.0)
+    default.attach_grad()
+    with record():
+        y: Any = np.select(conditions, [x, x], default) * np.array([3.0, 5.0, 7.0])
+    y.backward()
+    assert default.grad.item() == 7
+
+
+def test_select_with_shapes_that_broadcast() -> None:
+    conditions = [np.array([[True], [False]]), np.array([False, True, True])]
+    assert_slopes(lambda x: np.select(conditions, [x[:, None], np.sum(x) * x[0]], x[1]), [0.5, 2.0])
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: np.where(x > 0, np.sqrt(x), 2 * x),
+        lambda x: np.piecewise(x, [x > 0], [np.sqrt, lambda v: 2 * v]),
+        lambda x: np.select([x > 0], [np.sqrt(x)], 2 * x),
+        lambda x: np.choose((x > 0).array.astype(int), [2 * x, np.sqrt(x)]),
+    ],
+    ids=["where", "piecewise", "select", "choose"],
+)
+def test_the_branch_not_taken_does_not_matter(function: Any) -> None:
+    """At 0 the derivative of the square root is infinite, but 2 x was taken there."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        np.testing.assert_array_equal(gradient(function, [-1.0, 0.0, 4.0]), [2, 2, 0.25])
+
+
+@pytest.mark.parametrize(
+    "take",
+    [
+        *(lambda y: y[1:], lambda y: y[[1, 1]], lambda y: y[np.array([False, True])]),
+        *(lambda y: np.take(y, 1), lambda y: np.take_along_axis(y, np.array([1]), 0)),
+        *(lambda y: np.compress([False, True], y), lambda y: np.extract(np.array([False, True]), y)),
+        *(lambda y: np.delete(y, 0), lambda y: np.repeat(y, [0, 2]), lambda y: np.resize(y[::-1], 1)),
+        *(lambda y: np.trim_zeros(y), lambda y: np.split(y, 2)[1], lambda y: np.roll(y, 1)[0]),
+        *(lambda y: np.pad(y, 1)[2:], lambda y: np.tril(y, -1)[1:, :1] + y[1], lambda y: np.flip(y)[:1]),
+        *(lambda y: np.diag(np.stack([y[::-1], y]))[1:], lambda y: np.sort(y)[1]),
+        *(lambda y: np.diagonal(np.stack([y[::-1], y]))[1:], lambda y: np.block([[y], [y]])[:, 1]),
+    ],
+    ids=range(20),
+)
+def test_what_was_left_out_does_not_matter(take: Any) -> None:
+    with np.errstate(divide="ignore"):
+        got = gradient(lambda x: take(np.sqrt(x)), [0.0, 4.0])
+    assert got[0] == 0 or np.isposinf(got[0])
+    assert np.isfinite(got[1])
+    assert got[1] > 0
+
+
+# ---- functions of functions -------------------------------------------------------------------------------
+
+
+PIECES: dict[str, Callable[[Any], Any]] = {
+    "two": lambda x: np.piecewise(x, [x < 0, x >= 0], [lambda v: v**2, lambda v: np.exp(v)]),
+    "otherwise": lambda x: np.piecewise(x, [x < 0], [lambda v: v**2, lambda v: np.exp(v)]),
+    "one condition": lambda x: np.piecewise(x, x < 0, [lambda v: v**2, lambda v: np.exp(v)]),
+    "the last one wins": lambda x: np.piecewise(x, [x < 1, x < 0], [lambda v: v**2, lambda v: v**3]),
+    "numbers": lambda x: np.piecewise(x, [x < 0, x > 0.9], [3, 2.5, lambda v: v * v]),
+    "never": lambda x: np.piecewise(x, [x > 9], [lambda v: 1 / (v - v), lambda v: v * v]),
+    "arguments": lambda x: np.piecewise(
+        x, [x < 0], [lambda v, a, b=1: a * v * b, lambda v, a, b: a + b * v], 2, b=3
+    ),
+    "list of truths": lambda x: np.piecewise(x, [True, False, True], [lambda v: v**2, lambda v: v**3]),
+}
+
+
+@pytest.mark.parametrize("name", PIECES)
+def test_piecewise(name: str) -> None:
+    function, point = PIECES[name], np.array([-1.5, 0.75, 1.25])
+    x = tensor(point)
+    x.attach_grad()
+    with record():
+        np.testing.assert_array_equal(function(x).array, function(point), strict=True)
+    assert_slopes(function, point, orders=2)
+
+
+def test_piecewise_of_a_matrix_a_number_and_another_dtype() -> None:
+    rows = np.array([True, False])
+    assert_slopes(
+        lambda x: np.piecewise(x, [rows], [lambda v: v**2, lambda v: v**3]), [[1.0, 2.0], [3.0, 4.0]]
+    )
+    assert gradient(lambda x: np.piecewise(x, [x < 0, x >= 0], [lambda v: -v, lambda v: 3 * v]), 2.0) == 3
+    assert gradient(lambda x: np.piecewise(x, x < 0, [lambda v: -v, lambda v: 3 * v]), -2.0) == -1
+    x = tensor([1.0, 2.0], np.float32)
+    x.attach_grad()
+    with record():
+        assert np.piecewise(x, [x < 1.5], [1, lambda v: v * np.float64(2)]).dtype == np.float32
+
+
+def test_piecewise_of_another_tensor() -> None:
+    x, slope = tensor([-1.0, 2.0]), tensor(0.1)
+    slope.attach_grad()
+    x.attach_grad()
+    with record():
+        y: Any = np.piecewise(x, [x < 0], [lambda v: slope * v, lambda v: v])
+    y.backward()
+    assert slope.grad.item() == -1
+    np.testing.assert_array_equal(x.grad.array, [0.1, 1])
+
+
+def test_piecewise_with_too_few_functions() -> None:
+    x = tensor([1.0])
+    x.attach_grad()
+    with record(), pytest.raises(ValueError, match="1 functions for 2 conditions"):
+        np.piecewise(x, [x > 0, x < 0], [np.sqrt])
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda v: np.sum(v**3),
+        lambda v: v**2 * v[0],
+        lambda v: np.stack([v, v * v]),
+        lambda v: [v[0], v[1] * 2],
+    ],
+    ids=["number", "vector", "matrix", "list"],
+)
+def test_apply_along_axis(axis: int, function: Any) -> None:
+    point = np.array([[1.0, 2.0, 0.5], [0.7, 0.3, 1.5]])
+
+    def applied(x: Any) -> Any:
+        return np.apply_along_axis(function, axis, x)
+
+    x = tensor(point)
+    x.attach_grad()
+    with record():
+        np.testing.assert_array_equal(applied(x).array, applied(point), strict=True)
+    assert_slopes(applied, point, orders=2)
+
+
+def test_apply_along_axis_without_a_line() -> None:
+    x = tensor(np.zeros((0, 3)))
+    x.attach_grad()
+    with record(), pytest.raises(ValueError, match=r"no line in an array of shape \(0, 3\)"):
+        np.apply_along_axis(lambda line: np.sum(line), 1, x)
+
+
+def test_apply_over_axes() -> None:
+    point = np.arange(1.0, 9).reshape(2, 2, 2)
+    for axes in (0, [0, -1], (1, 2)):
+        assert_slopes(lambda x, axes=axes: np.apply_over_axes(np.sum, x, axes), point)
+        assert_slopes(lambda x, axes=axes: np.apply_over_axes(np.cumsum, x, axes), point)
+    x = tensor(point)
+    x.attach_grad()
+    with record(), pytest.raises(ValueError, match="must keep them or remove one"):
+        np.apply_over_axes(lambda a, axis: np.sum(a), x, [0])
+
+
+# ---- higher orders ----------------------------------------------------------------------------------------
+
+THIRD: dict[str, Callable[[Any], Any]] = {
+    "indexing": lambda x: x[[0, 2, 2]] * x[0],
+    "take": lambda x: np.take(x, [[3, -7]], mode="wrap") * x[1],
+    "take_along_axis": lambda x: np.take_along_axis(x, np.array([1, 1]), 0) * x[2],
+    "compress": lambda x: np.compress([True, False, True], x) * x[1],
+    "select": lambda x: np.select([x > 1], [x * x], x[0] * x),
+    "choose": lambda x: np.choose([1, 0, 1], [x, x * x]),
+    "sort": lambda x: np.sort(x) * x,
+    "windows": lambda x: np.prod(np.lib.stride_tricks.sliding_window_view(x, 2), axis=1),
+    "piecewise": lambda x: np.piecewise(x, [x > 1], [lambda v: v**3, lambda v: v**4]),
+}
+
+
+@pytest.mark.parametrize("name", THIRD)
+def test_third_order(name: str) -> None:
+    assert_slopes(THIRD[name], [0.5, 2.0, 1.25], orders=3)
+
+
+def test_results_are_tensors() -> None:
+    x = tensor([1.0, 2.0])
+    x.attach_grad()
+    with record():
+        numbers: Any = [1, 2]
+        made: Any = np.piecewise(x, [x > 9], numbers)
+        assert isinstance(made, Tensor)
+        np.testing.assert_array_equal(autograd.grad(made + x, x).array, [1, 1])

@@ -1,0 +1,116 @@
+"""Tensors of other arrays than NumPy's: Dask's, which compute nothing until they are asked, and CuPy's."""
+
+import importlib.util
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import dask
+import dask.array
+import numpy as np
+import pytest
+
+from tinygrad_lr import Tensor, asarray, autograd, record
+
+PROGRAMS: dict[str, Callable[[Any, Any], Any]] = {
+    "arithmetic": lambda a, b: 2 * a + b / (1 + b * b) - a * 3,
+    "powers": lambda a, b: (a * a + 1) ** 1.5 + np.sqrt(b * b + 1) + (b * b + 1) ** -a,
+    "exp, log": lambda a, b: np.exp(-a) * np.log(2 + b * b) + np.tanh(a) + np.logaddexp(a, b),
+    "trigonometric": lambda a, b: np.sin(a) * np.cos(b) + np.arctan2(a, b + 3),
+    "kinks": lambda a, b: np.maximum(a, b) + np.minimum(a, 0.1) + np.abs(b) + np.clip(a, -0.5, 0.5),
+    "where": lambda a, b: np.where(a > 0, a * b, a - b),
+    "broadcast": lambda a, b: a * b[0] + a[:, :1] * b,
+    "sum": lambda a, b: np.sum(a * b, axis=0) + np.sum(a),
+    "mean": lambda a, b: np.mean(a * a, axis=1, keepdims=True) * b,
+    "var": lambda a, b: np.var(a, axis=0) + np.std(b),
+    "max": lambda a, b: np.max(a, axis=1) + np.min(b),
+    "cumsum": lambda a, b: np.cumsum(a, axis=0) * b,
+    "matmul": lambda a, b: a @ b.T + b @ a.T,
+    "vectors": lambda a, b: np.sum(a @ b[0]) + a[:, 0] @ b,
+    "tensordot": lambda a, b: np.tensordot(a, b, axes=2) + np.dot(a, b.T),
+    "einsum": lambda a, b: np.einsum("ij,kj->ik", a, b),
+    "shape": lambda a, b: np.transpose(a).reshape(-1)[:5] + np.ravel(b)[1:6],
+    "assembly": lambda a, b: np.concatenate([a, b], axis=1) * np.stack([a, b], axis=1).reshape(4, 6),
+    "slices": lambda a, b: a[1:] * b[:-1] + a[::-1][:3, ::2].sum(),
+    "flip, roll": lambda a, b: np.flip(a, 0) * np.roll(b, 1, axis=1),
+    "expand": lambda a, b: np.expand_dims(a, 1) * np.squeeze(np.expand_dims(b, 0), 0),
+    "broadcast_to": lambda a, b: np.broadcast_to(a, (2, 4, 3)) * b,
+}
+A, B = np.random.default_rng(0).normal(size=(2, 4, 3))
+
+
+def gradients(program: Any, a: Any, b: Any, order: int = 1) -> tuple[Tensor, list[Tensor]]:
+    """The value of a program and the gradients of the sum of its sines, or those of their squares."""
+    leaves = [asarray(a), asarray(b)]
+    for leaf in leaves:
+        leaf.attach_grad()
+    with record():
+        value = program(*leaves)
+        head = np.sin(value).sum()
+        if order == 2:
+            head = sum(np.sum(g * g) for g in autograd.grad(head, leaves, create_graph=True))
+    return value, autograd.grad(head, leaves)
+
+
+@pytest.fixture
+def nothing_is_computed() -> Iterator[None]:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise AssertionError("a Dask array was computed")
+
+    with dask.config.set(scheduler=refuse):
+        yield
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_dask_arrays_stay_lazy_and_have_the_same_gradients(name: str, order: int) -> None:
+    program = PROGRAMS[name]
+    value, expected = gradients(program, A, B, order)
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise AssertionError("a Dask array was computed")
+
+    with dask.config.set(scheduler=refuse):
+        lazy = [dask.array.from_array(x, chunks=(2, 3)) for x in (A, B)]
+        lazy_value, lazy_gradients = gradients(program, *lazy, order)
+    for got, truth in zip([lazy_value, *lazy_gradients], [value, *expected], strict=True):
+        assert isinstance(got.array, dask.array.Array), "NumPy came out"
+        assert got.shape == truth.shape
+        np.testing.assert_allclose(got.array.compute(scheduler="sync"), truth.array, rtol=1e-12, atol=1e-12)
+
+
+def test_parameters_of_numpy_and_data_of_dask() -> None:
+    """The gradient of a NumPy parameter is computed when it is asked for, with all others in one go."""
+    X, y = dask.array.from_array(A, chunks=(2, 3)), dask.array.from_array(B[:, 0], chunks=2)
+    w = asarray(np.ones(3))
+    w.attach_grad()
+    with record():
+        loss = np.mean((X @ w - y) ** 2) / 2
+    loss.backward()
+    found, gradient = dask.compute(loss.array, w.grad.array, scheduler="sync")
+    residual = A @ np.ones(3) - B[:, 0]
+    np.testing.assert_allclose(found, np.mean(residual**2) / 2)
+    np.testing.assert_allclose(gradient, A.T @ residual / 4)
+
+
+def has_cupy() -> bool:
+    if importlib.util.find_spec("cupy") is None:
+        return False
+    import cupy
+
+    return bool(cupy.cuda.runtime.getDeviceCount())
+
+
+@pytest.mark.skipif(not has_cupy(), reason="CUPY IS NOT TESTED: there is no CuPy with a GPU on this machine")
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_cupy_arrays(name: str, order: int) -> None:
+    import cupy
+
+    value, expected = gradients(PROGRAMS[name], A, B, order)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gpu_value, gpu_gradients = gradients(PROGRAMS[name], cupy.asarray(A), cupy.asarray(B), order)
+    for got, truth in zip([gpu_value, *gpu_gradients], [value, *expected], strict=True):
+        assert isinstance(got.array, cupy.ndarray), "NumPy came out"
+        np.testing.assert_allclose(got.array.get(), truth.array, rtol=1e-10, atol=1e-10)

@@ -1,0 +1,45 @@
+"""Ranges between two ends: each number of a range is a mean of its ends.
+
+With a weight t from 0 to 1 it is (1 - t) start + t stop in `np.linspace`, the base to that power in
+`np.logspace`, and the geometric mean start**(1 - t) stop**t in `np.geomspace`.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from .table import derivative
+
+
+def _mean(end: int, g: Any, num: int, endpoint: Any, axis: int) -> Any:
+    """The gradient of a weighted mean of two ends for one, start (0) or stop (1), summed over the range."""
+    t = np.linspace(0, 1, num, endpoint, dtype=g.dtype)
+    return np.tensordot(t if end else 1 - t, g, (0, axis))
+
+
+def _linspace(end: int, g: Any, num: int, endpoint: Any, retstep: Any, axis: int) -> Any:
+    if not retstep:
+        return _mean(end, g, num, endpoint, axis)
+    sign = 1 if end else -1  # of the end in the step, (stop - start) / (num - 1)
+    return _mean(end, g[0], num, endpoint, axis) + g[1] * (sign / max(num - bool(endpoint), 1))
+
+
+# fmt: off
+
+derivative(np.linspace,
+    lambda g, y, start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, device=None:
+        _linspace(0, g, num, endpoint, retstep, axis),
+    lambda g, y, start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, device=None:
+        _linspace(1, g, num, endpoint, retstep, axis))
+derivative(np.logspace,
+    lambda g, y, start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0:
+        _mean(0, g * y, num, endpoint, axis) * np.log(base, dtype=g.dtype),
+    lambda g, y, start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0:
+        _mean(1, g * y, num, endpoint, axis) * np.log(base, dtype=g.dtype))
+derivative(np.geomspace,
+    lambda g, y, start, stop, num=50, endpoint=True, dtype=None, axis=0:
+        _mean(0, g * y, num, endpoint, axis) / start,
+    lambda g, y, start, stop, num=50, endpoint=True, dtype=None, axis=0:
+        _mean(1, g * y, num, endpoint, axis) / stop)
+
+# fmt: on

@@ -1,0 +1,139 @@
+"""The names of MXNet's Gluon that the book's programs use, for `nn`, the losses and the optimizers here.
+
+>>> import numpy as np
+>>> from tinygrad_lr import gluon, init, record, tensor
+>>> from tinygrad_lr.gluon import nn
+>>> net = nn.Dense(1)
+>>> net.initialize(init.Normal(sigma=0.01))
+>>> trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1})
+>>> X, y = tensor(np.ones((4, 2))), tensor(np.ones((4, 1)))
+>>> with record():
+...     loss = gluon.loss.L2Loss()(net(X), y)
+>>> loss.backward()
+>>> trainer.step(batch_size=4)
+>>> loss.shape
+(4,)
+"""
+
+from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+from . import nn as nn
+from .module import ParameterDict
+from .optim import SGD, Adam
+from .tensor import Tensor
+
+parameter = SimpleNamespace(Parameter=nn.Parameter, ParameterDict=ParameterDict)
+
+
+class Trainer:
+    """An optimizer under Gluon's name, of the parameters and with the hyperparameters that it is given.
+
+    Parameters
+    ----------
+    params : the parameters, or a dict of them, as `collect_params()` returns.
+    optimizer : "sgd" or "adam".
+    optimizer_params : "learning_rate", "wd" (weight decay), and for sgd "momentum", for adam "beta1", "beta2"
+        and "epsilon".
+
+    Raises ValueError for another optimizer, and TypeError for another hyperparameter.
+    """
+
+    def __init__(
+        self,
+        params: Mapping[str, Tensor] | Iterable[Tensor],
+        optimizer: str,
+        optimizer_params: Mapping[str, Any] | None = None,
+    ) -> None:
+        params = list(params.values() if isinstance(params, Mapping) else params)
+        given = {"learning_rate": 0.01 if optimizer == "sgd" else 0.001, **(optimizer_params or {})}
+        options: dict[str, Any] = {"lr": given.pop("learning_rate")}
+        decay = given.pop("wd", 0.0)
+        options["weight_decay"] = [decay * getattr(p, "wd_mult", 1.0) for p in params]
+        if optimizer == "adam":
+            options["betas"] = given.pop("beta1", 0.9), given.pop("beta2", 0.999)
+            options["eps"] = given.pop("epsilon", 1e-8)
+        elif optimizer == "sgd":
+            options["momentum"] = given.pop("momentum", 0.0)
+        else:
+            raise ValueError(f'the optimizer must be "sgd" or "adam", not {optimizer!r}')
+        if given:
+            raise TypeError(f"{optimizer} has no hyperparameter {', '.join(given)}")
+        self.optimizer = (SGD if optimizer == "sgd" else Adam)(params, **options)
+
+    def step(self, batch_size: int) -> None:
+        """Take a step along the gradients, divided by `batch_size` as for a loss that sums over one."""
+        self.optimizer.rescale = 1 / batch_size
+        self.optimizer.step()
+
+    @property
+    def learning_rate(self) -> float:
+        return self.optimizer.lr
+
+    def set_learning_rate(self, lr: float) -> None:
+        self.optimizer.lr = lr
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.optimizer.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.optimizer.load_state_dict(state)
+
+
+# ---- losses: one number for each example ------------------------------------------------------------------
+
+
+def _of_examples(losses: Tensor) -> Tensor:
+    """The mean over all axes but the first."""
+    result: Tensor = losses.reshape(len(losses), -1).mean(1)
+    return result
+
+
+class L2Loss:
+    """Half the squared error of each example."""
+
+    def __call__(self, y_hat: Tensor, y: Any) -> Tensor:
+        return _of_examples((y_hat - y.reshape(y_hat.shape)) ** 2 / 2)
+
+
+class L1Loss:
+    """The absolute error of each example."""
+
+    def __call__(self, y_hat: Tensor, y: Any) -> Tensor:
+        return _of_examples(abs(y_hat - y.reshape(y_hat.shape)))
+
+
+class HuberLoss:
+    """Up to an error of `rho` its square over 2 rho, and from there on a straight line of slope 1."""
+
+    def __init__(self, rho: float = 1.0) -> None:
+        self.rho = rho
+
+    def __call__(self, y_hat: Tensor, y: Any) -> Tensor:
+        return _of_examples(nn.HuberLoss(self.rho, "none")(y_hat, y.reshape(y_hat.shape)) / self.rho)
+
+
+class SoftmaxCrossEntropyLoss:
+    """The cross-entropy of each example, from logits and classes."""
+
+    def __call__(self, y_hat: Tensor, y: Any) -> Tensor:
+        return nn.CrossEntropyLoss("none")(y_hat, y.reshape(-1))
+
+
+class SigmoidBinaryCrossEntropyLoss:
+    """The binary cross-entropy of each example, from logits."""
+
+    def __call__(self, y_hat: Tensor, y: Any) -> Tensor:
+        return _of_examples(nn.BCEWithLogitsLoss("none")(y_hat, y.reshape(y_hat.shape)))
+
+
+loss = SimpleNamespace(
+    L1Loss=L1Loss,
+    L2Loss=L2Loss,
+    HuberLoss=HuberLoss,
+    SoftmaxCrossEntropyLoss=SoftmaxCrossEntropyLoss,
+    SoftmaxCELoss=SoftmaxCrossEntropyLoss,
+    SigmoidBinaryCrossEntropyLoss=SigmoidBinaryCrossEntropyLoss,
+    SigmoidBCELoss=SigmoidBinaryCrossEntropyLoss,
+)

@@ -1,0 +1,529 @@
+"""Straight-line programs of NumPy calls, and how they are written: as source to read, and as code to run."""
+
+import operator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .derivatives import cast, scatter
+from .errors import name_of
+
+Plain = Any  # anything but a variable: a number, a slice, None, a dtype
+
+
+class Variable:
+    """A value of a program.
+
+    Attributes
+    ----------
+    name : what it is called; a made one that nobody named gets a number.
+    array : the value that it had when the program was traced; of use for its shape and dtype only.
+    source : where the program gets it from: the position of an argument, a Tensor or an array that the
+        function found elsewhere; None for what the program makes.
+    base : the variable in whose memory it lies, if it is a view.
+    """
+
+    def __init__(self, array: Any, source: Any = None, base: "Variable | None" = None) -> None:
+        self.name = ""
+        self.array = array
+        self.source = source
+        self.base = base
+
+    @property
+    def root(self) -> "Variable":
+        """Whose memory it is."""
+        return self if self.base is None else self.base.root
+
+
+class Line:
+    """A call: function, arguments and options with variables in them, and what it makes or writes."""
+
+    def __init__(
+        self, function: Any, args: Any, options: Any, made: list[Variable], written: Variable | None = None
+    ) -> None:
+        self.function, self.args, self.options, self.made, self.written = (
+            function,
+            args,
+            options,
+            made,
+            written,
+        )
+
+    @property
+    def reads(self) -> list[Variable]:
+        return list(variables_in((self.args, self.options)))
+
+
+class Program:
+    """Lines, and what comes out: `result` is a nesting with variables, `stored` the gradients of tensors."""
+
+    def __init__(
+        self, name: str, arguments: list[Variable], captured: list[Variable], lines: list[Line]
+    ) -> None:
+        self.name, self.arguments, self.captured, self.lines = name, arguments, captured, lines
+        self.result: Any = None
+        self.stored: list[tuple[Any, Variable]] = []
+
+    @property
+    def outputs(self) -> list[Variable]:
+        return [*variables_in(self.result), *(v for _, v in self.stored)]
+
+    def without_dead_code(self) -> None:
+        """Drop the lines that nothing needs."""
+        needed = {id(v) for v in self.outputs}
+        outside = {id(v) for v in (*self.arguments, *self.captured)}
+        kept = []
+        for line in reversed(self.lines):
+            target = line.written and line.written.root
+            if any(id(v) in needed for v in line.made) or (target and id(target) in needed | outside):
+                kept.append(line)
+                needed |= {id(w) for v in line.reads for w in (v, v.root)}
+        self.lines = kept[::-1]
+
+
+def mapped(function: Callable[[Any], Any], value: Any) -> Any:
+    """The same nesting of tuples, lists, dicts and slices with the function of each leaf."""
+    if isinstance(value, (list, tuple)):
+        parts = [mapped(function, part) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    if isinstance(value, dict):
+        return {key: mapped(function, part) for key, part in value.items()}
+    if isinstance(value, slice):
+        return slice(*(mapped(function, part) for part in (value.start, value.stop, value.step)))
+    return function(value)
+
+
+def variables_in(value: Any) -> Iterator[Variable]:
+    found: list[Variable] = []
+    mapped(lambda leaf: found.append(leaf) if isinstance(leaf, Variable) else None, value)
+    return iter(found)
+
+
+# ---- simplifications --------------------------------------------------------------------------------------
+
+
+def simplified(program: Program) -> None:
+    """Simplify a program in place; its results stay equal up to rounding.
+
+    What a line makes is taken from an earlier line that makes the same, copies of what nobody writes are left
+    out, numbers are multiplied first, `x**2` is a product and a division by a number a multiplication.
+    """
+    written = {id(line.written.root) for line in program.lines if line.written is not None}
+    instead: dict[int, Any] = {}  # of variables that are no longer made
+    makers: dict[int, Line] = {}
+    seen: dict[Any, list[Variable]] = {}
+
+    def current(leaf: Any) -> Any:
+        return instead.get(id(leaf), leaf) if isinstance(leaf, Variable) else leaf
+
+    kept = []
+    for line in program.lines:
+        line.args, line.options = mapped(current, line.args), mapped(current, line.options)
+        if line.written is not None:
+            line.written = current(line.written)
+            kept.append(line)
+            continue
+        fixed = not any(id(v.root) in written for v in (*line.reads, *line.made))
+        if fixed and len(line.made) == 1:
+            same = _simpler(line, makers)
+            if isinstance(same, Variable):
+                same.name = same.name or line.made[0].name
+                instead[id(line.made[0])] = same
+                continue
+            line = same or line
+        key = _key(line) if fixed else None
+        if key is not None and key in seen:
+            for v, first in zip(line.made, seen[key], strict=True):
+                first.name = first.name or v.name
+                instead[id(v)] = first
+            continue
+        if key is not None:
+            seen[key] = line.made
+        for v in line.made:
+            makers[id(v)] = line
+            v.base = current(v.base) if v.base is not None else None
+        kept.append(line)
+    program.lines = kept
+    program.result = mapped(current, program.result)
+    program.stored = [(place, current(v)) for place, v in program.stored]
+    program.without_dead_code()
+
+
+def _key(line: Line) -> Any:
+    """What is equal for lines that make the same; None if that cannot be said."""
+
+    def part(value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return (type(value), *map(part, value))
+        if isinstance(value, dict):
+            return tuple((name, part(v)) for name, v in value.items())
+        if isinstance(value, slice):
+            return (slice, part(value.start), part(value.stop), part(value.step))
+        return id(value) if isinstance(value, Variable) else (type(value), value)
+
+    key = part((line.function, line.args, line.options))
+    try:
+        hash(key)
+    except TypeError:
+        return None
+    return key
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.floating)) and not isinstance(value, bool)
+
+
+def _simpler(line: Line, makers: dict[int, Line]) -> Variable | Line | None:
+    """The variable that is equal to what a line makes, or a simpler line; None if there is neither."""
+    made, args = line.made[0], line.args
+    shape, dtype = np.shape(made.array), getattr(made.array, "dtype", None)
+
+    def like(value: Any) -> bool:
+        """Whether a value has the shape and dtype of the result."""
+        return isinstance(value, Variable) and (value.array.shape, value.array.dtype) == (shape, dtype)
+
+    if line.options or dtype is None or not args:
+        return None
+    first = args[0]
+    if line.function in (cast, np.copy, np.positive, np.broadcast_to, np.reshape) and like(first):
+        return first if isinstance(first, Variable) else None
+    if len(args) != 2 or dtype.kind != "f":
+        return None
+    a, b = args
+    if line.function is np.power and _is_number(b) and like(a) and b in (1, 2):
+        return a if b == 1 else Line(np.multiply, (a, a), {}, line.made)
+    if line.function is np.divide and _is_number(b) and like(a) and b != 0 and np.isfinite(1 / b):
+        line = Line(np.multiply, (a, 1 / b), {}, line.made)
+        a, b = line.args
+    if line.function is np.multiply:
+        a, b = (b, a) if _is_number(b) else (a, b)
+        if _is_number(a) and like(b):
+            inner = makers.get(id(b))
+            if (
+                inner is not None
+                and inner.function is np.multiply
+                and _is_number(inner.args[0])
+                and like(inner.args[1])
+            ):
+                a, b = a * inner.args[0], inner.args[1]
+            return b if a == 1 else Line(np.multiply, (a, b), {}, line.made)
+    return line if line.function is np.multiply else None
+
+
+# ---- as source --------------------------------------------------------------------------------------------
+
+SUM, PRODUCT, SIGN, POWER, ATOM = 10, 11, 12, 13, 20
+BINARY: dict[Any, tuple[str, int]] = {
+    np.add: ("+", SUM),
+    np.subtract: ("-", SUM),
+    np.multiply: ("*", PRODUCT),
+    np.divide: ("/", PRODUCT),
+    np.floor_divide: ("//", PRODUCT),
+    np.remainder: ("%", PRODUCT),
+    np.matmul: ("@", PRODUCT),
+    np.power: ("**", POWER),
+    np.bitwise_and: ("&", 8),
+    np.bitwise_or: ("|", 6),
+    **{
+        f: (s, 5)
+        for f, s in ((np.less, "<"), (np.less_equal, "<="), (np.greater, ">"), (np.greater_equal, ">="))
+    },
+    **{f: (s, 5) for f, s in ((np.equal, "=="), (np.not_equal, "!="))},
+}
+IN_PLACE: dict[Any, tuple[str, Any]] = {
+    operator.iadd: ("+=", np.add),
+    operator.isub: ("-=", np.subtract),
+    operator.imul: ("*=", np.multiply),
+    operator.itruediv: ("/=", np.divide),
+    operator.ipow: ("**=", np.power),
+}
+#: what NumPy's reductions come to
+REDUCTIONS = {np.sum: np.add.reduce, np.max: np.maximum.reduce, np.min: np.minimum.reduce}
+SCATTER = """def scatter(values, key, shape):
+    total = np.zeros(shape, values.dtype)
+    np.add.at(total, key, values)
+    return total
+"""
+
+
+def constant(value: Any) -> str:
+    """A value that is no variable, as Python writes it."""
+    if isinstance(value, Variable):
+        return value.name
+    if isinstance(value, np.dtype):
+        return f"np.{value.name}"
+    if isinstance(value, type) and issubclass(value, np.generic):
+        return f"np.{value.__name__}"
+    if value is np._NoValue:
+        return "np._NoValue"
+    if isinstance(value, np.ndarray):
+        value = value[()] if value.ndim == 0 else value
+        if isinstance(value, np.ndarray):
+            return f"np.{value!r}"
+    if isinstance(value, np.generic):
+        number = constant(value.item())
+        return (
+            number if value.dtype in (np.float64, np.bool_, np.int64) else f"np.{value.dtype.name}({number})"
+        )
+    if isinstance(value, float) and not np.isfinite(value):
+        return "np.nan" if np.isnan(value) else "np.inf" if value > 0 else "-np.inf"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(constant, value))}{',' if len(value) == 1 else ''})"
+    if isinstance(value, list):
+        return f"[{', '.join(map(constant, value))}]"
+    return "..." if value is ... else repr(value)
+
+
+def key_text(key: Any) -> str:
+    """What stands between the brackets of an index."""
+    if isinstance(key, tuple) and key:
+        return ", ".join(map(key_text, key)) + ("," if len(key) == 1 else "")
+    if isinstance(key, slice):
+        parts = ["" if p is None else constant(p) for p in (key.start, key.stop, key.step)]
+        return ":".join(parts if parts[2] else parts[:2])
+    return constant(key)
+
+
+def expression(line: Line, text: Callable[[Any, int], str]) -> tuple[str, int]:
+    """A call as Python writes it, and how tightly it binds.
+
+    `text(operand, level)` writes an operand for a place that binds so tightly.
+    """
+    function, args = line.function, line.args
+    if function in BINARY and len(args) == 2 and not line.options:
+        symbol, level = BINARY[function]
+        left, right = (level + 1, level) if symbol == "**" else (level, level + 1)
+        return f"{text(args[0], left)} {symbol} {text(args[1], right)}", level
+    if function is np.negative and not line.options:
+        return f"-{text(args[0], SIGN)}", SIGN
+    if function is operator.getitem:
+        return f"{text(args[0], ATOM)}[{key_text(args[1])}]", ATOM
+    if function is cast:
+        return f"{text(args[0], ATOM)}.astype({constant(args[1])})", ATOM
+    flipped = function is np.transpose and args[1:] in ((), (None,))
+    matrix = isinstance(args[0], Variable) and np.ndim(args[0].array) == 2 if args else False
+    if (
+        flipped or (matrix and function is np.swapaxes and set(args[1:]) in ({-1, -2}, {0, 1}))
+    ) and not line.options:
+        return f"{text(args[0], ATOM)}.T", ATOM
+    name = "scatter" if function is scatter else name_of(function)
+    words = [*(text(a, 0) for a in args), *(f"{k}={text(v, 0)}" for k, v in line.options.items())]
+    return f"{name}({', '.join(words)})", ATOM
+
+
+def source(program: Program) -> str:
+    """The program as a function of NumPy alone, one operation a line, with shapes as comments.
+
+    What was made, is used once and has no name of its own, stands where it is used.
+    """
+    uses = Counter(id(v) for line in program.lines for v in line.reads)
+    uses.update(id(v) for v in program.outputs)
+    inlined: dict[int, tuple[str, int]] = {}
+    rows: list[tuple[str, str]] = []
+    imports, helpers = {"import numpy as np"}, ""
+    numbers = iter(range(1, 1 << 30))
+
+    def text(value: Any, level: int) -> str:
+        if isinstance(value, (list, tuple)):
+            inner = ", ".join(text(part, 0) for part in value)
+            return f"[{inner}]" if isinstance(value, list) else f"({inner}{',' if len(value) == 1 else ''})"
+        if not isinstance(value, Variable):
+            written = constant(value)
+            return f"({written})" if written.startswith("-") and level > SIGN else written
+        if id(value) in inlined:
+            written, own = inlined[id(value)]
+            return f"({written})" if own < level else written
+        return value.name
+
+    for number, line in enumerate(program.lines):
+        if line.function is scatter:
+            helpers = SCATTER + "\n\n"
+        home = name_of(line.function).rpartition(".")[0]
+        if line.function not in (scatter, cast) and home and not home.startswith("np"):
+            imports.add(f"import {home}")
+        if line.written is not None:
+            rows.append((_writing(line, text), ""))
+            continue
+        written, level = expression(line, text)
+        if len(line.made) > 1:
+            for v in line.made:
+                v.name = v.name or f"t{next(numbers)}"
+            rows.append((f"{', '.join(v.name for v in line.made)} = {written}", ""))
+            continue
+        (v,) = line.made
+        if not v.name and uses[id(v)] == 1 and len(written) < 50 and _movable(program, number, v):
+            inlined[id(v)] = (written, level)
+            continue
+        v.name = v.name or f"t{next(numbers)}"
+        rows.append((f"{v.name} = {written}", f"{np.shape(v.array)} {v.array.dtype}"))
+    result = text(program.result, 0) if program.result is not None else ""
+    stored = ", ".join(v.name for _, v in program.stored)
+    last = f"return {', '.join(filter(None, [result, stored])) or None}"
+    parameters = []
+    for i, v in enumerate((*program.arguments, *sorted(program.captured, key=_is_small))):
+        again = any(v is other for other in program.arguments[:i])  # the same array, given twice
+        parameters.append(f"_{i}" if again else v.name + (f"=np.{v.source!r}" if _is_small(v) else ""))
+    names = ", ".join(parameters)
+    width = min(max((len(code) for code, shape in rows if shape), default=0), 60)
+    body = [f"    {code:{width}}  # {shape}" if shape else f"    {code}" for code, shape in rows]
+    head = "\n".join(sorted(imports))
+    return "\n".join([f"{head}\n\n\n{helpers}def {program.name}({names}):", *body, f"    {last}", ""])
+
+
+def _is_small(v: Variable) -> bool:
+    """Whether a captured variable is an array that can be written out."""
+    return isinstance(v.source, np.ndarray) and v.source.size <= 16 and v.source.dtype.kind in "fiub"
+
+
+def _writing(line: Line, text: Callable[[Any, int], str]) -> str:
+    """A line that writes into a variable."""
+    if line.function in IN_PLACE:
+        return f"{text(line.args[0], 0)} {IN_PLACE[line.function][0]} {text(line.args[1], 0)}"
+    if line.function is operator.setitem:
+        return f"{text(line.args[0], ATOM)}[{key_text(line.args[1])}] = {text(line.args[2], 0)}"
+    return expression(line, text)[0]
+
+
+def _movable(program: Program, number: int, v: Variable) -> bool:
+    """Whether what a line makes may be computed where it is used: nothing that it reads is written before."""
+    made_from = {id(w.root) for w in program.lines[number].reads} | {id(v.root)}
+    for later in program.lines[number + 1 :]:
+        if any(w is v for w in later.reads):
+            return True
+        if later.written is not None and id(later.written.root) in made_from:
+            return False
+    return not any(line.written is not None for line in program.lines[number + 1 :])
+
+
+# ---- as code to run ---------------------------------------------------------------------------------------
+
+
+def runnable(program: Program) -> Callable[..., Any]:
+    """The program as a function of the arrays of its arguments and captured variables.
+
+    What it makes on the way lies in buffers that are made once. It returns arrays of its own, in the order of
+    `program.outputs`.
+    """
+    names: dict[int, str] = {}
+    space: dict[str, Any] = {}
+
+    def bind(value: Any, prefix: str) -> str:
+        name = f"{prefix}{len(space)}"
+        space[name] = value
+        return name
+
+    def text(value: Any) -> str:
+        if isinstance(value, Variable):
+            return names[id(value)]
+        if isinstance(value, (list, tuple)):
+            inner = "".join(f"{text(part)}, " for part in value)
+            return f"[{inner}]" if isinstance(value, list) else f"({inner})"
+        if isinstance(value, (bool, int)) or value is None:
+            return repr(value)
+        if isinstance(value, slice) and any(True for _ in variables_in(value)):
+            return f"slice({text(value.start)}, {text(value.stop)}, {text(value.step)})"
+        return bind(value, "c")
+
+    outside = (*program.arguments, *program.captured)
+    for i, v in enumerate(outside):
+        names[id(v)] = f"x{i}"
+    last: dict[int, int] = {}  # of each memory, the line that reads it last
+    for number, line in enumerate(program.lines):
+        for v in (*line.reads, *line.made):
+            last[id(v.root)] = number
+    for v in program.outputs:
+        last[id(v.root)] = len(program.lines)
+    free: dict[tuple[Any, ...], list[str]] = {}
+    held: dict[int, tuple[tuple[Any, ...], str]] = {}  # the buffer of a memory
+    rows = []
+    for number, line in enumerate(program.lines):
+        args = [text(a) for a in line.args]
+        words = [*args, *(f"{k}={text(o)}" for k, o in line.options.items())]
+        dying = [v.root for v in line.reads if last[id(v.root)] == number and id(v.root) in held]
+        if line.written is not None:
+            if line.function in IN_PLACE:
+                ufunc = bind(IN_PLACE[line.function][1], "f")
+                rows.append(f"{ufunc}({args[0]}, {args[1]}, {args[0]})")
+            else:
+                rows.append(f"{bind(line.function, 'f')}({', '.join(words)})")
+        else:
+            for v in line.made:
+                names[id(v)] = f"v{len(names)}"
+            out = ", ".join(names[id(v)] for v in line.made) + (" =" if len(line.made) == 1 else ", =")
+            buffer = ""
+            if _takes_out(line) and last[id(line.made[0].root)] < len(program.lines):
+                kind = (line.made[0].array.shape, line.made[0].array.dtype)
+                for root in dying:  # elementwise: write over an operand that is no longer needed
+                    alone = sum(v.root is root for v in line.reads) == sum(v is root for v in line.reads)
+                    if line.function is not np.matmul and held[id(root)][0] == kind and alone:
+                        buffer = held.pop(id(root))[1]
+                        break
+                else:
+                    pool = free.get(kind, [])
+                    buffer = pool.pop() if pool else bind(np.empty(*kind), "b")
+                held[id(line.made[0])] = (kind, buffer)
+            rows.append(f"{out} {_quick(line, args, words, buffer, bind)}")
+        for root in dying:
+            if id(root) in held:
+                kind, name = held.pop(id(root))
+                free.setdefault(kind, []).append(name)
+    owned = {id(v) for line in program.lines if not line.written for v in line.made if v.base is None}
+    seen: set[int] = set()
+    results = []
+    for v in program.outputs:
+        fresh = id(v) in owned and id(v) not in seen
+        seen.add(id(v))
+        results.append(names[id(v)] if fresh else f"{names[id(v)]}.copy()")
+    parameters = ", ".join(f"x{i}" for i in range(len(outside)))
+    constants = "".join(f", {name}={name}" for name in space)  # as defaults: local names are the quickest
+    body = [*rows, f"return ({''.join(f'{r}, ' for r in results)})"]
+    code = f"def run({parameters}{constants}):\n    " + "\n    ".join(body) + "\n"
+    exec(compile(code, f"<compiled {program.name}>", "exec"), space)
+    run: Callable[..., Any] = space["run"]
+    run.__doc__ = code
+    return run
+
+
+def _quick(
+    line: Line, args: list[str], words: list[str], buffer: str, bind: Callable[[Any, str], str]
+) -> str:
+    """A call as it runs: past the Python that NumPy puts before some of its functions."""
+    function, a = line.function, line.args[0] if line.args else None
+    if function is operator.getitem:
+        return f"{args[0]}[{args[1]}]"
+    if isinstance(a, Variable) and not line.options:
+        square = (
+            function is np.swapaxes and a.array.ndim == 2 and {abs(i) for i in line.args[1:]} <= {0, 1, 2}
+        )
+        if (square and line.args[1] % 2 != line.args[2] % 2) or (function is np.transpose and len(args) == 1):
+            return f"{args[0]}.T"
+    if isinstance(a, Variable) and len(args) == 1 and line.options.keys() <= {"axis", "keepdims"}:
+        reduction = ", ".join([*words, *(() if "axis" in line.options else ("axis=None",))])
+        if function in REDUCTIONS:
+            return f"{bind(REDUCTIONS[function], 'f')}({reduction})"
+        if function is np.mean and a.array.dtype in (np.float32, np.float64) and np.size(line.made[0].array):
+            share = bind(a.array.dtype.type(line.made[0].array.size / max(a.array.size, 1)), "c")
+            return (
+                f"{bind(np.add.reduce, 'f')}({reduction}) * {share}"
+                if a.array.size
+                else f"{bind(np.mean, 'f')}({reduction})"
+            )
+    return f"{bind(function, 'f')}({', '.join([*words, f'out={buffer}'] if buffer else words)})"
+
+
+def _takes_out(line: Line) -> bool:
+    """Whether a call can write its result into a buffer."""
+    if (
+        len(line.made) != 1
+        or line.options
+        or not isinstance(line.function, np.ufunc)
+        or line.function.nout != 1
+    ):
+        return False
+    return (
+        line.made[0].base is None
+        and isinstance(line.made[0].array, np.ndarray)
+        and line.made[0].array.ndim > 0
+    )
