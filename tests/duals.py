@@ -7,7 +7,7 @@ parts of a Dual may be Duals themselves, which gives second derivatives.
 >>> import numpy as np
 >>> x = Dual(np.array([0.0, 2.0]), np.array([1.0, 1.0]))
 >>> np.exp(x) * x
-Dual(array([ 0.        , 14.7781122]), array([ 1.        , 22.1671683]))
+Dual(array([ 0.       , 14.7781122]), array([ 1.       , 22.1671683]))
 """
 
 import functools
