@@ -11,7 +11,7 @@ import test_programs
 import tinygrad_lr
 from tinygrad_lr import Module, SyntheticRegressionData, Tensor, autograd, record, tensor
 from tinygrad_lr.compiler import CACHE_SIZE, compile
-from tinygrad_lr.errors import TraceError
+from tinygrad_lr.errors import NothingAttachedError, TraceError
 from tinygrad_lr.func import value_and_grad
 
 close = {"rtol": 1e-10, "atol": 1e-12}
@@ -22,7 +22,9 @@ def run_source(compiled: Any, *arrays: Any) -> Any:
     assert "tinygrad" not in compiled.source
     space: dict[str, Any] = {}
     exec(compiled.source, space)
-    return space[compiled.name](*arrays)
+    captured = compiled._last.program.captured
+    constants = {v.name: v.source for v in captured if isinstance(v.source, np.ndarray)}
+    return space[compiled.name](*arrays, **constants)
 
 
 @settings(max_examples=60, deadline=None)
@@ -283,3 +285,113 @@ def test_names_of_the_program() -> None:
 def test_the_package_has_it_by_name() -> None:
     assert tinygrad_lr.compile is compile
     assert autograd.is_recording() is False
+
+
+def test_signs_of_zeros_and_of_static_arguments() -> None:
+    x = np.array([2.0, 3.0])
+
+    def signs(x: Any) -> Any:
+        return np.copysign(x, 0.0) * 10 + np.copysign(x, -0.0)
+
+    by_sign, static = compile(signs), compile(np.copysign)
+    for _ in range(2):
+        np.testing.assert_array_equal(by_sign(x), 9 * x)
+        np.testing.assert_array_equal(static(x, 0.0), x)
+        np.testing.assert_array_equal(static(x, -0.0), -x)
+
+
+def test_modes_are_programs_of_their_own() -> None:
+    compiled = compile(lambda x: x * 2 if tinygrad_lr.is_training() else x * 3)
+    x = np.ones(2)
+    for _ in range(2):
+        with tinygrad_lr.train_mode():
+            np.testing.assert_array_equal(compiled(x), [2, 2])
+        np.testing.assert_array_equal(compiled(x), [3, 3])
+
+
+def test_numbers_are_not_multiplied_beyond_what_numbers_can_be() -> None:
+    small, large = compile(lambda x: x * 1e-200 * 1e-200), compile(lambda x: x * 1e200 * 1e200)
+    for _ in range(2):
+        np.testing.assert_allclose(small(np.array([1e300])), [1e-100])
+        np.testing.assert_array_equal(large(np.array([0.0])), [0])
+
+
+def test_arguments_that_share_memory() -> None:
+    def program(w: Any, v: Any) -> Any:
+        before = v * 2
+        w += 1
+        return before, v * 2
+
+    compiled = compile(program)
+    for _ in range(2):
+        for shared in (True, False):
+            w = np.array([1.0, 2.0, 3.0])
+            before, after = compiled(w, w[1:] if shared else np.array([2.0, 3.0]))
+            np.testing.assert_array_equal(before, [4, 6])
+            np.testing.assert_array_equal(after, [6, 8] if shared else [4, 6])
+
+
+def test_a_compiled_function_is_not_recorded() -> None:
+    w, x = tensor([1.0, 2.0]), np.ones(2)
+    w.attach_grad()
+    by_argument, by_closure = compile(lambda w: np.sum(w**2)), compile(lambda x: np.sum(w * x))
+    by_closure(x)
+    for _ in range(2):
+        with record(), pytest.raises(TraceError, match=r"cannot be recorded, but `w` .*value_and_grad"):
+            by_argument(w)
+        with record(), pytest.raises(TraceError, match="cannot be recorded"):
+            by_closure(x)
+        assert by_argument(w).item() == 5
+
+
+def test_attached_tensors_are_another_program() -> None:
+    def step(w: Any) -> Any:
+        with record():
+            y = np.sum(w * w)
+        y.backward()
+        return y
+
+    compiled = compile(step)
+    for _ in range(2):
+        attached = tensor([1.0, 2.0])
+        attached.attach_grad()
+        compiled(attached)
+        np.testing.assert_array_equal(attached.grad.numpy(), [2, 4])
+        with pytest.raises(NothingAttachedError):
+            compiled(tensor([3.0, 4.0]))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: np.mean(x[x > 0]),
+        lambda x: x[np.nonzero(x > 0)],
+        lambda x: np.extract(x > 0, x),
+        lambda x: np.compress(x > 0, x),
+        lambda x: x[np.where(x > 0)],
+        lambda x: np.argwhere(x),
+        value_and_grad(lambda x: np.mean(x[x > 0] ** 2)),
+    ],
+)
+def test_shapes_that_depend_on_values_raise(function: Any) -> None:
+    with pytest.raises(TraceError, match=r"depends on values.*np\.where\(mask, x, 0\)"):
+        compile(function)(np.array([1.0, -2.0, 3.0]))
+
+
+def test_a_list_of_one_result() -> None:
+    compiled = compile(lambda x: (np.split(x, 1)[0] * 2, np.meshgrid(x)[0] + 1))
+    x = np.array([1.0, 2.0])
+    for _ in range(2):
+        for got, truth in zip(compiled(x), (2 * x, x + 1), strict=True):
+            np.testing.assert_array_equal(got, truth)
+    for got, truth in zip(run_source(compiled, x), (2 * x, x + 1), strict=True):
+        np.testing.assert_array_equal(got, truth)
+
+
+def test_constant_masks_and_slices() -> None:
+    mask = np.array([True, False, True])
+    compiled = compile(lambda x, part: (x[mask], x[part]))
+    for x in (np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0])):
+        chosen, part = compiled(x, slice(1, None))
+        np.testing.assert_array_equal(chosen, x[mask])
+        np.testing.assert_array_equal(part, x[1:])

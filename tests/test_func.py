@@ -169,3 +169,20 @@ def test_a_gradient_of_more_than_one_number_is_an_error() -> None:
         grad(lambda x: [x])(1.0)
     with pytest.raises(TypeError, match="complex"):
         grad(np.abs)(1j)
+
+
+def test_of_an_attached_tensor_outside_record() -> None:
+    x = tensor([1.0, 2.0])
+    x.attach_grad()
+    np.testing.assert_array_equal(grad(lambda z: np.sum(z**2))(x).array, [2, 4])
+    with record():
+        y = x * 3
+    np.testing.assert_array_equal(grad(lambda z: np.sum(z**2))(y).array, [6, 12])
+    assert not np.any(x.grad.array)
+
+
+def test_arguments_counted_from_the_end() -> None:
+    assert grad(lambda a, b: a * b, argnums=-1)(2.0, 3.0) == 2
+    assert grad(lambda a, b: a * b, argnums=(0, -1))(2.0, 3.0) == (3, 2)
+    with pytest.raises(IndexError):
+        grad(lambda a: a, argnums=2)(1.0)

@@ -61,6 +61,7 @@ def second(function: Any, value: Any) -> Any:
 # ---- functions --------------------------------------------------------------------------------------------
 
 
+@settings(max_examples=25, deadline=None)
 @given(moderate)
 def test_sigmoid_and_softplus_and_their_derivatives(values: list[float]) -> None:
     x = np.array(values)
@@ -75,6 +76,7 @@ def test_sigmoid_and_softplus_and_their_derivatives(values: list[float]) -> None
     np.testing.assert_allclose(second(npx.sigmoid, x), -slope * np.tanh(x / 2), rtol=1e-9, atol=1e-15)
 
 
+@settings(max_examples=25, deadline=None)
 @given(moderate)
 def test_relu_and_its_derivatives(values: list[float]) -> None:
     x = np.array([*values, 0.0, -0.0])
@@ -83,6 +85,7 @@ def test_relu_and_its_derivatives(values: list[float]) -> None:
     assert (second(lambda t: npx.relu(t) ** 2 / 2, x) == (x > 0)).all()
 
 
+@settings(max_examples=25, deadline=None)
 @given(seeds, st.sampled_from([0, 1, -1]))
 def test_softmax_and_its_derivatives(seed: int, axis: int) -> None:
     draw = np.random.default_rng(seed)
@@ -127,6 +130,7 @@ def test_functions_keep_dtypes(function: Any, dtype: Any) -> None:
     assert y.dtype == x.grad.dtype == dtype
 
 
+@settings(max_examples=25, deadline=None)
 @given(seeds, st.integers(-3, 2))
 def test_pick_takes_one_element_of_each_row(seed: int, axis: int) -> None:
     draw = np.random.default_rng(seed)
@@ -150,6 +154,7 @@ def test_numpy_semantics_are_always_on() -> None:
 # ---- layers -----------------------------------------------------------------------------------------------
 
 
+@settings(max_examples=25, deadline=None)
 @given(seeds, st.booleans(), st.sampled_from([(), (4,), (2, 3)]))
 def test_linear_is_an_affine_map(seed: int, bias: bool, batch: tuple[int, ...]) -> None:
     np.random.seed(seed % 2**32)
@@ -204,6 +209,7 @@ def test_layers_in_a_row() -> None:
     assert net(d2l.tensor(np.zeros((0, 2, 3)))).shape == (0, 2)
 
 
+@settings(max_examples=25, deadline=None)
 @given(seeds, st.floats(0, 1))
 def test_dropout_drops_in_training_only(seed: int, p: float) -> None:
     layer, same = nn.Dropout(p, seed), nn.Dropout(p, seed)
@@ -408,6 +414,7 @@ LOSSES: list[Any] = [
 
 
 @pytest.mark.parametrize("make", LOSSES)
+@settings(max_examples=25, deadline=None)
 @given(seed=seeds)
 def test_reductions(make: Any, seed: int) -> None:
     draw = np.random.default_rng(seed)
@@ -453,6 +460,7 @@ def test_losses_from_logits_are_stable() -> None:
     assert nn.BCEWithLogitsLoss("none")(logits, np.array([[0, 0, 0]])).tolist() == [[1e4, np.log(2), 0]]
 
 
+@settings(max_examples=25, deadline=None)
 @given(seeds)
 def test_classes_are_probabilities_of_one(seed: int) -> None:
     draw = np.random.default_rng(seed)

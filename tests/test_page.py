@@ -7,7 +7,7 @@ import functools
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 from test_explain import HOSTILE, leaf
 from tinygrad_lr import Tensor, autograd, record
 from tinygrad_lr_viz import explain, graph
+from tinygrad_lr_viz.index import index_page
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -38,7 +39,8 @@ def browser() -> Iterator[Any]:
 class Visit:
     """A page opened from its file, offline, that must neither complain nor ask for anything else."""
 
-    def __init__(self, browser: Any, file: Path, **options: Any) -> None:
+    def __init__(self, browser: Any, file: Path, *, allowed: Collection[str] = (), **options: Any) -> None:
+        self.allowed = {file.as_uri(), "about:srcdoc", *allowed}
         self.context = browser.new_context(offline=True, **options)
         self.page = self.context.new_page()
         self.complaints: list[str] = []
@@ -47,15 +49,14 @@ class Visit:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("dialog", lambda dialog: (self.complaints.append(dialog.message), dialog.dismiss()))
         self.page.on("request", lambda request: self.requests.append(request.url))
-        self.url = file.as_uri()
-        self.page.goto(self.url)
+        self.page.goto(file.as_uri())
 
     def __enter__(self) -> Any:
         return self.page
 
     def __exit__(self, *_: object) -> None:
         assert self.complaints == []
-        assert {url.split("#")[0] for url in self.requests} <= {self.url, "about:srcdoc"}
+        assert {url.split("#")[0] for url in self.requests} <= self.allowed
         self.context.close()
 
 
@@ -278,6 +279,25 @@ def test_jupyter_shows_it_in_a_frame(browser: Any, page_file: Path, tmp_path: Pa
         assert frame.locator(".current code").first.inner_text() == "y_hat = v1 + b"
         frame.locator("#s3 a").click()
         assert frame.locator("#count").inner_text() == "step 3 of 13"
+
+
+def test_index_shows_pictures_and_explanation(browser: Any, page_file: Path, tmp_path: Path) -> None:
+    picture = (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>'
+    )
+    (tmp_path / "a b#.svg").write_text(picture)
+    shutil.copy(page_file, tmp_path / "explanation.html")
+    files = {"a b#.svg": "a <picture>", "explanation.html": "the chain rule"}
+    page = index_page("A run", "of <this>", "1 < 2", files, {})
+    (tmp_path / "index.html").write_text(page, encoding="utf-8")
+    allowed = {(tmp_path / name).as_uri() for name in files}
+    with Visit(browser, tmp_path / "index.html", allowed=allowed) as page:
+        assert page.evaluate("[...document.images].map((image) => image.naturalWidth)") == [9]
+        frame = page.frame_locator("iframe")
+        frame.get_by_role("button", name="Next").click()
+        assert frame.locator("#count").inner_text() == "step 1 of 13"
+        assert page.locator("h1 + p").inner_text() == "of <this>"
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_hostile_names_run_nothing(browser: Any, tmp_path: Path) -> None:

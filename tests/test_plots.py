@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import subprocess
 import sys
@@ -21,8 +22,17 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
+from tinygrad_lr import SGD, Module, SyntheticRegressionData, Tensor, Trainer, tensor
 from tinygrad_lr_viz import plots
-from tinygrad_lr_viz.plots import fit_plot, loss_surface, save, surface_data, training_curves
+from tinygrad_lr_viz.plots import (
+    ParameterPath,
+    fit_plot,
+    loss_surface,
+    model_surface,
+    save,
+    surface_data,
+    training_curves,
+)
 
 Array = NDArray[np.float64]
 HOSTILE = [
@@ -159,6 +169,129 @@ class TestSurfaceData:
             surface_data(X, y, path)
 
 
+def attached(*shape: int, seed: int = 0) -> Tensor:
+    t = tensor(np.random.default_rng(seed).normal(size=shape))
+    t.attach_grad()
+    return t
+
+
+class Linear(Module):
+    """A linear model with the squared loss, and two features."""
+
+    def __init__(self) -> None:
+        self.w, self.b = attached(2, 1), attached(1)
+
+    def forward(self, X: Any) -> Any:
+        return X @ self.w + self.b
+
+    def loss(self, y_hat: Any, y: Any) -> Any:
+        return ((y_hat - y) ** 2 / 2).mean()
+
+    def configure_optimizers(self) -> SGD:
+        return SGD(self.parameters(), 0.1)
+
+
+class Robust(Linear):
+    def loss(self, y_hat: Any, y: Any) -> Any:
+        return np.log1p((y_hat - y) ** 2).mean()
+
+
+class Layers(Linear):
+    def __init__(self) -> None:
+        self.v, self.w, self.b = attached(2, 3, seed=1), attached(3, 1, seed=2), attached(1)
+
+    def forward(self, X: Any) -> Any:
+        return super().forward(np.tanh(X @ self.v))
+
+
+@functools.cache
+def trained(kind: type[Linear]) -> tuple[Linear, SyntheticRegressionData, ParameterPath]:
+    model, data, path = kind(), SyntheticRegressionData([2, -3.4], 4.2, num_train=96, seed=0), ParameterPath()
+    Trainer(4, callbacks=[path], progress=False).fit(model, data)
+    return model, data, path
+
+
+class TestModelSurface:
+    def test_of_a_linear_model_it_is_that_of_least_squares(self) -> None:
+        model, data, path = trained(Linear)
+        surface = model_surface(model, data, path)
+        X, y = data.X.numpy()[:96], data.y.numpy()[:96]
+        expected = surface_data(X, y, path, grid=41)
+        assert len(path.points) == 13
+        for name in ("optimum", "directions", "share", "curvature", "minimum", "path", "path_loss", "loss"):
+            np.testing.assert_allclose(getattr(surface, name), getattr(expected, name), rtol=1e-6, atol=1e-9)
+
+    @pytest.mark.parametrize("kind", [Robust, Layers])
+    def test_any_other_loss_is_sampled(self, kind: type[Linear]) -> None:
+        model, data, path = trained(kind)
+        surface = model_surface(model, data, path, grid=5)
+        assert surface.curvature is None
+        steps = numbers(path)
+        np.testing.assert_allclose(surface.optimum, steps[np.argmin(surface.path_loss)])
+        for i, j in ((0, 0), (4, 2)):
+            point = surface.optimum + numbers([surface.x[i], surface.y[j]]) @ surface.directions
+            other, start = kind(), 0
+            for parameter in other.parameters():
+                parameter[...] = point[start : start + parameter.size].reshape(parameter.shape)
+                start += parameter.size
+            loss = other.loss(other(data.X[:96]), data.y[:96]).item()
+            assert surface.loss[j, i] == pytest.approx(loss)
+        np.testing.assert_allclose(surface.path, (steps - surface.optimum) @ surface.directions.T, atol=1e-12)
+
+    def test_the_plane_is_that_of_the_two_main_directions(self) -> None:
+        model, data, path = trained(Layers)
+        surface = model_surface(model, data, path, grid=2)
+        moves = numbers(path) - surface.optimum
+        values = np.linalg.svd(moves, compute_uv=False) ** 2
+        assert surface.share == pytest.approx(values[:2].sum() / values.sum())
+
+    def test_model_and_random_numbers_are_left_as_they_were(self) -> None:
+        model, _, path = trained(Layers)
+        data = SyntheticRegressionData([2, -3.4], 4.2, num_train=64)
+        before, state = [p.numpy().copy() for p in model.parameters()], np.random.get_state(legacy=True)[1]
+        gradients = [p.grad.numpy().copy() for p in model.parameters()]
+        model_surface(model, data, path, grid=2)
+        for p, values, gradient in zip(model.parameters(), before, gradients, strict=True):
+            np.testing.assert_array_equal(p.numpy(), values)
+            np.testing.assert_array_equal(p.grad.numpy(), gradient)
+        np.testing.assert_array_equal(np.random.get_state(legacy=True)[1], state)
+
+    def test_arrays_instead_of_a_data_module(self) -> None:
+        model, data, path = trained(Linear)
+        surface = model_surface(model, (data.X[:96], data.y[:96]), path, grid=2)
+        np.testing.assert_allclose(surface.loss, model_surface(model, data, path, grid=2).loss)
+
+    def test_a_loss_without_a_minimum_is_sampled(self) -> None:
+        class Downhill(Linear):
+            def loss(self, y_hat: Any, y: Any) -> Any:
+                return y_hat.mean() + 0.0 * (y_hat * y_hat).mean()
+
+        model, data, path = trained(Linear)
+        assert model_surface(Downhill(), data, path, grid=2).curvature is None
+        assert model.parameters()
+
+    def test_errors(self) -> None:
+        model, data, path = trained(Linear)
+        with pytest.raises(
+            ValueError, match=r"shape \(13, 2\): expected \(steps, 3\), .* all elements of w, b"
+        ):
+            model_surface(model, data, numbers(path)[:, :2])
+
+        class Single(Linear):
+            def __init__(self) -> None:
+                self.w = attached(1)
+
+        with pytest.raises(ValueError, match="two parameters or more, but Single has 1"):
+            model_surface(Single(), data, np.zeros((3, 1)))
+
+        class Undefined(Linear):
+            def loss(self, y_hat: Any, y: Any) -> Any:
+                return np.log(y_hat - 1e9).mean()
+
+        with pytest.raises(ValueError, match="not finite everywhere around this path: draw a shorter part"):
+            model_surface(Undefined(), data, path, grid=2)
+
+
 @given(st.floats(1e-290, 1e290), st.floats(2.5, 1e6))
 def test_levels_are_round_numbers(lowest: float, factor: float) -> None:
     levels = plots._levels(lowest, lowest * factor)
@@ -219,24 +352,28 @@ SURFACES |= {
 }
 
 
+@functools.cache
+def drawn(case: str) -> Figure:
+    """A figure that is only looked at."""
+    return loss_surface(*SURFACES[case])
+
+
 class TestLossSurface:
     @pytest.mark.parametrize("case", SURFACES)
     def test_typical_and_degenerate_paths(self, case: str) -> None:
-        X, y, path = SURFACES[case]
-        figure = loss_surface(X, y, path)
+        figure = drawn(case)
         assert_well_laid_out(figure)
         labels = [t.get_text() for t in figure.axes[0].texts]
         assert {"start", "end", "optimum"} <= set(labels)
 
     def test_it_says_how_much_the_plane_holds(self) -> None:
-        X, y, path = regression(10)
-        share = surface_data(X, y, path).share
+        share = surface_data(*SURFACES["10 features"]).share
         assert 0.5 < share < 0.999
-        assert f"{100 * share:.1f}%" in texts(loss_surface(X, y, path))
+        assert f"{100 * share:.1f}%" in texts(drawn("10 features"))
 
     def test_it_says_how_many_steps_the_path_took(self) -> None:
         X, y, path = regression(2)
-        assert "\n60 steps take the loss from " in texts(loss_surface(X, y, path))
+        assert "\n60 steps take the loss from " in texts(drawn("2 features"))
         assert "\n5000 steps take the loss from " in texts(loss_surface(X, y, path, steps=5000))
 
     def test_two_parameters_are_drawn_in_their_own_values(self) -> None:
@@ -247,7 +384,7 @@ class TestLossSurface:
 
     def test_the_end_is_enlarged_where_it_is_too_small_to_see(self) -> None:
         X, y, path = regression(2)
-        assert len(loss_surface(X, y, path).axes) == 1
+        assert len(drawn("2 features").axes) == 1
         optimum = surface_data(X, y, path).optimum
         assert len(loss_surface(X, y, [path[0], optimum]).axes) == 1  # one step is no walk to look at
         settled = np.vstack([path, optimum + 1e-4 * np.random.default_rng(0).normal(size=(60, 3))])
@@ -257,12 +394,28 @@ class TestLossSurface:
 
     def test_contours_lie_where_the_loss_has_their_value(self) -> None:
         X, y, path = regression(1)
-        axes = loss_surface(X, y, path).axes[0]
+        axes = drawn("1 features").axes[0]
         minimum = surface_data(X, y, path).minimum
         contours = next(c for c in axes.collections if isinstance(c, QuadContourSet) and not c.filled)
         assert numbers(contours.levels).size >= 4
         for level, contour in zip(contours.levels, contours.get_paths(), strict=True):
             np.testing.assert_allclose(loss(X, y, numbers(contour.vertices)) - minimum, level, rtol=0.02)
+
+    def test_a_sampled_surface_has_no_optimum_and_says_how_it_was_made(self) -> None:
+        figure = loss_surface(*trained(Layers))
+        assert_well_laid_out(figure)
+        labels = {t.get_text() for t in figure.axes[0].texts}
+        assert {"start", "end"} <= labels
+        assert "optimum" not in labels
+        words = texts(figure).replace("\n", " ")
+        assert "above the lowest value in the panel, as sampled." in words
+        assert "of its squared distance from the path's lowest point" in words
+
+    def test_parameters_have_the_names_of_the_model(self) -> None:
+        model, data, path = trained(Linear)
+        assert loss_surface(model, data, path, names=["a", "b", "c"]).axes[0].get_xlabel() != ""
+        with pytest.raises(ValueError, match="1 names for 3 parameters: give one name for each of their ele"):
+            loss_surface(model, data, path, names=["a"])
 
     def test_a_wrong_number_of_names(self) -> None:
         with pytest.raises(ValueError, match="2 names for 3 features: give one name for each column"):
@@ -286,13 +439,11 @@ class TestTrainingCurves:
             looks = {name: (x.get_linestyle(), x.get_marker()) for name, x in zip(names, lines, strict=True)}
             assert looks == {"train_loss": ("-", "o"), "val_loss": ("--", "s")}
 
-    @pytest.mark.parametrize("name", ["val", "Validation loss", "loss/valid", "epoch_val_loss"])
-    def test_names_of_validation(self, name: str) -> None:
-        assert training_curves({name: [(0, 1.0)]}).axes[0].lines[0].get_linestyle() == "--"
-
-    @pytest.mark.parametrize("name", ["value", "interval", "train", "loss"])
-    def test_names_of_other_curves(self, name: str) -> None:
-        assert training_curves({name: [(0, 1.0)]}).axes[0].lines[0].get_linestyle() == "-"
+    def test_names_of_validation(self) -> None:
+        validation = ["val", "Validation loss", "loss/valid", "epoch_val_loss"]
+        other = ["value", "interval", "train", "loss"]
+        lines = training_curves({name: [(0, 1.0)] for name in [*validation, *other]}).axes[0].lines
+        assert [line.get_linestyle() == "--" for line in lines] == [True] * 4 + [False] * 4
 
     def test_no_two_of_many_curves_look_the_same(self) -> None:
         history = {f"{kind} {i}": [(0, i)] for kind in ("train", "val") for i in range(6)}
@@ -343,6 +494,22 @@ class TestFitPlot:
             np.testing.assert_allclose(values, w * x + b)
         assert learned.get_linestyle() != exact.get_linestyle()
         assert "learned: 2 · dose \N{MINUS SIGN} 1" in texts(figure)
+        predicted = 2 * X[:, 0] - 1
+        residuals = numbers(figure.axes[1].collections[0].get_offsets())
+        np.testing.assert_allclose(residuals, np.column_stack([predicted, y - predicted]))
+        assert_well_laid_out(figure)
+
+    def test_two_features(self) -> None:
+        X, y, _ = regression(2)
+        figure = fit_plot(X, y, [1.1, 2.0], 4.0, ["dose", "time"], "growth")
+        space: Any = figure.axes[1]  # the panel in three dimensions came after that of the residuals
+        assert space.name == "3d"
+        assert (space.get_xlabel(), space.get_ylabel(), space.get_zlabel()) == ("dose", "time", "growth")
+        plane, above, below = space.collections
+        predicted = X @ [1.1, 2.0] + 4.0
+        assert len(plane.get_facecolor()) == 64
+        for dots, side in ((above, y >= predicted), (below, y < predicted)):
+            np.testing.assert_allclose(numbers(dots._offsets3d), [*X[side].T, y[side]])
         assert_well_laid_out(figure)
 
     def test_several_features(self) -> None:
@@ -395,8 +562,8 @@ class TestNames:
         if plots._width(name) <= width and name.isprintable() and name == " ".join(name.split()):
             assert short == (name or "unnamed")
 
-    @pytest.mark.parametrize("names", list(itertools.pairwise([*HOSTILE, HOSTILE[0]])))
-    def test_curves_show_any_name_as_it_is(self, names: tuple[str, str], tmp_path: Path) -> None:
+    @pytest.mark.parametrize("names", [HOSTILE[i : i + 4] for i in range(0, len(HOSTILE), 4)])
+    def test_curves_show_any_name_as_it_is(self, names: list[str], tmp_path: Path) -> None:
         figure = training_curves({name: [(0, 1.0)] for name in names}, tmp_path / "plot.svg")
         assert_well_laid_out(figure)
         svg = ET.parse(tmp_path / "plot.svg")
@@ -424,15 +591,19 @@ class TestFiles:
             "axes.facecolor": "red",
             "savefig.transparent": True,
         }
+        figure = training_curves(HISTORY)
+        with matplotlib.rc_context(changed):
+            before = dict(matplotlib.rcParams)
+            other = training_curves(HISTORY, tmp_path / "2.svg")
+            for suffix in ("png", "pdf", "svg"):
+                save(other, tmp_path / f"1.{suffix}")
+            save(figure, tmp_path / "3.svg")
+            assert dict(matplotlib.rcParams) == before
         for suffix in ("png", "pdf", "svg"):
-            first, second, third = (tmp_path / f"{i}.{suffix}" for i in range(3))
-            figure = training_curves(HISTORY, first)
-            with matplotlib.rc_context(changed):
-                before = dict(matplotlib.rcParams)
-                training_curves(HISTORY, second)
-                save(figure, third)
-                assert dict(matplotlib.rcParams) == before
-            assert first.read_bytes() == second.read_bytes() == third.read_bytes()
+            save(figure, tmp_path / f"0.{suffix}")
+            assert (tmp_path / f"0.{suffix}").read_bytes() == (tmp_path / f"1.{suffix}").read_bytes()
+        for name in ("2.svg", "3.svg"):
+            assert (tmp_path / name).read_bytes() == (tmp_path / "0.svg").read_bytes()
         svg = (tmp_path / "0.svg").read_text(encoding="utf-8")
         assert "dc:date" not in svg
         assert "<title>Loss by epoch</title>" in svg

@@ -530,53 +530,57 @@ def test_more_float16_numbers_than_float16_can_count(function: Any, expected: fl
     np.testing.assert_allclose(x.grad.array, expected, rtol=1e-2)
 
 
-SINGLE = np.float32([[1.0, 3.0, 2.0], [0.5, 4.0, 6.0]])
-ROW = SINGLE[0]
+TABLE = np.float32([[1.0, 3.0, 2.0], [0.5, 4.0, 6.0]])
+ROW = TABLE[0]
 
 
 @pytest.mark.parametrize(
     ("function", "arguments", "options"),
     [
-        (np.sum, (SINGLE,), {"where": SINGLE > 1}),
-        (np.mean, (SINGLE,), {}),
-        (np.mean, (SINGLE,), {"where": SINGLE > 1}),
-        (np.nanmean, (SINGLE,), {}),
-        (np.average, (SINGLE, None, SINGLE), {}),
-        (np.var, (SINGLE,), {"ddof": 1}),
-        (np.std, (SINGLE,), {}),
-        (np.nanvar, (SINGLE,), {}),
-        (np.nanstd, (SINGLE,), {}),
-        (np.logaddexp.reduce, (SINGLE,), {}),
-        (np.prod, (SINGLE,), {}),
-        (np.cumprod, (SINGLE,), {}),
-        (np.cumsum, (SINGLE,), {}),
-        (np.maximum.accumulate, (SINGLE,), {}),
-        (np.max, (SINGLE,), {}),
-        (np.nanmin, (SINGLE,), {}),
-        (np.ptp, (SINGLE,), {}),
-        (np.median, (SINGLE,), {}),
-        (np.nanmedian, (SINGLE,), {}),
-        (np.quantile, (SINGLE, 0.3), {}),
-        (np.percentile, (SINGLE, 30.0), {"method": "hazen"}),
-        (np.diff, (SINGLE,), {"prepend": np.float32(1)}),
-        (np.ediff1d, (SINGLE,), {}),
+        (np.sum, (TABLE,), {"where": TABLE > 1}),
+        (np.mean, (TABLE,), {}),
+        (np.mean, (TABLE,), {"where": TABLE > 1}),
+        (np.nanmean, (TABLE,), {}),
+        (np.average, (TABLE, None, TABLE), {}),
+        (np.var, (TABLE,), {"ddof": 1}),
+        (np.std, (TABLE,), {}),
+        (np.nanvar, (TABLE,), {}),
+        (np.nanstd, (TABLE,), {}),
+        (np.logaddexp.reduce, (TABLE,), {}),
+        (np.prod, (TABLE,), {}),
+        (np.cumprod, (TABLE,), {}),
+        (np.cumsum, (TABLE,), {}),
+        (np.maximum.accumulate, (TABLE,), {}),
+        (np.max, (TABLE,), {}),
+        (np.nanmin, (TABLE,), {}),
+        (np.ptp, (TABLE,), {}),
+        (np.median, (TABLE,), {}),
+        (np.nanmedian, (TABLE,), {}),
+        (np.quantile, (TABLE, 0.3), {}),
+        (np.percentile, (TABLE, 30.0), {"method": "hazen"}),
+        (np.diff, (TABLE,), {"prepend": np.float16(1)}),
+        (np.ediff1d, (TABLE,), {}),
         (np.gradient, (ROW, 2.0), {}),
         (np.gradient, (ROW, np.float32([0.0, 1.0, 3.0])), {"edge_order": 2}),
-        (np.trapezoid, (SINGLE, ROW), {}),
-        (np.trapezoid, (SINGLE,), {"dx": 0.5}),
+        (np.trapezoid, (TABLE, ROW), {}),
+        (np.trapezoid, (TABLE,), {"dx": 0.5}),
         (np.convolve, (ROW, ROW), {}),
         (np.correlate, (ROW, ROW), {"mode": "same"}),
-        (np.polyval, (ROW, SINGLE), {}),
+        (np.polyval, (ROW, TABLE), {}),
     ],
     ids=lambda value: name_of(value) if callable(value) else "",
 )
-def test_single_precision_is_kept(function: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
-    """No rule makes float64 of it on the way: neither by a count nor by an index."""
-    y = function(*arguments, **options)
-    assert y.dtype == np.float32
-    for rule, argument in zip(DERIVATIVES[function].rules, arguments, strict=False):
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_precision_is_kept(
+    function: Any, arguments: tuple[Any, ...], options: dict[str, Any], dtype: Any
+) -> None:
+    """No rule makes a wider dtype of it on the way: neither by a count nor by an index."""
+    narrow = [a.astype(dtype) if isinstance(a, np.ndarray) else a for a in arguments]
+    y = function(*narrow, **options)
+    assert y.dtype == dtype
+    for rule, argument in zip(DERIVATIVES[function].rules, narrow, strict=False):
         if callable(rule) and isinstance(argument, np.ndarray):
-            assert rule(np.ones_like(y), y, *arguments, **options).dtype == np.float32
+            assert rule(np.ones_like(y), y, *narrow, **options).dtype == dtype
 
 
 def test_sums_in_another_precision() -> None:

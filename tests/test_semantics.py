@@ -15,7 +15,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -1727,3 +1727,60 @@ def test_a_plain_index_array_may_be_changed_afterwards() -> None:
     mask[:] = False
     y.backward()
     same(x.grad, [3, 0, 3])
+
+
+def test_what_one_user_leaves_out_another_uses() -> None:
+    """Also where the two stand on tapes of their own, as the forward and the backward computation do."""
+    a, h = leaf([[1.0, 2.0]]), leaf([0.5, 0.7])
+    with record():
+        y = np.prod(np.exp(a), axis=0)
+        g = autograd.grad(y, a, h, create_graph=True)
+        s = np.sum(g)
+    same(autograd.grad(s, a), h.array * np.exp(a.array))
+
+
+@pytest.mark.parametrize("key", [((0, 0, 1),), [0, 0, 1], (np.array([0, 0, 1]),), range(1)])
+def test_gradients_of_indices_that_repeat_add_up_each_time(key: Any) -> None:
+    x, c = (
+        leaf([1.0, 2.0, 3.0]),
+        np.array([1.0, 10.0, 100.0])[: len(key[0] if isinstance(key, tuple) else key)],
+    )
+    with record():
+        y = (x[key] * c).sum() + (x[key] * c).sum()
+    y.backward()
+    same(x.grad, [22, 200, 0] if len(c) > 1 else [2, 0, 0])
+
+
+def test_arrays_that_functions_write_into_for_us_are_noticed() -> None:
+    x, c, buffer = leaf([1.0, 2.0]), tensor([1.0, 1.0]), np.zeros(2)
+    with record():
+        np.multiply(c, 2, out=buffer)
+        y = np.sum(x * buffer)
+        np.multiply(c, 3, out=buffer)
+    with pytest.raises(ModifiedError, match=r"argument 1 of np.multiply .* was changed in place"):
+        y.backward()
+
+
+def test_a_named_tuple_as_an_index() -> None:
+    class Point(NamedTuple):
+        row: int
+        column: int
+
+    x = leaf([[1.0, 2.0]])
+    with record():
+        y = x[Point(0, 1)] * 3
+    y.backward()
+    same(x.grad, [[0, 3]])
+
+
+def test_changes_of_options_are_found_or_have_no_effect() -> None:
+    x, w = leaf([1.0, 2.0]), leaf([1.0, 3.0])
+    mask = np.array([True, False])
+    with record():
+        y = np.average(x, weights=w)
+        z = np.sum(x, where=mask)
+    mask[:] = True
+    same(autograd.grad(z, x), [1, 0])
+    w -= 0.5
+    with pytest.raises(ModifiedError, match=r"argument weights of np.average"):
+        y.backward()

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import test_other_arrays
 from domains.basics import generators
 from slopes import assert_slopes
 from tinygrad_lr import asarray, autograd, record, tensor
@@ -20,9 +21,7 @@ quick = settings(max_examples=20, deadline=None)
 # ---- dtypes -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "convert", [lambda x, dtype: x.astype(dtype), *([np.astype] if hasattr(np, "astype") else [])]
-)
+@pytest.mark.parametrize("convert", [lambda x, dtype: x.astype(dtype), np.astype])
 def test_cast_returns_the_gradient_in_the_dtype_of_the_variable(convert: Any) -> None:
     x = tensor([1.0, 2.0], np.float32)
     x.attach_grad()
@@ -295,3 +294,39 @@ def test_no_dtype_grows(name: str, dtype: Any) -> None:
         z = THIRD[name](y)
         first = autograd.grad(z, y, create_graph=True)
     assert z.dtype == first.dtype == dtype
+
+
+# ---- Dask arrays ------------------------------------------------------------------------------------------
+
+LAZY: dict[str, Callable[[Any, Any], Any]] = {
+    "axes": lambda a, b: np.swapaxes(a, 0, 1) * np.moveaxis(b, 1, 0) * np.rollaxis(a, 1),
+    "atleast, broadcast_arrays": lambda a, b: np.atleast_3d(a)[..., 0] * np.broadcast_arrays(a, b[0])[1],
+    "meshgrid": lambda a, b: np.multiply(*np.meshgrid(a[0], b[0])),
+    "piles": lambda a, b: np.hstack([a, b]) * np.vstack([a, b])[:4, :1] + np.dstack([a, b])[0, 0, 1],
+    "block": lambda a, b: np.block([[a, b], [b, a]]) ** 2,
+    "append, insert, delete": lambda a, b: (
+        np.delete(np.insert(np.append(a, b, axis=0), 1, b[0], axis=0), 0, 1) ** 2
+    ),
+    "pad": lambda a, b: np.pad(a, ((1, 0), (2, 1)))[:4, :3] * np.pad(b, 1, mode="reflect")[:4, :3],
+    "pad with means": lambda a, b: np.pad(a, 1, mode="mean")[:4, :3] * b,
+    "tile, repeat": lambda a, b: np.tile(a, (2, 2)) * np.repeat(np.repeat(b, 2, axis=1), 2, axis=0),
+    "flips": lambda a, b: np.fliplr(a) * np.flipud(b) * np.rot90(a, 2),
+    "rolls": lambda a, b: np.roll(a, (1, 2), (0, 1)) * np.roll(b, 1),
+    "triangles": lambda a, b: np.tril(a) * np.triu(b, -1),
+    "diagonals": lambda a, b: np.diag(a[0]) * np.diag(np.diagonal(b)) * np.diag(a @ b.T)[:3],
+    "select, choose": lambda a, b: (
+        np.select([a > 0, b > 0], [a * a, b], 1.0) * np.choose(np.eye(4, 3, dtype=int), [a, b])
+    ),
+    "take, compress": lambda a, b: (
+        np.take(a, [0, 2, 0], axis=1) * np.compress([True, False, False], b, axis=1)
+    ),
+    "lists": lambda a, b: a[[0, 2, 2]] * b[:, [1, 1, -1]][1:] + a[..., None, 1, :2].sum(),
+    "rows": lambda a, b: sum(row * other for row, other in zip(a, b, strict=True)),
+}
+
+
+@pytest.mark.parametrize("name", LAZY)
+def test_dask_arrays_stay_lazy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dask arrays cannot be added to in place, so that `scatter` goes another way."""
+    monkeypatch.setitem(test_other_arrays.PROGRAMS, name, LAZY[name])
+    test_other_arrays.test_dask_arrays_stay_lazy_and_have_the_same_gradients(name, order=2)

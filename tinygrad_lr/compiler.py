@@ -26,6 +26,7 @@ NumPy's is noted, those of the rules in `backward` as well. Simplifications keep
 
 import functools
 import inspect
+import operator
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -33,13 +34,15 @@ from typing import Any
 
 import numpy as np
 
-from .errors import PACKAGE, TraceError
+from .errors import PACKAGE, TraceError, describe, name_of
 from .program import Line, Program, Variable, mapped, runnable, simplified, source, variables_in
 from .scope import LOCAL, MODE, TRACING, Scope
 from .tape import WRITES
-from .tensor import ARRAYS, Tensor, asarray, recorded
+from .tensor import ARRAYS, Tensor, asarray, recorded, tracked
 
 CACHE_SIZE = 16
+#: functions whose results have as many elements as the values say
+SELECTING = {np.nonzero, np.flatnonzero, np.argwhere, np.compress, np.extract, np.unique, np.trim_zeros}
 LIBRARIES = (PACKAGE, str(Path(np.__file__).parent))
 
 
@@ -99,8 +102,25 @@ class Tracer:
                 self.kept.append(value)
             else:
                 reads = list(variables_in(noted))
-                self.lines.append(Line(row.function, *noted, [self.made(array, reads) for array in values]))
+                line = Line(row.function, *noted, [self.made(array, reads) for array in values])
+                line.several = several
+                self.check_shape(line, value)
+                self.lines.append(line)
         return made
+
+    def check_shape(self, line: Line, value: Any) -> None:
+        """Raise where the shape of a result depends on values: later ones may be others."""
+        key = line.args[1] if line.function is operator.getitem else ()
+        steering = line.reads if line.function in SELECTING else variables_in(key)
+        if line.function is np.where and len(line.args) == 1:
+            steering = line.reads
+        masks = line.function in SELECTING or line.function is np.where
+        for v in steering:
+            if not isinstance(v.source, np.ndarray) and (masks or v.array.dtype.kind == "b"):
+                raise TraceError(
+                    f"how many elements {name_of(line.function)} takes depends on values, and a compiled "
+                    "function is the same for all. Keep all elements: np.where(mask, x, 0), not x[mask]."
+                )
 
     def made(self, array: Any, reads: list[Variable]) -> Variable:
         shares = isinstance(array, np.ndarray) and array.base is not None
@@ -122,7 +142,9 @@ class Traced:
         self.program = program
         plain = all(isinstance(arg, (Tensor, *ARRAYS)) for arg in args)
         plain = plain and len({id(arg) for arg in args}) == len(args)
-        self.kinds = tuple([(a.shape, a.dtype, type(a)) for a in args]) if plain else ()
+        self.kinds = tuple([_kind(arg) for arg in args]) if plain else ()
+        self.mode = MODE.get() & ~TRACING
+        self.writes = any(line.written is not None for line in program.lines)
         self.tensors = tensors  # whether tensors come out
         self.written = written
         self.run = runnable(program)
@@ -136,7 +158,11 @@ class Traced:
         for arg, kind in zip(args, self.kinds, strict=True):
             if type(arg) is not kind[2] or arg.shape != kind[0] or arg.dtype != kind[1]:
                 return False
-        return len(args) < 2 or len({id(arg) for arg in args}) == len(args)
+            if kind[2] is not np.ndarray and _kind(arg) != kind:
+                return False
+        if len(args) > 1 and (len({id(arg) for arg in args}) < len(args) or (self.writes and _overlap(args))):
+            return False
+        return MODE.get() == self.mode
 
     def fits(self) -> bool:
         """Whether what the function found elsewhere has the shapes and dtypes that it had."""
@@ -198,12 +224,12 @@ class Compiled:
     def __call__(self, *args: Any, **options: Any) -> Any:
         last = self._last
         if last is not None and not options and last.takes(args) and last.fits():
+            self._check_not_recorded((*args, *last.captured))
             return last(args)
         leaves: list[Any] = []
         key = _key((args, options), leaves)
-        ids = [id(leaf) for leaf in leaves]
-        if len(set(ids)) < len(ids):
-            key = (key, tuple(map(ids.index, ids)))
+        key = (key, MODE.get(), _overlap(leaves))
+        self._check_not_recorded(leaves)
         try:
             traced = self._cache.get(key)
         except TypeError as error:
@@ -213,8 +239,16 @@ class Compiled:
             ) from None
         if traced is None or not traced.fits():
             return self._trace(key, args, options)
+        self._check_not_recorded(traced.captured)
         self._last = traced
         return traced(leaves)
+
+    def _check_not_recorded(self, values: Sequence[Any]) -> None:
+        for t in tracked(values):
+            raise TraceError(
+                f"{self.name} is compiled and cannot be recorded, but {describe(t)} is being differentiated. "
+                "Compile value_and_grad of it, or the whole step with its record() and backward()."
+            )
 
     @property
     def source(self) -> str:
@@ -265,6 +299,7 @@ class Compiled:
         self._name(program, tracer, locals_seen, named, (args, options))
         simplified(program)
         outside = {id(v): v.source for v in (*program.arguments, *program.captured)}
+        self._check_not_recorded([v.source for v in program.captured])
         written = {id(line.written.root): line.written.root for line in program.lines if line.written}
         written_places = [outside[i] for i in written if i in outside]
         tensors = any(isinstance(leaf, Tensor) for leaf in leaves)
@@ -321,7 +356,9 @@ def compile(f: Callable[..., Any]) -> Compiled:
 
     Returns a `Compiled`, whose attribute `source` is the code. Raises TraceError where the code would depend
     on values: an `if` on a tensor, `.item()`, fresh random numbers of `np.random`. What it does outside of
-    NumPy's functions on tensors it does when it is traced only.
+    NumPy's functions on tensors it does when it is traced only; so the numbers that a Generator of its own
+    draws would stay the same: draw them before, and pass them in. A tensor or array that it finds in a
+    closure or an attribute is the one that was there when it was traced; its values are read at each call.
     """
     return Compiled(f)
 
@@ -335,12 +372,27 @@ def _key(value: Any, leaves: list[Any]) -> Any:
     """What must be equal for a program to fit; the arrays go into `leaves`."""
     if isinstance(value, (np.ndarray, Tensor, np.generic)):
         leaves.append(value)
-        return (value.shape, value.dtype, type(value))
+        return _kind(value)
     if isinstance(value, (list, tuple)):
         return (type(value), *[_key(part, leaves) for part in value])
     if isinstance(value, dict):
         return tuple([(name, _key(part, leaves)) for name, part in value.items()])
-    return (type(value), value)
+    if isinstance(value, slice):
+        return (slice, value.start, value.stop, value.step)
+    return (type(value), repr(value) if isinstance(value, float) else value)  # 0.0 == -0.0
+
+
+def _kind(leaf: Any) -> tuple[Any, ...]:
+    """What a program depends on of an array or tensor."""
+    attachment = getattr(leaf, "attachment", None)
+    return (leaf.shape, leaf.dtype, type(leaf), attachment and attachment.grad_req)
+
+
+def _overlap(leaves: Sequence[Any]) -> tuple[tuple[int, int], ...]:
+    """Which of the arrays may share memory; a program that writes depends on it."""
+    arrays = [leaf.array if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+    pairs = ((i, j) for j in range(len(arrays)) for i in range(j))
+    return tuple([(i, j) for i, j in pairs if np.may_share_memory(arrays[i], arrays[j])])
 
 
 def _named_tensors(f: Any, called: Any) -> Iterator[tuple[str, Tensor]]:

@@ -39,8 +39,8 @@ class Traced:
         positions = [argnums] if isinstance(argnums, int) else list(argnums)
         self.name = getattr(f, "__name__", str(f))
         self.tensors = any(isinstance(leaf, Tensor) for leaf in _leaves(list(args)))  # in, and so out as well
-        chosen = {position: _map(_variable, args[position]) for position in positions}
         with record():
+            chosen = {range(len(args))[i]: _map(_variable, args[i]) for i in positions}  # also from the end
             self.value = f(*(chosen.get(i, arg) for i, arg in enumerate(args)), **options)
         parameters = [getattr(v, "named_parameters", lambda v=v: v)() for v in chosen.values()]
         self.variables: Any = parameters[0] if isinstance(argnums, int) else tuple(parameters)

@@ -38,7 +38,12 @@ class Variable:
 
 
 class Line:
-    """A call: function, arguments and options with variables in them, and what it makes or writes."""
+    """A call: function, arguments and options with variables in them, and what it makes or writes.
+
+    `several` tells that it makes a list or tuple, if only of one.
+    """
+
+    several = False
 
     def __init__(
         self, function: Any, args: Any, options: Any, made: list[Variable], written: Variable | None = None
@@ -111,6 +116,12 @@ def simplified(program: Program) -> None:
     out, numbers are multiplied first, `x**2` is a product and a division by a number a multiplication.
     """
     written = {id(line.written.root) for line in program.lines if line.written is not None}
+    outside = list({id(v): v for v in (*program.arguments, *program.captured)}.values())
+    for v in (
+        outside if written else ()
+    ):  # an array that shares memory with one that is written is written too
+        if any(w is not v and np.may_share_memory(v.array, w.array) for w in outside):
+            written.add(id(v))
     instead: dict[int, Any] = {}  # of variables that are no longer made
     makers: dict[int, Line] = {}
     seen: dict[Any, list[Variable]] = {}
@@ -161,6 +172,8 @@ def _key(line: Line) -> Any:
             return tuple((name, part(v)) for name, v in value.items())
         if isinstance(value, slice):
             return (slice, part(value.start), part(value.stop), part(value.step))
+        if isinstance(value, (float, np.floating)):
+            return (type(value), repr(value))  # 0.0 == -0.0
         return id(value) if isinstance(value, Variable) else (type(value), value)
 
     key = part((line.function, line.args, line.options))
@@ -201,13 +214,10 @@ def _simpler(line: Line, makers: dict[int, Line]) -> Variable | Line | None:
         a, b = (b, a) if _is_number(b) else (a, b)
         if _is_number(a) and like(b):
             inner = makers.get(id(b))
-            if (
-                inner is not None
-                and inner.function is np.multiply
-                and _is_number(inner.args[0])
-                and like(inner.args[1])
-            ):
-                a, b = a * inner.args[0], inner.args[1]
+            if inner is not None and inner.function is np.multiply and _is_number(inner.args[0]):
+                factor = a * inner.args[0]
+                if like(inner.args[1]) and np.finfo(dtype).tiny < abs(factor) < np.finfo(dtype).max:
+                    a, b = factor, inner.args[1]
             return b if a == 1 else Line(np.multiply, (a, b), {}, line.made)
     return line if line.function is np.multiply else None
 
@@ -347,10 +357,10 @@ def source(program: Program) -> str:
             rows.append((_writing(line, text), ""))
             continue
         written, level = expression(line, text)
-        if len(line.made) > 1:
+        if line.several:
             for v in line.made:
                 v.name = v.name or f"t{next(numbers)}"
-            rows.append((f"{', '.join(v.name for v in line.made)} = {written}", ""))
+            rows.append((f"{''.join(v.name + ', ' for v in line.made).strip()} = {written}", ""))
             continue
         (v,) = line.made
         if not v.name and uses[id(v)] == 1 and len(written) < 50 and _movable(program, number, v):
@@ -451,7 +461,7 @@ def runnable(program: Program) -> Callable[..., Any]:
         else:
             for v in line.made:
                 names[id(v)] = f"v{len(names)}"
-            out = ", ".join(names[id(v)] for v in line.made) + (" =" if len(line.made) == 1 else ", =")
+            out = ", ".join(names[id(v)] for v in line.made) + (", =" if line.several else " =")
             buffer = ""
             if _takes_out(line) and last[id(line.made[0].root)] < len(program.lines):
                 kind = (line.made[0].array.shape, line.made[0].array.dtype)

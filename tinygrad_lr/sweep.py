@@ -34,12 +34,7 @@ def sweep(
             if (leaf := tensor.attachment) is not None:
                 received[leaf] = received[leaf] + gradient if leaf in received else gradient
         elif tensor.tape is not None:
-            gradients, uses = waiting.setdefault(tensor.tape, ({}, {}))
-            gradients[tensor.index] = (
-                gradients[tensor.index] + gradient if tensor.index in gradients else gradient
-            )
-            if use is not None:
-                uses[tensor.index] = use
+            _add(*waiting.setdefault(tensor.tape, ({}, {})), tensor.index, gradient, use)
 
     for head, gradient in heads:
         give(head, gradient)
@@ -79,17 +74,8 @@ def _sweep_tape(
         if use is not None:
             use = _fitted(np.abs(use), argument, broadcast, row.function)
         if parent not in gradients:
-            gradients[parent] = made
             heappush(turns, -parent)
-            if use is not None:
-                uses[parent] = use
-            return
-        gradients[parent] = gradients[parent] + made
-        if parent in uses:
-            if use is None:
-                del uses[parent]
-            else:
-                uses[parent] = uses[parent] + use
+        _add(gradients, uses, parent, made, use)
 
     def matters(parent: Any) -> bool:
         """Whether the function that made a place asks which of its elements were used."""
@@ -164,6 +150,20 @@ def _sweep_tape(
                     give(*part)
             if row.into is not None and lift is None and type(made) is np.ndarray:
                 buffers.add(parent)
+
+
+def _add(gradients: Gradients, uses: Gradients, place: int, gradient: Any, use: Any) -> None:
+    """Add a gradient to those that arrived at a place before; without a use it says: all is used."""
+    if place not in gradients:
+        gradients[place] = gradient
+        if use is not None:
+            uses[place] = use
+    else:
+        gradients[place] = gradients[place] + gradient
+        if use is None:
+            uses.pop(place, None)
+        elif place in uses:
+            uses[place] = uses[place] + use
 
 
 def _parts(parents: Any, arguments: Any, made: Any, used: Any) -> Iterator[tuple[int, Any, Any, Any]]:
@@ -241,6 +241,7 @@ def _lifted_parts(lift: Lift, tape: Tape, values: Any, parents: Any) -> list[Any
 def _check_unmodified(call: Call) -> None:
     """Raise if an array that a call read or made was written after it."""
     arrays = [("the result", call.value), *((f"argument {i}", a) for i, a in enumerate(call.arguments))]
+    arrays += [(f"argument {name}", option) for name, option in call.options.items()]
     while arrays:
         what, array = arrays.pop()
         if isinstance(array, (list, tuple)):

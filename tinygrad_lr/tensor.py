@@ -404,7 +404,7 @@ class Tensor:
 
     def flatten(self, order: str = "C") -> Any:
         """A copy in one dimension."""
-        return self.ravel(order).copy()
+        return (self.ravel() if order == "C" else self.ravel(order)).copy()  # Dask's knows no order
 
     def astype(self, dtype: Any, copy: bool = True) -> Any:
         """The values in another dtype; a gradient flows back in this tensor's own."""
@@ -564,6 +564,8 @@ def _write(function: Callable[..., Any], target: Any, args: Sequence[Any], optio
             t._check_writable(values, "np.where(mask, value, x), and no out=")
         else:
             _check_nothing_lost(values, t, "np.where(mask, value, x), and no out=")
+            if isinstance(t, np.ndarray):
+                WRITES.note(t)
     _trace_write(function, target, args, options)
     value = function(*map(unwrapped, args), **{name: unwrapped(v) for name, v in options.items()})
     return value if value is None else target[0] if isinstance(target, tuple) and len(target) == 1 else target
@@ -621,6 +623,7 @@ def recorded(
             not isinstance(a, Tensor) and row.rules[i : i + 1] in ((), (None,)) for i, a in enumerate(args)
         ]
         arrays = tuple([_copied(x) if s else x for x, s in zip(arrays, steers, strict=True)])
+        plain = {name: x if isinstance(options[name], Tensor) else _copied(x) for name, x in plain.items()}
     index = len(tape.calls)
     tape.calls += (row, tuple(value) if several else value, arrays, parents, plain, WRITES.now)
     if tape.places is not None:
@@ -667,9 +670,15 @@ def _with_rules(
 
 
 def _copied(key: Any) -> Any:
-    """What steers a call, such as indices, as it is now: the user may change it before `backward`."""
+    """What steers a call, such as indices, as it is now: the user may change it before `backward`.
+
+    A tracer needs to know it again.
+    """
+    if LOCAL.tracer is not None:
+        return key
     if isinstance(key, (list, tuple)):
-        return type(key)([_copied(part) for part in key])
+        parts = [_copied(part) for part in key]
+        return parts if isinstance(key, list) else tuple(parts)
     return key.copy() if isinstance(key, np.ndarray) else key
 
 
@@ -777,11 +786,11 @@ def _gradients(
 
 
 @contextmanager
-def _recording_sweep() -> Iterator[None]:
-    """Record on a tape that tells: these calls make gradients."""
+def _recording_sweep(number: int = 0) -> Iterator[None]:
+    """Record on a tape that tells: these calls make gradients, in a sweep of that number or in a new one."""
     with Scope(RECORDING):
         LOCAL.tape = tape = Tape()
-        tape.sweep = tape.number
+        tape.sweep = number or tape.number
         yield
 
 
@@ -790,7 +799,7 @@ def _as_own(gradient: Any, array: Any, create_graph: bool) -> Tensor:
     if gradient.shape != array.shape:
         gradient = np.broadcast_to(gradient, array.shape)
     if isinstance(gradient, Tensor):
-        with _recording_sweep():
+        with _recording_sweep(gradient.sweep):
             own = cast_type(Tensor, gradient.astype(array.dtype))
         return own if create_graph else own.detach()
     if isinstance(gradient, ARRAYS) and not isinstance(array, ARRAYS):  # ones, for a Dask array and the like

@@ -128,13 +128,6 @@ def windows(draw: st.DrawFn) -> Call:
 
 
 @st.composite
-def counts(draw: st.DrawFn) -> Call:
-    n = draw(st.integers(1, 5))
-    places = draw(generators).integers(0, 4, n)
-    return Call((places, filled(draw, (n,), normal), draw(st.integers(0, 6))))
-
-
-@st.composite
 def choices(draw: st.DrawFn) -> Call:
     """A list of arrays that broadcast against the numbers, or one array as the list of its parts."""
     drawn = draw(hnp.mutually_broadcastable_shapes(num_shapes=4, max_dims=2, min_side=0, max_side=3))
@@ -188,7 +181,6 @@ DOMAINS: dict[Any, Domain] = {
     np.extract: Domain(extractions(), analytic=True),
     np.ix_: Domain(st.builds(lambda a, b: Call((a, b)), *2 * (arrays(min_dims=1, max_dims=1, min_side=1),))),
     sliding_window_view: Domain(windows(), analytic=True),
-    np.bincount: Domain(counts()),
     np.choose: Domain(choices(), analytic=True),
     np.select: Domain(selections(), analytic=True),
     np.sort: Domain(sorts()),

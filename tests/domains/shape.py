@@ -26,13 +26,14 @@ def reshapes(draw: st.DrawFn) -> Call:
     if n == 0:
         options = [(0,), (3, 0), 0]
     shape = draw(st.sampled_from(options))
-    order: dict[str, Any] = draw(st.sampled_from([{}, {"order": "C"}, {"order": "F"}, {"order": "A"}]))
+    order: dict[str, Any] = draw(st.sampled_from([{}, {"order": "C"}, {"order": "F"}]))
     return Call((a, shape), order)
 
 
 @st.composite
 def ravels(draw: st.DrawFn) -> Call:
-    return Call((draw(arrays()), *draw(st.sampled_from([(), ("C",), ("F",), ("A",), ("K",)]))))
+    """The other orders depend on more than values: test_shape.py tests them."""
+    return Call((draw(arrays()), *draw(st.sampled_from([(), ("C",), ("F",)]))))
 
 
 @st.composite
@@ -429,9 +430,9 @@ DOMAINS: dict[Any, Domain] = {
     np.diagonal: Domain(diagonals(), analytic=True),
     np.linalg.diagonal: Domain(last_diagonals(), analytic=True),
     np.copy: Domain(plain(), analytic=True),
+    np.astype: Domain(st.builds(lambda a: Call((a, np.dtype(float))), arrays())),
     cast: Domain(st.builds(lambda a: Call((a, np.dtype(float))), arrays())),
     np.full_like: Domain(fills()),
 }
 if hasattr(np, "unstack"):  # NumPy 2.1
     DOMAINS[np.unstack] = Domain(unstackings(), analytic=True)
-    DOMAINS[np.astype] = Domain(st.builds(lambda a: Call((a, np.dtype(float))), arrays()))

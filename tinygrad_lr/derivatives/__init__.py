@@ -45,10 +45,10 @@ __all__ = [
 def _add_part(total: Any, g: Any, y: Any, x: Any, key: Any) -> None:
     """What `scatter` makes for indexing, added to an array in place."""
     parts = key if isinstance(key, tuple) else (key,)
-    if any(isinstance(part, (list, np.ndarray)) for part in parts):  # which may take an element twice
-        np.add.at(total, key, g)
-    else:
+    if all(isinstance(part, (slice, int, np.integer, type(None), type(...))) for part in parts):
         total[key] += g
+    else:  # which may take an element twice
+        np.add.at(total, key, g)
 
 
 adds_into(operator.getitem, _add_part)

@@ -5,6 +5,7 @@ So a gradient goes back to where its element was taken from, and adds up where t
 elements: it need only be asked where it puts the numbers 0, 1, 2, ...
 """
 
+import math
 import operator
 from functools import reduce
 from typing import Any
@@ -24,33 +25,41 @@ def scatter(values: Any, key: Any, shape: tuple[int, ...]) -> Any:
     """
     made: Any = np.zeros_like(values, shape=shape)
     parts = key if isinstance(key, tuple) else (key,)
-    if not all(_takes_once(part) for part in parts):
-        np.add.at(made, key, values)
-        return made
-    if not isinstance(made, np.ndarray) and any(part is None for part in parts):  # Dask cannot write there
-        key = tuple(part for part in parts if part is not None)
+    basic = all(isinstance(part, (slice, int, np.integer, type(None), type(...))) for part in parts)
+    if not (isinstance(made, np.ndarray) or hasattr(made, "__cuda_array_interface__")):
+        if not basic:
+            return _sums(values, np.arange(math.prod(shape)).reshape(shape)[key], made)
+        key = tuple(part for part in parts if part is not None)  # Dask has no other way to write there
         values = np.reshape(values, made[key].shape)
-    made[key] = values
+    if basic or all(getattr(part, "dtype", None) == np.dtype(bool) for part in parts):  # nothing taken twice
+        made[key] = values
+    else:
+        np.add.at(made, key, values)
     return made
 
 
-def _takes_once(part: Any) -> bool:
-    """Whether a key of such parts takes no element twice: they are anything but integer arrays."""
-    basic = isinstance(part, (slice, int, np.integer, type(None), type(...)))
-    return basic or getattr(part, "dtype", None) == np.dtype(bool)
+def _sums(values: Any, places: Any, zeros: Any) -> Any:
+    """The values added to zeros at the places with some numbers, for arrays that one cannot add to in place.
+
+    It is done from the other side: every place takes the first value that belongs to it, the second, and so
+    on, and a zero where there are no more.
+    """
+    order = np.argsort(places, axis=None, kind="stable")
+    counts = np.bincount(places.ravel(), minlength=zeros.size)
+    firsts = np.cumsum(counts) - counts
+    values = np.concatenate(
+        [np.ravel(np.broadcast_to(values, places.shape)), np.zeros_like(values, shape=(1,))]
+    )
+    sums = np.ravel(zeros)
+    for k in range(counts.max(initial=0)):
+        taken = np.where(k < counts, order[np.minimum(firsts + k, order.size - 1)], order.size)
+        sums = sums + np.take(values, taken)
+    return np.reshape(sums, zeros.shape)
 
 
-def count(n: int, like: Any) -> Any:
-    """The numbers 0, 1, ..., n - 1, in the same kind of array as `like`."""
-    return np.cumsum(np.ones_like(like, dtype=np.intp, shape=(n,))) - 1
-
-
-def numbered(a: Any, order: Any = "C") -> Any:
-    """The numbers 0, 1, 2, ... of the elements of `a`, in its shape, and in memory in the given order."""
-    numbers = np.zeros_like(a, dtype=np.intp, order=order)
-    for axis, n in enumerate(a.shape):
-        numbers = numbers * n + np.reshape(count(n, a), (n,) + (1,) * (a.ndim - axis - 1))
-    return numbers
+def numbered(a: Any) -> Any:
+    """The numbers 0, 1, 2, ... of the elements of `a`, in its shape."""
+    return np.arange(math.prod(np.shape(a))).reshape(np.shape(a))
 
 
 def collect(g: Any, places: Any, a: Any) -> Any:
@@ -62,9 +71,20 @@ def collect(g: Any, places: Any, a: Any) -> Any:
     return np.reshape(sums[:-1], a.shape)
 
 
+def within(indices: Any, n: int, mode: str) -> Any:
+    """The index from 0 to n - 1 that the modes of np.take and np.choose make of any index."""
+    indices = np.clip(indices, 0, n - 1) if mode == "clip" else np.remainder(indices, n)
+    return indices.astype(np.intp)
+
+
 def along(axis: int, key: Any, ndim: int) -> tuple[Any, ...]:
     """The key that takes `key` on one axis, and all of the others."""
     return (*(slice(None),) * (axis % ndim), key)
+
+
+def _length(a: Any, axis: Any) -> Any:
+    """How many elements or layers can be taken: a number has one."""
+    return a.size if axis is None or a.ndim == 0 else a.shape[axis]
 
 
 def _taken(g: Any, a: Any, places: Any, axis: Any) -> Any:
@@ -74,40 +94,53 @@ def _taken(g: Any, a: Any, places: Any, axis: Any) -> Any:
     return scatter(g, along(axis, places, a.ndim), a.shape)
 
 
-def _indices(a: Any, axis: Any, indices: Any, mode: Any) -> Any:
-    """The indices that np.take uses, whatever its mode makes of the given ones."""
-    n = a.size if axis is None or a.ndim == 0 else a.shape[axis]
-    return np.take(count(n, a), indices, mode=mode)
-
-
 def _taken_along(g: Any, arr: Any, indices: Any, axis: Any) -> Any:
     """The same for indices that differ from line to line."""
     if axis is None:
         return _taken(g, arr, indices, None)
-    lines = [np.reshape(count(n, arr), (n,) + (1,) * (arr.ndim - i - 1)) for i, n in enumerate(arr.shape)]
+    lines = [np.arange(n).reshape((n,) + (1,) * (arr.ndim - i - 1)) for i, n in enumerate(arr.shape)]
     lines[axis] = indices
     return scatter(g, tuple(lines), arr.shape)
 
 
-def _chosen(g: Any, arrays: Any, choose: Any) -> Any:
-    """What of g belongs to each of the arrays that a function chooses from: ask it to choose numbers."""
-    if not isinstance(arrays, (list, tuple)):  # one array, as the list of its parts
-        return collect(g, choose(list(numbered(arrays))), arrays)
-    chosen = choose(list(range(len(arrays))))
-    return [np.where(chosen == i, g, 0) for i in range(len(arrays))]
+def _equal(a: Any, n: int) -> list[Any]:
+    """Where each of the numbers from 0 to n - 1 is."""
+    return [a == i for i in range(n)]
 
 
-def _by_number(a: Any, mode: Any) -> Any:
-    return lambda choices: np.choose(a, choices, mode=mode)
+def _first(condlist: Any) -> list[Any]:
+    """Where each of the conditions is the first that holds, and at last where none of them does."""
+    firsts: list[Any] = []
+    none: Any = True
+    for condition in condlist:
+        firsts.append(np.logical_and(none, condition))
+        none = np.logical_and(none, np.logical_not(condition))
+    return [*firsts, none]
 
 
-def _reordered(g: Any, y: Any, a: Any, axis: Any = -1) -> Any:
-    """What is k-th among the elements of y was k-th among those of a; equal ones may stand for each other."""
+def _chosen(g: Any, where: list[Any], choices: Any) -> Any:
+    """What of g belongs to each of the arrays that were chosen at some places."""
+    gradients = [np.where(chosen, g, 0) for chosen in where]
+    if isinstance(choices, (list, tuple)):
+        return gradients
+    extra = g.ndim - choices.ndim + 1  # one array, as the list of its parts, which may have been broadcast
+    broadcast = [extra + i for i, n in enumerate(choices.shape[1:], start=1) if n == 1]
+    summed = np.sum(np.stack(gradients), axis=(*range(1, extra + 1), *broadcast))
+    return np.reshape(summed, choices.shape)
+
+
+def _unsorted(g: Any, a: Any, axis: Any) -> Any:
+    """The k-th element of g belongs to the k-th smallest one of a; equal ones may stand for each other."""
     if axis is None:
-        return np.reshape(_reordered(g, y, np.ravel(a)), a.shape)
+        return np.reshape(_unsorted(g, np.ravel(a), 0), a.shape)
     rank = np.argsort(np.argsort(a, axis=axis, kind="stable"), axis=axis)
-    in_order = np.take_along_axis(g, np.argsort(y, axis=axis, kind="stable"), axis)
-    return np.take_along_axis(in_order, rank, axis)
+    return np.take_along_axis(g, rank, axis)
+
+
+def _unpartitioned(g: Any, y: Any, a: Any, axis: Any) -> Any:
+    """The same when y has not all elements in order."""
+    along_y = 0 if axis is None else axis
+    return _unsorted(np.take_along_axis(g, np.argsort(y, axis=along_y), along_y), a, axis)
 
 
 def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **options: Any) -> Any:
@@ -164,7 +197,7 @@ def _over_axes(func: Any, a: Any, axes: Any) -> Any:
 # indexing
 derivative(operator.getitem,   lambda g, y, x, key: scatter(g, key, x.shape))
 derivative(np.take,            lambda g, y, a, indices, axis=None, out=None, mode="raise": (
-                                   _taken(g, a, _indices(a, axis, indices, mode), axis)))
+                                   _taken(g, a, within(indices, _length(a, axis), mode), axis)))
 derivative(np.take_along_axis, lambda g, y, arr, indices, axis=-1: _taken_along(g, arr, indices, axis))
 derivative(np.compress,        None,
                                lambda g, y, condition, a, axis=None, out=None: (
@@ -175,31 +208,29 @@ derivative(np.ix_,             *each(lambda i, g, y, *args: np.reshape(g[i], arg
 derivative(sliding_window_view,
                                lambda g, y, x, window_shape, axis=None, *, subok=False, writeable=False: (
                                    collect(g, sliding_window_view(numbered(x), window_shape, axis), x)))
-derivative(np.bincount,        None,
-                               lambda g, y, x, weights=None, minlength=0: g[x])
 
 # selecting
 derivative(np.choose,          None,
                                lambda g, y, a, choices, out=None, mode="raise": (
-                                   _chosen(g, choices, _by_number(a, mode))))
+                                   _chosen(g, _equal(within(a, len(choices), mode), len(choices)), choices)))
 derivative(np.select,          None,
                                lambda g, y, condlist, choicelist, default=0: (
-                                   _chosen(g, choicelist, lambda numbers: np.select(condlist, numbers, -1))),
+                                   _chosen(g, _first(condlist)[:-1], choicelist)),
                                lambda g, y, condlist, choicelist, default=0: (
-                                   np.where(np.select(condlist, [True] * len(condlist), False), 0, g)))
+                                   np.where(_first(condlist)[-1], g, 0)))
 
 # sorting
 derivative(np.sort,            lambda g, y, a, axis=-1, kind=None, order=None, *, stable=None: (
-                                   _reordered(g, y, a, axis)))
+                                   _unsorted(g, a, axis)))
 derivative(np.partition,       lambda g, y, a, kth, axis=-1, kind="introselect", order=None: (
-                                   _reordered(g, y, a, axis)))
+                                   _unpartitioned(g, y, a, axis)))
 
 # functions of functions
 composed(np.piecewise,         _piecewise)
 composed(np.apply_along_axis,  _along_axis)
 composed(np.apply_over_axes,   _over_axes)
 
-moving(scatter, np.ix_, sliding_window_view, np.bincount, np.sort, np.partition)
+moving(scatter, np.ix_, sliding_window_view, np.sort, np.partition)
 moving(
     operator.getitem, np.take, np.take_along_axis, np.compress, np.extract, np.choose, np.select,
     selects=True,
@@ -209,7 +240,6 @@ moving(
 
 # their results are indices
 constant(
-    *(np.argsort, np.argpartition, np.lexsort, np.searchsorted, np.digitize, np.isin),
-    *(np.nonzero, np.flatnonzero, np.argwhere, np.unravel_index, np.ravel_multi_index),
+    *(np.nonzero, np.flatnonzero, np.argwhere, np.isin, np.unravel_index, np.ravel_multi_index),
     *(np.tril_indices_from, np.triu_indices_from, np.diag_indices_from),
 )

@@ -26,7 +26,7 @@ def _axes(axis: Any, ndim: int) -> Axes:
     """The reduced axes, counted from the end."""
     if axis is None or ndim == 0:  # NumPy lets a number be reduced along its axis 0
         return tuple(range(-ndim, 0))
-    return tuple(int(i) % ndim - ndim for i in (axis if np.ndim(axis) else (axis,)))
+    return tuple(i % ndim - ndim for i in (axis if isinstance(axis, tuple) else (axis,)))
 
 
 def _spread(g: Any, axes: Axes, keepdims: Any) -> Any:
@@ -48,10 +48,13 @@ def _numbers(a: Any, where: Any) -> Any:
     return ~np.isnan(a) & where
 
 
+def _as(a: Any, dtype: Any) -> Any:
+    return a if a.dtype == dtype else a.astype(dtype)
+
+
 def _like(a: Any, y: Any) -> Any:
     """`a` in the dtype that the result was computed in, but float16 as float32: more is needed in between."""
-    dtype = np.result_type(y.dtype, np.float32)
-    return a if a.dtype == dtype else a.astype(dtype)
+    return _as(a, np.result_type(y.dtype, np.float32))
 
 
 # ---- sums, means and variances ----------------------------------------------------------------------------
@@ -228,7 +231,8 @@ def _cumprod(g: Any, y: Any, a: Any, axis: Any) -> Any:
     factors = np.moveaxis(np.reshape(_like(a, y), y.shape), axis, 0)
     g, y = np.moveaxis(g, axis, 0), np.moveaxis(y, axis, 0)
     before = np.concatenate([np.ones_like(y[:1]), y[:-1]])
-    return np.reshape(np.moveaxis(before * _recurrence(g, factors[1:]), 0, axis), a.shape)
+    made = np.moveaxis(before * _recurrence(g, factors[1:]), 0, axis)
+    return _as(np.reshape(made, a.shape), g.dtype)
 
 
 # ---- the largest, the smallest, and what stands at a given rank -------------------------------------------
@@ -450,9 +454,7 @@ def _segments(x: Any, xp: Any, fp: Any, period: Any) -> tuple[Any, Any, Any, Any
         period = abs(period)
         x, xp = x % period, xp % period
         order = np.argsort(xp)
-        order = np.concatenate(
-            [order[-1:], order, order[:1]]
-        )  # the last one also before, the first also after
+        order = np.concatenate([order[-1:], order, order[:1]])  # the last one once more before the first, ...
         xp = xp[order] + period * (np.arange(-1, xp.size + 1) // xp.size)
     last = xp.size - 1
     j = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, max(last - 1, 0))
@@ -641,7 +643,9 @@ def _polyval_x(g: Any, y: Any, p: Any, x: Any) -> Any:
 def _rule(of: Any, g: Any, y: Any, a: Any, axis: Any, keepdims: Any, *options: Any) -> Any:
     """A rule for many functions, applied to one of them."""
     axes = _axes(axis, a.ndim)
-    return of(_spread(g, axes, keepdims), _spread(y, axes, keepdims), a, axes, *options)
+    if of not in (_sum, _mean):  # which do not look at y
+        y = _spread(y, axes, keepdims)
+    return _as(of(_spread(g, axes, keepdims), y, a, axes, *options), g.dtype)
 
 
 def _sums(function: Any, a: Any, initial: Any, select: Any = _as_given, axis: Any = None) -> None:

@@ -1,11 +1,12 @@
 """Shape, assembly and dtype: the elements stay what they are, and the gradient moves back to its place."""
 
+import math
 from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 
-from .indexing import along, collect, count, numbered, scatter
+from .indexing import along, collect, numbered, scatter
 from .table import composed, constant, derivative, differentiable, each, moving
 
 
@@ -29,13 +30,20 @@ def _rolled_back(g: Any, axis: int, start: int) -> Any:
     return np.moveaxis(g, start - (axis < start), axis)
 
 
+def _count(n: int, like: Any) -> Any:
+    """The numbers 0, 1, ..., n - 1, in the same kind of array as `like`."""
+    return np.cumsum(np.ones_like(like, dtype=np.intp, shape=(n,))) - 1
+
+
 def _unshaped(g: Any, a: Any, order: Any) -> Any:
     """g in the shape of a again; the orders "A" and "K" are those of a's memory."""
     if order == "C":
         return np.reshape(g, a.shape)
     if order == "F":
         return np.reshape(g, a.shape, order=order)
-    numbers = numbered(a, order)
+    numbers = np.zeros_like(a, dtype=np.intp, order=order)
+    for axis, n in enumerate(a.shape):  # the numbers of the elements, which lie in memory as these do
+        numbers = numbers * n + np.reshape(_count(n, a), (n,) + (1,) * (a.ndim - axis - 1))
     if order == "A":
         return collect(g, np.reshape(numbers, g.shape, order=order), a)
     return collect(g, np.ravel(numbers, order=order), a)
@@ -53,7 +61,7 @@ def _cut(g: Any, sizes: list[int], axis: int) -> list[Any]:
 def _pieces(g: Any, arrays: Any, axis: Any, ndim: int = 1) -> Any:
     """What of g belongs to each of the arrays that were joined; one of less than ndim axes is one layer."""
     if axis is None:
-        pieces = _cut(g, [np.size(a) for a in arrays], 0)
+        pieces = _cut(g, [math.prod(np.shape(a)) for a in arrays], 0)
     else:
         pieces = _cut(g, [np.shape(a)[axis] if np.ndim(a) >= ndim else 1 for a in arrays], axis)
     return _as_given([np.reshape(p, np.shape(a)) for p, a in zip(pieces, arrays, strict=True)], arrays)
@@ -84,7 +92,7 @@ def _blocks(g: Any, nested: Any) -> Any:
 
 def _nowhere(a: Any) -> Any:
     """-1 for each element, in place of the numbers of those that `collect` shall leave out."""
-    return np.full_like(a, -1, dtype=np.intp)
+    return np.full(np.shape(a), -1)
 
 
 # ---- splitting --------------------------------------------------------------------------------------------
@@ -194,7 +202,7 @@ def _unrepeated(g: Any, a: Any, repeats: Any, axis: Any) -> Any:
         copies = int(np.sum(repeats))
         apart = np.reshape(g, (*shape[: axis + 1], copies, *shape[axis + 1 :]))
         return np.reshape(np.sum(apart, axis=axis + 1), a.shape)
-    places = np.repeat(count(shape[axis], a), repeats)
+    places = np.repeat(np.arange(shape[axis]), repeats)
     return np.reshape(scatter(g, along(axis, places, len(shape)), shape), a.shape)
 
 
@@ -206,7 +214,7 @@ def _on_diagonal(g: Any, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1
     rows, columns = a.shape[axis1], a.shape[axis2]
     begin = min(max(-offset, 0), rows)
     column = scatter(g, (..., slice(begin, begin + g.shape[-1])), (*g.shape[:-1], rows))
-    on = np.expand_dims(count(rows, g), 1) + offset == count(columns, g)
+    on = np.expand_dims(_count(rows, g), 1) + offset == _count(columns, g)
     return np.moveaxis(np.where(on, np.expand_dims(column, -1), 0), (-2, -1), (axis1, axis2))
 
 
@@ -326,8 +334,7 @@ derivative(np.linalg.diagonal,  lambda g, y, x, *, offset=0: _on_diagonal(g, x, 
 
 # copies and dtypes
 derivative(np.copy,             lambda g, y, a, order="K", subok=False: g)
-if hasattr(np, "astype"):  # NumPy 2.1
-    derivative(np.astype,       lambda g, y, x, dtype, *, copy=True, device=None: g.astype(x.dtype))
+derivative(np.astype,           lambda g, y, x, dtype, *, copy=True, device=None: g.astype(x.dtype))
 derivative(np.full_like,        None,
                                 lambda g, y, a, fill_value, dtype=None, order="K", subok=True, shape=None, *,
                                        device=None: g)
@@ -338,7 +345,7 @@ moving(
     *(np.broadcast_to, np.broadcast_arrays, np.meshgrid),
     *(np.concatenate, np.stack, np.hstack, np.vstack, np.dstack, np.column_stack, np.block, np.append),
     *(np.insert, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit, np.pad, np.tile),
-    *(np.flip, np.fliplr, np.flipud, np.rot90, np.roll, np.diagflat, np.copy, cast, np.full_like),
+    *(np.flip, np.fliplr, np.flipud, np.rot90, np.roll, np.diagflat, np.copy, np.astype, cast, np.full_like),
 )
 moving(
     *(np.repeat, np.delete, np.resize, np.trim_zeros),
@@ -346,7 +353,7 @@ moving(
     selects=True,
 )
 if hasattr(np, "unstack"):
-    moving(np.unstack, np.astype)
+    moving(np.unstack)
 
 # fmt: on
 

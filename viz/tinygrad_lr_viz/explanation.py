@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import textwrap
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from tinygrad_lr import Tensor, autograd
 
@@ -143,7 +147,9 @@ def explain(
     graph = read(head)
     part, scopes = last_part(graph, max_operations), scopes_of(names, 1)
     called = Names(leaves_of(graph), part, scopes)
-    steps = walk(graph, out_grad, part, called)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the program has had its warnings, or will get them from backward()
+        steps = walk(graph, out_grad, part, called)
     plan = Plan(part, [called.shown, *scopes], None, (), False, 2 * len(part.tensors) + len(part.sources))
     looks: dict[str, Any] = {"direction": direction, "theme": theme, "legend": False, "note": ""}
     dot, _, ids = write(plan, {}, values=True, gradients=False, **looks)
@@ -234,8 +240,6 @@ def _text(explanation: Explanation) -> Iterator[str]:
 
 
 def _wrapped(text: str, width: int = 100) -> list[str]:
-    import textwrap
-
     return textwrap.wrap(text, width)
 
 
@@ -255,22 +259,20 @@ def _html(explanation: Explanation) -> str:
         picture = drawing.svg()
     except LayoutError as error:
         picture = f'<p class="missing">The picture of the graph is missing: {escaped(str(error))}</p>'
-    ids = drawing.ids
-    script, style = asset("explanation.js"), asset("theme.css") + asset("explanation.css")
+    script = asset("explanation.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    number = -1
-
-    def item(step: Step) -> str:
-        nonlocal number
-        number += bool(step.lines)
-        return _item(step, number + 1, ids)
-
-    sections = []
+    sections, done = [], 0
     for phase, heading in PHASES.items():
-        items = [item(step) for step in walk.steps if step.phase == phase]
+        steps = [step for step in walk.steps if step.phase == phase]
+        if phase == "given":
+            tag, opening = "ul", '<ul class="given">'
+            items = [_given(step, drawing.ids) for step in steps]
+        else:
+            tag, opening = "ol", f'<ol start="{done + 1}">'
+            items = [_item(step, number, drawing.ids) for number, step in enumerate(steps, done + 1)]
+            done += len(steps)
         if items:
-            kind = 'ul class="given"' if phase == "given" else f'ol start="{number + 2 - len(items)}"'
-            body = "\n".join([f"<h2>{heading}</h2>", f"<{kind}>", *items, f"</{kind[:2]}>"])
+            body = "\n".join([f"<h2>{heading}</h2>", opening, *items, f"</{tag}>"])
             sections.append(f'<section class="phase">\n{body}\n</section>')
     limit = _limit(walk)
     return filled(
@@ -278,7 +280,7 @@ def _html(explanation: Explanation) -> str:
         theme=explanation._theme,
         title=escaped(explanation.title),
         digest=digest,
-        style=style,
+        style=asset("theme.css") + asset("explanation.css"),
         script=script,
         about=escaped(_about(walk)),
         limit=f'<p class="limit">{escaped(limit)}</p>' if limit else "",
@@ -291,28 +293,42 @@ def _html(explanation: Explanation) -> str:
     )
 
 
-def _item(step: Step, number: int, ids: Mapping[Any, str]) -> str:
-    """A step as an item of a list, with all that the script needs to light it."""
-    node = ids.get(step.node, "")
-    edges = [f"{ids[step.at]}-{edge}" for edge in step.edges if step.at in ids]
+def _data(step: Step, ids: Mapping[Any, str]) -> str:
+    """What the script needs to light a step in the picture and to say what it reads."""
+    node, at = ids.get(step.node, ""), ids.get(step.at, "")
+    edges = [f"{at}-{edge}" for edge in step.edges if at]
     facts = {
         "name": step.name,
         "node": node,
-        "lit": " ".join(dict.fromkeys([*edges, node, ids.get(step.at, "")])).strip(),
+        "lit": " ".join(dict.fromkeys([*edges, node, at])).strip(),
         "uses": " ".join(step.uses),
     }
-    data = "".join(f' data-{key}="{escape(value)}"' for key, value in facts.items() if value)
-    notes = "".join(f"<p>{escaped(note)}</p>" for note in step.notes)
-    values = f'<pre class="numbers">{escaped(step.numbers)}</pre>'
-    shape = f'<span class="shape">{step.shape}</span>' if step.shape else ""
-    if not step.lines:
-        return f'<li class="given"{data}><code>{escaped(step.name)}</code> {shape} {notes}{values}</li>'
+    return "".join(f' data-{key}="{escape(value)}"' for key, value in facts.items() if value)
+
+
+def _shape(step: Step) -> str:
+    return f'<span class="shape">{step.shape}</span>' if step.shape else ""
+
+
+def _numbers(step: Step) -> str:
+    return f'<pre class="numbers">{escaped(step.numbers)}</pre>'
+
+
+def _given(step: Step, ids: Mapping[Any, str]) -> str:
+    return (
+        f'<li class="given"{_data(step, ids)}><code>{escaped(step.name)}</code> {_shape(step)} '
+        f"<p>{step.notes[0]}</p>{_numbers(step)}</li>"
+    )
+
+
+def _item(step: Step, number: int, ids: Mapping[Any, str]) -> str:
     code = escaped("\n".join(step.lines))
     through = f"<p>back through <code>{escaped(step.through)}</code></p>" if step.through else ""
+    notes = "".join(f"<p>{escaped(note)}</p>" for note in step.notes)
     return (
-        f'<li class="step {step.phase}" id="s{number}"{data}>'
-        f'<a href="#s{number}"><code>{code}</code> {shape}</a>'
-        f'<div class="detail">{through}{notes}{values}</div></li>'
+        f'<li class="step {step.phase}" id="s{number}"{_data(step, ids)}>'
+        f'<a href="#s{number}"><code>{code}</code> {_shape(step)}</a>'
+        f'<div class="detail">{through}{notes}{_numbers(step)}</div></li>'
     )
 
 

@@ -13,24 +13,46 @@ import unicodedata
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import count, product
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from tinygrad_lr.module import Module
+
+from .surface import (
+    ASPECT,
+    Array,
+    ParameterPath,
+    Surface,
+    axes_of,
+    columns,
+    model_surface,
+    names_of,
+    surface_data,
+    view,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Surface", "fit_plot", "loss_surface", "save", "surface_data", "training_curves"]
-
-Array = NDArray[np.float64]
+__all__ = [
+    "ParameterPath",
+    "Surface",
+    "fit_plot",
+    "loss_surface",
+    "model_surface",
+    "save",
+    "surface_data",
+    "training_curves",
+]
 
 # Okabe and Ito's colours, which stay apart for colour-blind readers (https://jfly.uni-koeln.de/color/)
+DASHED = (0, (5, 3))
 MINUS = "\N{MINUS SIGN}"  # as matplotlib's own tick labels have it
 BLUE, VERMILLION, ORANGE, GREY, INK = "#0072B2", "#D55E00", "#E69F00", "#767676", "#222222"
 
@@ -61,10 +83,9 @@ STYLE: dict[str, Any] = {
 }
 VALIDATION = re.compile(r"(?<![a-z])val(id(ation)?)?(?![a-z])", re.IGNORECASE)
 LARGEST = 1e150  # beyond it, the margins of a logarithmic axis overflow
-# matplotlib's own font has no Chinese, Japanese or Korean: the first of these that is installed helps out
+# matplotlib's own font has no Chinese, Japanese or Korean: the first of these that are installed help out
 CJK_FONTS = (
     "Noto Sans CJK JP",
-    "Noto Sans CJK SC",
     "Hiragino Sans",
     "PingFang SC",
     "Yu Gothic",
@@ -84,7 +105,7 @@ def _drawing() -> Iterator[None]:
             f"plots need matplotlib, which could not be imported ({error}): pip install 'tinygrad_lr[viz]'"
         ) from error
     installed = set(font_manager.get_font_names())
-    fonts = ["DejaVu Sans", *(font for font in CJK_FONTS if font in installed), "sans-serif"]
+    fonts = ["DejaVu Sans", *[font for font in CJK_FONTS if font in installed][:2]]  # each costs time
     with style.context(["default", STYLE | {"font.family": fonts}]), warnings.catch_warnings():
         # a script that no font on this machine covers: boxes in PNG and PDF, right in SVG
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
@@ -175,10 +196,10 @@ def _finish(figure: Figure, path: str | Path | None) -> Figure:
     """Settle the layout, so that each drawing from now on is the same, and save where a path is given."""
     layout = figure.get_layout_engine()
     assert layout is not None
-    for _ in range(6):  # a panel that shrinks has other tick labels, which leave it another size, and so on
+    for _ in range(4):  # a panel that shrinks has other tick labels, which leave it another size, and so on
         before = [axes.get_position().bounds for axes in figure.axes]
         layout.execute(figure)
-        if np.allclose(before, [axes.get_position().bounds for axes in figure.axes], atol=1e-3):
+        if np.allclose(before, [axes.get_position().bounds for axes in figure.axes], atol=4e-3):
             break
     figure.set_layout_engine("none")
     if path is not None:
@@ -252,169 +273,6 @@ def training_curves(
     return _finish(figure, path)
 
 
-@dataclass(frozen=True, eq=False)
-class Surface:
-    """The squared loss of a linear model on a plane through its optimum, and a path seen in that plane.
-
-    Coordinates count from the optimum along `directions`; the loss at (a, c) is
-    `minimum + [a, c] @ curvature @ [a, c] / 2`, which is exact.
-    """
-
-    optimum: Array
-    """The minimiser of the loss nearest to the path's start, shape (k,), bias last."""
-    directions: Array
-    """The plane's two orthonormal directions in parameter space, shape (2, k)."""
-    share: float
-    """How much of the path's squared distance from the optimum the plane holds, from 0 to 1."""
-    curvature: Array
-    """The loss's Hessian within the plane, shape (2, 2)."""
-    minimum: float
-    """The loss at the optimum."""
-    path: Array
-    """The path's steps, projected onto the plane, shape (steps, 2)."""
-    path_loss: Array
-    """The loss at the path's steps themselves, not at their projections, shape (steps,)."""
-    x: Array
-    """The grid's coordinates along the first direction, shape (m,)."""
-    y: Array
-    """The grid's coordinates along the second direction, shape (m,)."""
-    loss: Array
-    """The loss at the grid's points, shape (m, m): `loss[j, i]` belongs to `x[i]`, `y[j]`."""
-
-    def excess(self, x: Array, y: Array) -> Array:
-        """How far the loss at a point of the plane lies above its minimum; x and y broadcast."""
-        xx, xy, yy = (float(c) for c in self.curvature[np.triu_indices(2)])
-        return (xx * x * x + 2 * xy * x * y + yy * y * y) / 2
-
-
-def _columns(X: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
-    """X as (n, d) and y as (n,) in double precision, checked."""
-    inputs, targets = np.array(X, dtype=np.float64), np.array(y, dtype=np.float64)
-    if inputs.ndim == 1:
-        inputs = inputs[:, np.newaxis]
-    if inputs.ndim != 2 or 0 in inputs.shape or targets.size != len(inputs):
-        raise ValueError(
-            f"X has shape {np.shape(X)} and y {np.shape(y)}: expected (n, features), with at least one "
-            "example and one feature, and n targets"
-        )
-    if not (np.isfinite(inputs).all() and np.isfinite(targets).all()):
-        raise ValueError("X or y holds values that are not finite: leave those examples out")
-    return inputs, targets.reshape(-1)
-
-
-ASPECT = 0.78  # height by width of a surface's panel
-
-
-def _view(path: Array, curvature: Array, optimum: Array) -> tuple[Array, Array]:
-    """Two opposite corners of a view of a path about the optimum, and of the optimum, at (0, 0).
-
-    Both axes get one scale, unless the path is so narrow in a direction which is so steep that its steps
-    could then not be told apart although their losses differ.
-    """
-    low, high = np.minimum(path.min(axis=0), 0.0), np.maximum(path.max(axis=0), 0.0)
-    size = np.maximum(high - low, 1e-9 * (float(np.linalg.norm(optimum)) or 1.0))
-    steep = np.diag(curvature)
-    ratio = np.ones(2)
-    if steep.min() < 0.01 * steep.max():
-        ratio = np.sqrt(steep[::-1] / np.maximum(steep, 1e-12 * steep.max()))
-    size = np.maximum(size, 0.6 * size[::-1] * np.minimum(ratio, 1.0))
-    if size.min() > 0.25 * size.max():
-        size = max(size[0], size[1] / ASPECT) * np.array([1.0, ASPECT])
-    middle = (low + high) / 2
-    return middle - 0.65 * size, middle + 0.65 * size
-
-
-def _axes_of(low: Array, high: Array, points: int) -> tuple[Array, Array]:
-    return np.linspace(low[0], high[0], points), np.linspace(low[1], high[1], points)
-
-
-def surface_data(X: ArrayLike, y: ArrayLike, parameters: ArrayLike, *, grid: int = 201) -> Surface:
-    """The loss of a linear model on the plane that shows a path of its parameters best.
-
-    The loss is L(w, b) = |Xw + b - y|^2 / (2n). With the Hessian H = [X 1]^T [X 1] / n and an optimum p*,
-    where the gradient is zero, it is exactly L(p) = L(p*) + (p - p*)^T H (p - p*) / 2: a quadratic is its own
-    second-order Taylor polynomial. The plane goes through p*. With two parameters it is the whole space;
-    otherwise it is spanned by the path's first two right singular vectors about p*, and where the path leaves
-    a direction open, by the steepest one. Where least squares has many solutions, p* is the one nearest to
-    the path's start, which is where gradient descent from there leads.
-
-    Parameters
-    ----------
-    X
-        inputs, shape (n, d), or (n,) for one feature.
-    y
-        targets, n of them.
-    parameters
-        the path, shape (steps, d + 1): the weights, then the bias.
-    grid
-        points along each side of the grid.
-
-    Raises
-    ------
-    ValueError
-        if shapes do not fit, a value is not finite, or the loss overflows.
-
-    Examples
-    --------
-    >>> X = np.array([[0.0], [1.0], [2.0]])
-    >>> surface = surface_data(X, [1.0, 3.0, 5.0], [[0.0, 0.0], [1.5, 0.5], [1.9, 1.1]])
-    >>> surface.optimum.round(6)
-    array([2., 1.])
-    >>> surface.path_loss[0].round(6)  # (1 + 9 + 25) / 6
-    np.float64(5.833333)
-    """
-    inputs, targets = _columns(X, y)
-    steps = np.array(parameters, dtype=np.float64)
-    k = inputs.shape[1] + 1
-    if steps.ndim != 2 or steps.shape[1] != k or not len(steps):
-        raise ValueError(
-            f"the path of parameters has shape {steps.shape}: expected (steps, {k}), "
-            f"a row for each step with {k - 1} weight(s) and the bias last"
-        )
-    bad = ~np.isfinite(steps).all(axis=1)
-    if bad.any():
-        row = int(bad.argmax())
-        raise ValueError(f"step {row} of the path is not finite: training diverged; draw parameters[:{row}]")
-
-    with np.errstate(over="ignore", invalid="ignore"):
-        design = np.column_stack([inputs, np.ones(len(inputs))])
-        optimum = steps[0] + np.linalg.lstsq(design, targets - design @ steps[0])[0]
-        minimum = float(np.mean((design @ optimum - targets) ** 2) / 2)
-        root = np.linalg.qr(design).R / math.sqrt(len(design))  # root^T root is the Hessian
-        moves = steps - optimum
-        scale = float(np.abs(moves).max()) or 1.0
-        if k == 2:
-            directions = np.eye(2)
-        else:
-            # the appended rows are too small to turn the path's own directions, and fill in missing ones
-            steepest = 1e-9 * root / np.abs(root).max()
-            directions = np.linalg.svd(np.vstack([moves / scale, steepest]), full_matrices=False)[2][:2]
-            directions *= np.where(directions @ moves[0] > 0, -1.0, 1.0)[:, np.newaxis]  # start at lower left
-        path = moves @ directions.T
-        total = float(np.sum((moves / scale) ** 2))
-        half = root @ directions.T
-        curvature = half.T @ half
-        curvature[np.abs(curvature) < 1e-20 * np.sum(root**2)] = 0.0  # rounding, where the loss is flat
-        low, high = _view(path, curvature, optimum)
-        x, c = _axes_of(low, high, grid)
-        surface = Surface(
-            optimum=optimum,
-            directions=directions,
-            share=min(1.0, float(np.sum((path / scale) ** 2)) / total) if total else 1.0,
-            curvature=curvature,
-            minimum=minimum,
-            path=path,
-            path_loss=minimum + np.sum((moves @ root.T) ** 2, axis=1) / 2,
-            x=x,
-            y=c,
-            loss=np.empty((grid, grid)),
-        )
-        surface.loss[:] = minimum + surface.excess(x, c[:, np.newaxis])
-    if not (np.isfinite(surface.loss).all() and np.isfinite(surface.path_loss).all()):
-        raise ValueError("the loss overflows on this path: draw only its steps before training diverged")
-    return surface
-
-
 def _levels(lowest: float, highest: float) -> Array:
     """The numbers 1, 2 and 5 times a power of ten between two positive bounds."""
     powers = np.arange(math.floor(math.log10(lowest)), math.ceil(math.log10(highest)) + 1)
@@ -441,21 +299,28 @@ CIRCLE = np.column_stack([f(np.linspace(0.0, 2 * np.pi, 64, endpoint=False)) for
 
 def _draw_surface(axes: Axes, surface: Surface, first: int, offset: Array) -> None:
     """Contours around the path from its step `first` on, the path, and its marks, with their texts."""
+    from matplotlib.ticker import MaxNLocator
+
     path = surface.path[first:]
-    low, high = _view(path, surface.curvature, surface.optimum)
+    low, high = view(path, surface.curvature, surface.optimum)
     unit = (high - low) / [1.0, ASPECT]
     axes.set(xlim=(low[0] + offset[0], high[0] + offset[0]), ylim=(low[1] + offset[1], high[1] + offset[1]))
     axes.set_box_aspect(ASPECT)
+    axes.xaxis.set_major_locator(MaxNLocator(5))  # with more, long numbers would run into each other
 
     path = path[[*range(0, len(path) - 1, 1 + len(path) // 4000), -1]]  # more could not be told apart
     axes.plot(*(path + offset).T, "-o", color=BLUE, linewidth=1.2, markersize=2.5)
-    marks = [("optimum", np.zeros(2), "*", 19, ORANGE, INK), ("end", path[-1], "s", 8, BLUE, "white")]
+    marks = [("end", path[-1], "s", 8, BLUE, "white")]
+    if surface.curvature is not None:
+        marks.insert(0, ("optimum", np.zeros(2), "*", 19, ORANGE, INK))
     if first == 0:
         marks.append(("start", path[0], "o", 9, "white", BLUE))
     for _, at, marker, size, colour, edge in marks:
         axes.plot(*(at + offset), marker, markersize=size, markerfacecolor=colour, markeredgecolor=edge)
 
-    taken = np.vstack([_trace((path - low) / unit, 500), [(at - low) / unit for _, at, *_ in marks]])
+    # a path that comes to the same place again takes no more of it
+    walked = np.unique(_trace((path - low) / unit, 1000).round(2), axis=0)
+    taken = np.vstack([walked, [(at - low) / unit for _, at, *_ in marks]])
     for name, at, *_ in marks:
         width = 0.023 * len(name)
         rings = np.vstack(
@@ -479,8 +344,11 @@ def _draw_surface(axes: Axes, surface: Surface, first: int, offset: Array) -> No
             arrowprops={"arrowstyle": "-", "color": INK, "shrinkA": 0, "shrinkB": 6},
         )
 
-    x, y = _axes_of(low, high, 151)
-    excess = surface.excess(x, y[:, np.newaxis])
+    exact = surface.curvature is not None
+    x, y = axes_of(low, high, 151 if exact else len(surface.x))
+    sampled = surface.loss - surface.loss.min() if not exact and first == 0 else None
+    excess = surface.excess(x, y[:, np.newaxis]) if sampled is None else sampled
+    excess = excess if exact else excess - excess.min()
     highest = float(excess.max())
     if highest <= 0:  # the loss is the same everywhere
         return
@@ -489,17 +357,21 @@ def _draw_surface(axes: Axes, surface: Surface, first: int, offset: Array) -> No
     grid = offset[0] + x, offset[1] + y, excess
     axes.contourf(*grid, levels=levels, colors=shades, extend="both")
     contours = axes.contour(*grid, levels=levels, colors=GREY, linewidths=0.8)
-    # where each contour crosses each ray from the optimum; its label stands where there is room, as near as
-    # can be to the ray that has room for the most labels
-    rise = np.maximum(surface.excess(*(CIRCLE * unit).T), 1e-12 * highest)
-    spots = -low / unit + np.sqrt(levels[:, np.newaxis] / rise)[..., np.newaxis] * CIRCLE
-    ray = np.argmax((_room(spots, taken) > 0.05).sum(axis=0))
-    order = np.argsort(-CIRCLE @ CIRCLE[ray], kind="stable")
+    if exact:
+        # where each contour crosses each ray from the optimum; its label stands where there is room, as near
+        # as can be to the ray that has room for the most labels
+        rise = np.maximum(surface.excess(*(CIRCLE * unit).T), 1e-12 * highest)
+        crossings = -low / unit + np.sqrt(levels[:, np.newaxis] / rise)[..., np.newaxis] * CIRCLE
+        ray = np.argmax((_room(crossings, taken) > 0.05).sum(axis=0))
+        spots = list(crossings[:, np.argsort(-CIRCLE @ CIRCLE[ray], kind="stable")])
+    else:
+        lines = [np.asarray(line.vertices, dtype=np.float64) for line in contours.get_paths()]
+        spots = [(line - offset - low) / unit for line in lines]
     labels = []
-    for contour in spots[::-1, order]:
+    for contour in reversed(spots):
         room = _room(contour, taken)
-        if room.max() > 0.05:
-            spot = contour[np.argmax(room > 0.05)]
+        if len(contour) and room.max() > 0.05:
+            spot = contour[np.argmax(room > 0.05) if exact else np.argmax(room)]
             labels.append(tuple(offset + low + spot * unit))
             taken = np.vstack([taken, spot])
     axes.clabel(contours, fmt="%g", fontsize=10, colors=INK, manual=labels)
@@ -521,66 +393,82 @@ def _direction(direction: Array, names: Sequence[str]) -> str:
 
 @_drawing()
 def loss_surface(
-    X: ArrayLike,
-    y: ArrayLike,
-    parameters: ArrayLike,
-    path: str | Path | None = None,
+    model: Module | ArrayLike,
+    data: Any,
+    path: ArrayLike,
+    file: str | Path | None = None,
     *,
     names: Sequence[str] | None = None,
     steps: int | None = None,
 ) -> Figure:
-    """Draw the squared loss of a linear model as contours, with the path that SGD took over it.
+    """Draw the training loss of a model as contours, with the path that SGD took over it.
 
-    `surface_data` says what the plane is and why the contours are exact. They are spaced like 1, 2, 5, 10 and
-    so on above the minimum. Where the last tenth of the path's points is too small to see, a second panel
-    enlarges it.
+    The squared loss of a linear model is drawn exactly, around its optimum, any other loss as sampled:
+    `model_surface` says how, and what the plane is. Contours are spaced like 1, 2, 5, 10 and so on above the
+    minimum. Where the last tenth of the path's points is too small to see, a second panel enlarges it.
 
     Parameters
     ----------
-    X, y, parameters
-        as for `surface_data`.
-    path
+    model, data, path
+        as for `model_surface`: a Module, its DataModule, and a `ParameterPath` or an array of its kind. Of a
+        linear model with the squared loss, inputs, targets and path as for `surface_data` will do.
+    file
         where to save the figure, as `.svg`, `.png` or `.pdf`.
     names
-        the features' names, d of them.
+        the parameters' names, one for each element; of inputs their features' names, without the bias.
     steps
         how many steps the path took, where not each of them is given.
 
     Raises
     ------
     ValueError
-        as `surface_data` does, and if the number of names is not d.
+        as `model_surface` and `surface_data` do, and if there are too few or too many names.
 
     Examples
     --------
-    >>> figure = loss_surface([0.0, 1.0, 2.0], [1.0, 3.0, 5.0], [[0.0, 0.0], [1.5, 0.5], [1.9, 1.1]])
-    >>> figure.axes[0].get_xlabel()
-    'w[0]'
+    >>> from tinygrad_lr import LinearRegressionScratch, SyntheticRegressionData, Trainer
+    >>> from tinygrad_lr_viz.surface import ParameterPath
+    >>> model, data = LinearRegressionScratch(1, lr=0.1), SyntheticRegressionData([2], 4.2)
+    >>> path = ParameterPath()
+    >>> Trainer(3, callbacks=[path]).fit(model, data)
+    >>> figure = loss_surface(model, data, path)
+    >>> figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()
+    ('w[0, 0]', 'b[0]')
     """
-    surface = surface_data(X, y, parameters)
+    if isinstance(model, Module):
+        surface = model_surface(model, data, path)
+        labels = names_of(model) if names is None else list(names)
+        expected = f"{len(surface.optimum)} parameters: give one name for each of their elements"
+    else:
+        surface = surface_data(model, data, path)
+        features = [f"w[{i}]" for i in range(len(surface.optimum) - 1)] if names is None else list(names)
+        prefix = "weight of " if names and len(surface.optimum) == 2 else ""
+        labels = [*(prefix + _short(feature) for feature in features), "bias"]
+        expected = f"{len(surface.optimum) - 1} features: give one name for each column of X"
     k = len(surface.optimum)
-    weights = [f"w[{i}]" for i in range(k - 1)] if names is None else list(names)
-    if len(weights) != k - 1:
-        raise ValueError(f"{len(weights)} names for {k - 1} features: give one name for each column of X")
+    if len(labels) != k:
+        raise ValueError(f"{len(names or ())} names for {expected}")
+    exact = surface.curvature is not None
+    lowest = f"its minimum, {surface.minimum:.3g}" if exact else "the lowest value in the panel, as sampled"
     notes = [
         f"{len(surface.path) - 1 if steps is None else steps} steps take the loss from "
-        f"{surface.path_loss[0]:.3g} to {surface.path_loss[-1]:.3g}. "
-        f"Contours: how far it is above its minimum, {surface.minimum:.3g}."
+        f"{surface.path_loss[0]:.3g} to {surface.path_loss[-1]:.3g}. Contours: how far it is above {lowest}."
     ]
     if k == 2:
         offset = surface.optimum
-        labels = [("weight of " if names else "") + _short(weights[0]), "bias"]
+        labels = [_short(label, 44) for label in labels]
     else:
         offset = np.zeros(2)
-        labels = [_direction(direction, [*weights, "bias"]) for direction in surface.directions]
+        labels = [_direction(direction, labels) for direction in surface.directions]
         share = "over 99.9%" if surface.share > 0.999 else f"{100 * surface.share:.1f}%"
+        centre = "the optimum" if exact else "the path's lowest point"
         notes.append(
             f"Of the {k} dimensions of the parameters, the plane shown keeps the most of the path: "
-            f"{share} of its squared distance from the optimum, which is at (0, 0)."
+            f"{share} of its squared distance from {centre}, which is at (0, 0)."
         )
     tail = len(surface.path) - len(surface.path) // 10
     whole, last = (
-        np.prod(np.subtract(*_view(surface.path[first:], surface.curvature, surface.optimum)))
+        np.prod(np.subtract(*view(surface.path[first:], surface.curvature, surface.optimum)))
         for first in (0, min(tail, len(surface.path) - 1))
     )
     enlarge = len(surface.path) >= 20 and last < 0.03 * whole
@@ -594,7 +482,7 @@ def loss_surface(
     if enlarge:
         panels[0].set_title("The whole path", loc="left")
         panels[1].set_title("Enlarged: its end", loc="left")
-    return _finish(figure, path)
+    return _finish(figure, file)
 
 
 def _r_squared(residuals: Array, targets: Array) -> float:
@@ -617,8 +505,9 @@ def fit_plot(
 ) -> Figure:
     """Draw how a linear model fits its data.
 
-    One feature: the data and the learned line, with the least-squares line where it is given. More features:
-    observed values and residuals (observed minus predicted) against predicted ones. R^2 stands above.
+    On the left, for one feature: the data and the learned line, with the least-squares line where it is
+    given; for two: the data and the learned plane; for more: observed values against predicted ones. On the
+    right the residuals, observed minus predicted, against the predicted values. R^2 stands above.
 
     Parameters
     ----------
@@ -644,7 +533,7 @@ def fit_plot(
     >>> figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()
     ('dose', 'growth')
     """
-    inputs, targets = _columns(X, y)
+    inputs, targets = columns(X, y)
     features = inputs.shape[1]
     models = {"learned": (w, b)} | ({} if closed_form is None else {"least squares": closed_form})
     lines = {
@@ -667,38 +556,80 @@ def fit_plot(
     # thousands of dots would swell an SVG: they become a picture within it
     dots: dict[str, Any] = {"s": 22 if size < 2000 else 8, "alpha": max(0.1, min(0.7, 20 / math.sqrt(size)))}
     dots |= {"linewidths": 0, "rasterized": size > 3000}
+    titles = ["The data and the fitted line", "The data and the fitted plane"]
+    titles += [f"How well {features} features predict {_short(target)}"] * (features - len(titles))
+    figure, (left, right) = _figure(titles[features - 1], notes, 12, 5, 2)
+    predicted = predictions["learned"]
     if features == 1:
-        name = _short(names[0])
-        figure, (axes,) = _figure("The data and the fitted line", notes, 8, 5)
-        handles: list[Any] = [axes.scatter(inputs, targets, color=GREY, **dots)]
-        labels = ["data"]
-        ends = np.array([inputs.min(), inputs.max()])
-        looks: list[dict[str, Any]] = [
-            {"color": BLUE, "lw": 3.5},
-            {"color": INK, "lw": 1.5, "ls": (0, (5, 3))},
-        ]
-        for (label, (weights, bias)), look in zip(lines.items(), looks, strict=False):
-            handles += axes.plot(ends, weights[0] * ends + bias, **look)
-            sign = MINUS if bias < 0 else "+"
-            labels.append(f"{label}: {weights[0]:.4g} · {_short(names[0], 14)} {sign} {abs(bias):.4g}")
-        axes.set_xlabel(name, parse_math=False)
-        axes.set_ylabel(_short(target), parse_math=False)
-        axes.grid(visible=True)
-        _legend(axes, handles, labels)
+        _draw_line(left, inputs, targets, lines, names[0], dots)
+        left.set_ylabel(_short(target), parse_math=False)
+    elif features == 2:
+        spec = left.get_subplotspec()
+        left.remove()
+        left = figure.add_subplot(spec, projection="3d", computed_zorder=False)
+        _draw_plane(left, inputs, targets, predicted, lines["learned"], names, dots)
+        left.set_zlabel(_short(target, 24), parse_math=False)
     else:
-        figure, (left, right) = _figure(
-            f"How well {features} features predict {_short(target)}", notes, 12, 5, 2
-        )
-        predicted = predictions["learned"]
         left.scatter(predicted, targets, color=BLUE, **dots)
-        right.scatter(predicted, targets - predicted, color=BLUE, **dots)
         ends = np.array([predicted.min(), predicted.max()])
-        left.plot(ends, ends, color=INK, lw=1.5, ls=(0, (5, 3)))
-        right.axhline(0, color=INK, lw=1.5, ls=(0, (5, 3)))
+        left.plot(ends, ends, color=INK, lw=1.5, ls=DASHED)
         left.set_title("Observed against predicted; dashed: equal", loc="left")
-        right.set_title("Residuals: observed minus predicted", loc="left")
-        for axes, label in ((left, "observed"), (right, "residual of")):
-            axes.set_xlabel(f"predicted {_short(target)}", parse_math=False)
-            axes.set_ylabel(f"{label} {_short(target)}", parse_math=False)
-            axes.grid(visible=True)
+        left.set_xlabel(f"predicted {_short(target)}", parse_math=False)
+        left.set_ylabel(f"observed {_short(target)}", parse_math=False)
+        left.grid(visible=True)
+    right.scatter(predicted, targets - predicted, color=BLUE, **dots)
+    right.axhline(0, color=INK, lw=1.5, ls=DASHED)
+    right.set_title("Residuals: observed minus predicted", loc="left")
+    right.set_xlabel(f"predicted {_short(target)}", parse_math=False)
+    right.set_ylabel(f"residual of {_short(target)}", parse_math=False)
+    right.grid(visible=True)
     return _finish(figure, path)
+
+
+def _draw_line(
+    axes: Axes,
+    inputs: Array,
+    targets: Array,
+    lines: Mapping[str, tuple[Array, float]],
+    name: str,
+    dots: Mapping[str, Any],
+) -> None:
+    """The data of one feature, and lines over it."""
+    handles: list[Any] = [axes.scatter(inputs, targets, color=GREY, **dots)]
+    labels = ["data"]
+    ends = np.array([inputs.min(), inputs.max()])
+    looks: list[dict[str, Any]] = [{"color": BLUE, "lw": 3.5}, {"color": INK, "lw": 1.5, "ls": DASHED}]
+    for (label, (weights, bias)), look in zip(lines.items(), looks, strict=False):
+        handles += axes.plot(ends, weights[0] * ends + bias, **look)
+        sign = MINUS if bias < 0 else "+"
+        labels.append(f"{label}: {weights[0]:.4g} · {_short(name, 14)} {sign} {abs(bias):.4g}")
+    axes.set_xlabel(_short(name), parse_math=False)
+    axes.grid(visible=True)
+    _legend(axes, handles, labels)
+
+
+def _draw_plane(
+    axes: Any,
+    inputs: Array,
+    targets: Array,
+    predicted: Array,
+    line: tuple[Array, float],
+    names: Sequence[str],
+    dots: Mapping[str, Any],
+) -> None:
+    """The data of two features, and a plane through it; a triangle points down to where it lies under it."""
+    (first, second), bias = line
+    x, y = (np.linspace(column.min(), column.max(), 9) for column in inputs.T)
+    x, y = np.meshgrid(x, y)
+    axes.plot_surface(x, y, first * x + second * y + bias, color=ORANGE, alpha=0.35, edgecolor=GREY, lw=0.4)
+    above, handles = targets >= predicted, []
+    for side, marker, colour in (
+        (above, "o", BLUE),
+        (~above, "v", VERMILLION),
+    ):
+        at = (*inputs[side].T, targets[side])
+        handles.append(axes.scatter(*at, marker=marker, color=colour, depthshade=False, zorder=2, **dots))
+    axes.set_xlabel(_short(names[0], 24), parse_math=False, labelpad=8)
+    axes.set_ylabel(_short(names[1], 24), parse_math=False, labelpad=8)
+    axes.tick_params(labelsize=10)
+    _legend(axes, handles, ["above the plane", "below it"])

@@ -64,8 +64,7 @@ def walk(graph: Graph, out_grad: Any, part: Graph, names: Names) -> Walk:
     """
     leaves = leaves_of(graph)
     wanted = [*leaves, *(graph.tensors[node] for node in part.origins)]
-    with np.errstate(all="ignore"):  # the program has had its warnings, or will get them from backward()
-        found = autograd.grad(graph.head, wanted, out_grad, retain_graph=True)
+    found = autograd.grad(graph.head, wanted, out_grad, retain_graph=True)
     gradients: dict[Hashable, Any] = {
         tensor.node: gradient.array for tensor, gradient in zip(wanted, found, strict=True)
     }
@@ -110,7 +109,7 @@ def last_part(graph: Graph, operations: int) -> Graph:
 def numbers(array: Any, digits: int = 4, width: int = 60) -> str:
     """An array as NumPy prints it; a large one by its first and last elements and its range."""
     if not isinstance(array, (np.ndarray, np.generic)):
-        return summary(array)
+        return f"{type(array).__module__.split('.')[0]} {type(array).__name__}, not computed here"
     if array.ndim == 0:
         return f"{array:.{digits + 2}g}" if array.dtype.kind == "f" else str(array)
     if array.size > SHOWN and array.ndim > 2:
@@ -130,15 +129,16 @@ class Names:
         #: names for the picture, with their values
         self.shown: dict[str, Any] = {}
         self._taken = {"np", "out_grad"}
+        self._invented_so_far = Counter[str]()
         self._names: dict[Hashable, str] = {}
         self._gradients: dict[Hashable, str] = {}
         values = part.sources | {leaf.node: leaf for leaf in leaves}
         values |= {node: part.tensors[node] for node in part.origins}
         found = find_names(values, scopes).names
-        for place, value in values.items():
-            name = found.get(place) or self._invented(value)
+        for place in sorted(values, key=lambda place: place not in found):  # the program's names go first
+            name = found.get(place) or self._invented(values[place])
             self._names[place] = code = self._free(_identifier(name))
-            self.shown[code if name in self.shown else name] = value
+            self.shown[code if name in self.shown else name] = values[place]
         for place, value in values.items():
             if isinstance(value, Tensor):
                 self._gradients[place] = self._free("grad_" + self._names[place].replace(".", "_"))
@@ -160,11 +160,13 @@ class Names:
 
     def _invented(self, value: Any) -> str:
         """A name for what has none: v1, v2, ... for results."""
-        number, kind = 1, kind_of(value)
+        kind = kind_of(value)
         prefix = kind if kind in ("data", "parameter") else "v"
-        while f"{prefix}{number}" in self._taken:
-            number += 1
-        return f"{prefix}{number}"
+        while True:
+            self._invented_so_far[prefix] += 1
+            name = f"{prefix}{self._invented_so_far[prefix]}"
+            if name not in self._taken:
+                return name
 
 
 def kind_of(value: Any) -> str:
@@ -326,8 +328,7 @@ class Walker:
             assert rule is not None  # else the engine would have made the argument a constant
             g, y = self._output(node, transcript)
             named_values = {name: write(option) for name, option in options.items()}
-            with np.errstate(all="ignore"):
-                gradients = rule(g, y, *map(write, origin.arguments), **named_values)
+            gradients = rule(g, y, *map(write, origin.arguments), **named_values)
             for one, made in _pairs(value, gradients):
                 edge += is_array(one)
                 if isinstance(one, Tensor):

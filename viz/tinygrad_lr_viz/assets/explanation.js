@@ -33,7 +33,7 @@
       const source = [...given, ...steps.slice(0, at - 1)].findLast((other) => other.dataset.name === name);
       if (!source) continue;
       const line = make("div", "with ");
-      const text = numbersOf(source).replace(/\s+/g, " ").replace(/.* in all:/, "");
+      const text = numbersOf(source).replace(/\s+/g, " ").replace(/.* in all: /, "");
       line.append(make("code", `${name} = ${text.length > 60 ? `${text.slice(0, 60)} …` : text}`));
       list.append(line);
     }
