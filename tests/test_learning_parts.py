@@ -357,6 +357,7 @@ def test_a_notebook_sees_every_point_if_there_is_time(
     notebook: Notebook, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(board_module, "PAUSE", 0)
+    monkeypatch.setattr(board_module, "SHARE", 0)
     model, trainer = small_run()
     assert [len(pictures) for pictures in notebook.shown] == [6 + 3]
     trainer.fit(model, SyntheticRegressionData([2, -3.4], 4.2, num_train=64, num_val=32))
