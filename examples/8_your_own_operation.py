@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from tinygrad_lr import autograd, differentiable, nn, record, tensor
 from tinygrad_lr.func import grad
 
-settings.register_profile("notebook", max_examples=40, derandomize=True, deadline=None, database=None)
-settings.load_profile("notebook")
+quick = settings(max_examples=40, derandomize=True, deadline=None, database=None)
 
 # %% [markdown]
 # ## The operation
@@ -52,6 +51,7 @@ print("W''", x.grad)
 positive = st.floats(0, 1e3)
 
 
+@quick
 @given(positive)
 def test_value(x):
     w = lambert(x)
@@ -71,6 +71,7 @@ def slope_of(f, x, step=1e-4):
     return (f(x + step) - f(x - step)) / (2 * step)
 
 
+@quick
 @given(st.floats(0.1, 50))
 def test_derivative(x):
     assert np.isclose(grad(lambert)(x), slope_of(lambert, x), rtol=1e-5)
@@ -92,6 +93,7 @@ def faulty(x):
     return lambert(x)
 
 
+@quick
 @given(st.floats(0.1, 50))
 def test_faulty(x):
     assert np.isclose(grad(faulty)(x), slope_of(lambert, x), rtol=1e-5)
@@ -111,6 +113,7 @@ except AssertionError as error:
 
 
 # %%
+@quick
 @given(rows=st.integers(1, 4), inputs=st.integers(1, 4), outputs=st.integers(1, 4), seed=st.integers(0, 999))
 def test_layer(rows, inputs, outputs, seed):
     rng = np.random.default_rng(seed)
