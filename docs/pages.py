@@ -1,13 +1,20 @@
 """What mkdocs.yml adds to docs/: README.md as the first page, the notebooks, and the files they link to."""
 
 import re
+from html import unescape
 from pathlib import Path
 from typing import Any
 
+from latex2mathml.converter import convert
 from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).parent.parent
+#: formulas, and code, in which a dollar is a dollar
+MATH = re.compile(
+    r"<(pre|code|script|iframe|svg)\b.*?</\1>|<img[^>]*>|\$\$(.+?)\$\$|\\\((.+?)\\\)|\$([^$\n<>][^$<>]*?)\$",
+    re.DOTALL,
+)
 LINK = re.compile(r"(\]\()(?!https?:|#|mailto:)([^)#\s]+)")
 
 
@@ -33,3 +40,16 @@ def on_files(files: Any, config: Any) -> Any:
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """The pages of docs/ lie beside examples/ and tinygrad_lr/ here, not in a folder of their own."""
     return markdown if "/" in page.file.src_uri else re.sub(r"(\]\(|\]: )\.\./", r"\1", markdown)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Formulas as MathML, which browsers show without a library from elsewhere."""
+
+    def drawn(match: re.Match[str]) -> str:
+        display, *inline = match.groups()[1:]
+        formula = display or next(filter(None, inline), None)
+        if formula is None:
+            return match[0]
+        return convert(unescape(formula), display="block" if display else "inline")
+
+    return MATH.sub(drawn, html)
