@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tinygrad_lr import autograd, differentiable, nn, record, tensor
 from tinygrad_lr.func import grad
+from tinygrad_lr.testing import WrongGradientError, check_gradients
 
 quick = settings(max_examples=40, derandomize=True, deadline=None, database=None)
 
@@ -103,6 +104,17 @@ try:
     test_faulty()
 except AssertionError as error:
     print("found:", *error.__notes__[:1])
+
+# %% [markdown]
+# `check_gradients` is all of this in one call: it compares the derivatives with truths that do not know the
+# engine, to second order, in random directions.
+
+# %%
+check_gradients(lambert, 2.0)
+try:
+    check_gradients(faulty, 2.0)
+except WrongGradientError as error:
+    print(str(error).splitlines()[0])
 
 # %% [markdown]
 # ## A layer
