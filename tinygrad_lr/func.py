@@ -45,6 +45,7 @@ class Traced:
             if not -len(args) <= i < len(args):
                 raise IndexError(f"argnums={i}, but {self.name} was given {len(args)} arguments by position")
         # tensors in, tensors out; and what is recorded stays recorded
+        self.value: Any
         self.tensors = is_recording() or any(isinstance(leaf, Tensor) for leaf in _leaves(list(args)))
         with record():
             chosen = {
@@ -143,7 +144,8 @@ def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
     def value_and_gradient(*args: Any, **options: Any) -> tuple[Any, Any]:
         call = Traced(f, args, options, argnums)
         if isinstance(call.value, (dict, list, tuple)) or np.shape(call.out(call.value)) != ():
-            what = f"has shape {call.value.shape}" if hasattr(call.value, "shape") else "is a nesting"
+            shape = getattr(call.value, "shape", None)
+            what = "is a nesting" if shape is None else f"has shape {shape}"
             raise ValueError(
                 f"a gradient is that of one number, but the value of {call.name} {what}. Sum it, or use "
                 "jacobian, vjp or elementwise_grad."

@@ -218,7 +218,8 @@ def _simpler(line: Line, makers: dict[int, Line]) -> Variable | Line | None:
                 factor = a * inner.args[0]
                 if like(inner.args[1]) and np.finfo(dtype).tiny < abs(factor) < np.finfo(dtype).max:
                     a, b = factor, inner.args[1]
-            return b if a == 1 else Line(np.multiply, (a, b), {}, line.made)
+            alone: Any = b
+            return alone if a == 1 else Line(np.multiply, (a, b), {}, line.made)
     return line if line.function is np.multiply else None
 
 
@@ -517,7 +518,8 @@ def _quick(
         if function in REDUCTIONS:
             return f"{bind(REDUCTIONS[function], 'f')}({reduction})"
         if function is np.mean and a.array.dtype in (np.float32, np.float64) and np.size(line.made[0].array):
-            share = bind(a.array.dtype.type(line.made[0].array.size / max(a.array.size, 1)), "c")
+            dtype: Any = a.array.dtype
+            share = bind(dtype.type(line.made[0].array.size / max(a.array.size, 1)), "c")
             return (
                 f"{bind(np.add.reduce, 'f')}({reduction}) * {share}"
                 if a.array.size

@@ -70,9 +70,14 @@ def _operator(function: Any, symbol: Any, reflected: bool = False) -> Callable[.
         mode = MODE.get()
         if not mode & (RECORDING | TRACING):
             return wrapped(value, OUTSIDE)
-        tape = LOCAL.tape
-        special = mode & TRACING or tape is None or tape.number != Tape.newest or tape.places is not None
-        if special or getattr(value, "dtype", OBJECT).kind != "f":
+        tape: Tape | None = LOCAL.tape
+        if (
+            tape is None
+            or tape.number != Tape.newest
+            or tape.places is not None
+            or mode & TRACING
+            or getattr(value, "dtype", OBJECT).kind != "f"
+        ):
             args, arrays = ((other, self), (y, x)) if reflected else ((self, other), (x, y))
             return recorded(row, args, arrays, value)
         i = self.index if self.tape is tape else -1 if self.tape is None else tape.index_of(self)
@@ -338,7 +343,8 @@ class Tensor:
 
     def __index__(self) -> int:
         self._check_not_traced("using it as an index")
-        return operator.index(self.array)  # of a 0-d one only
+        array: Any = self.array
+        return operator.index(array)  # of a 0-d one only
 
     def __bool__(self) -> bool:
         self._check_not_traced("asking whether it is true")
