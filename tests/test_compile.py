@@ -395,3 +395,16 @@ def test_constant_masks_and_slices() -> None:
         chosen, part = compiled(x, slice(1, None))
         np.testing.assert_array_equal(chosen, x[mask])
         np.testing.assert_array_equal(part, x[1:])
+
+
+def test_a_number_that_is_written_in_place() -> None:
+    def f(x: Any) -> Any:
+        s = x.sum()
+        s += 1
+        return s, x.sum()
+
+    compiled = compile(f)
+    for x in (np.array([0.5, 1.5]), np.array([2.0, 3.0]), np.array([2.0, 3.0])):
+        for _ in range(2):
+            assert compiled(x) == (np.sum(x) + 1, np.sum(x))
+            assert run_source(compiled, x) == (np.sum(x) + 1, np.sum(x))

@@ -38,7 +38,7 @@ ROWS = {
     function: row
     for function, row in DERIVATIVES.items()
     if any(
-        callable(rule) and getattr(rule, "func", rule).__module__.startswith("tinygrad_lr.")
+        callable(rule) and getattr(rule, "func", rule).__module__.startswith("tinygrad_lr.derivatives.")
         for rule in row.rules
     )
 }

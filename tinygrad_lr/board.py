@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from .trainer import Trainer
 
 PAUSE = 0.25  # seconds between two pictures, or two texts on the bar, at least: faster nobody reads
-SHARE = 12  # times as long as a picture took nothing is drawn after it: so training is slowed by 1/13 at most
+START = 1.0  # seconds before the first picture: a run that is over by then needs only its last
+SHARE = 15  # times as long as a picture took, nothing is drawn after it: training is slowed by 1/16 at most
 LINES = 5.0  # seconds between two lines where there is no terminal; a quick run needs none
 SHOWN = 1000  # points of a line that are drawn: more could not be told apart
 
@@ -101,7 +102,7 @@ class ProgressBoard(HyperParameters):
         self.raw_points: dict[str, list[tuple[Any, Any]]] = {}
         self.data: dict[str, list[Point]] = {}
         self._output: Any = None  # IPython's handle of the picture
-        self._show_from = -np.inf  # the time before which it is too early for the next picture
+        self._show_from: float | None = None  # the time before which it is too early for the next picture
 
     def draw(self, x: Any, y: Any, label: str, every_n: int = 1) -> None:
         """Add a point to the line `label`: the mean of `every_n` calls makes one point.
@@ -131,6 +132,8 @@ class ProgressBoard(HyperParameters):
 
             shell.events.register("post_run_cell", at_the_end)
         self._waiting = True
+        if self._show_from is None:
+            self._show_from = time.monotonic() + START
         if time.monotonic() >= self._show_from:
             self._show()
 

@@ -128,6 +128,10 @@ class Tracer:
             array, None, next((v for v in reads if shares and np.may_share_memory(array, v.array)), None)
         )
 
+    def copied(self, scalar: Any, array: Any) -> None:
+        """Note that a NumPy scalar became an array, to be written."""
+        self.lines.append(Line(np.array, (self.operand(scalar),), {}, [self.add(array)]))
+
     def write(self, function: Any, target: Any, args: Any, options: Any) -> None:
         """Note that a call writes into a tensor, or into several."""
         args, options = mapped(self.operand, tuple(args)), mapped(self.operand, dict(options))

@@ -271,7 +271,9 @@ class Tensor:
             raise errors.InPlaceError(tensor=errors.describe(self), instead=instead)
         _check_nothing_lost(values, self, instead)
         if isinstance(self.array, np.generic):  # a 0-d result: NumPy hands those out as immutable scalars
-            self.array = np.array(self.array)
+            self.array = np.array(scalar := self.array)
+            if MODE.get() & TRACING:
+                LOCAL.tracer.copied(scalar, self.array)
         WRITES.note(self.array)
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -686,7 +688,8 @@ def _asker() -> tuple[str, str]:
     """Who asked a tensor for a plain array, and what to write instead."""
     if "scipy.special" in sys.modules:
         import_module(".derivatives.special", __package__)
-    inner = ((f, getattr(f, "__wrapped__", None)) for f in DERIVATIVES)
+    own = (f for f in DERIVATIVES if not str(getattr(f, "__module__", None)).startswith("numpy"))
+    inner = ((f, getattr(f, "__wrapped__", None)) for f in own)
     plain = {code: f for f, of in inner if (code := getattr(of, "__code__", None)) is not None}
     for frame in errors.callers():
         if (function := plain.get(frame.f_code)) is not None:  # one that was made differentiable: no protocol
@@ -695,8 +698,8 @@ def _asker() -> tuple[str, str]:
                 "tinygrad_lr.special." + function.__name__ if of_scipy else "what `differentiable` returned"
             )
             return errors.name_of(function), f"Call {where}"
-    own = "; a function that needs plain arrays can be made `differentiable`"
-    return "np.asarray", f"Call NumPy's functions on the tensor itself (np.stack for a list){own}"
+    also = "; a function that needs plain arrays can be made `differentiable`"
+    return "np.asarray", f"Call NumPy's functions on the tensor itself (np.stack for a list){also}"
 
 
 def _rebuilt(array: Any, attachment: tuple[str, Any] | None) -> Tensor:
