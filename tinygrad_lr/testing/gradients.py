@@ -238,13 +238,13 @@ class Check:
         return [g.array for g in swept(twice, tensors, heads, False)[number:]]
 
     def rounding(self, gradients: Arrays) -> Arrays:
-        """What changes of the inputs in their last digits make of the engine's gradients.
+        """What rounding makes of the engine's gradients: how they differ where points hardly do.
 
         Where it is more than rounding, as at a tie, it counts for nothing.
         """
         changes = []
         for _ in range(3):
-            nearby = [frozen(x + x * self.rng.integers(-4, 5, x.shape) * EPS) for x in self.points]
+            nearby = [frozen(x * (1 + self.rng.uniform(-1, 1, x.shape) * 2.0**-40)) for x in self.points]
             with np.errstate(all="ignore"):
                 changes.append(
                     [np.abs(a - b) for a, b in zip(self.gradients(nearby), gradients, strict=True)]
