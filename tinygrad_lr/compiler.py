@@ -42,7 +42,9 @@ from .tensor import ARRAYS, Tensor, asarray, recorded, tracked
 
 CACHE_SIZE = 16
 #: functions whose results have as many elements as the values say
-SELECTING = {np.nonzero, np.flatnonzero, np.argwhere, np.compress, np.extract, np.unique, np.trim_zeros}
+SELECTING = {np.nonzero, np.flatnonzero, np.argwhere, np.compress, np.extract, np.trim_zeros}
+SELECTING |= {np.unique, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values, np.union1d}
+SELECTING |= {np.intersect1d, np.setdiff1d, np.setxor1d, np.bincount}
 LIBRARIES = (PACKAGE, str(Path(np.__file__).parent))
 
 
@@ -56,6 +58,7 @@ class Tracer:
         ] = {}  # by the id of an array: its variable, or its value if it is a constant
         self.kept: list[Any] = []  # the arrays, so that their ids stay theirs
         self.captured: list[Variable] = []
+        self.reachable: set[int] = set()  # the ids of arrays that the function can write into
         self.attached: list[Tensor] = []  # whose gradients the program may read or store
         self.gradients: list[tuple[Variable, Variable]] = []  # what was differentiated, and the gradient
 
@@ -114,7 +117,9 @@ class Tracer:
         steering = line.reads if line.function in SELECTING else variables_in(key)
         if line.function is np.where and len(line.args) == 1:
             steering = line.reads
-        masks = line.function in SELECTING or line.function is np.where
+        if line.function in (np.repeat, np.delete):
+            steering = variables_in((line.args[1:], line.options))
+        masks = line.function in SELECTING or line.function in (np.where, np.repeat, np.delete)
         for v in steering:
             if not isinstance(v.source, np.ndarray) and (masks or v.array.dtype.kind == "b"):
                 raise TraceError(
@@ -136,7 +141,14 @@ class Tracer:
         """Note that a call writes into a tensor, or into several."""
         args, options = mapped(self.operand, tuple(args)), mapped(self.operand, dict(options))
         for t in target if isinstance(target, tuple) else (target,):
-            self.lines.append(Line(function, args, options, [], self.operand(t)))
+            variable = self.operand(t)
+            if variable.root.source is not None and id(variable.root.array) not in self.reachable:
+                raise TraceError(
+                    f"{name_of(function)} writes into an array of shape {variable.array.shape} that is none "
+                    "of the function's arguments, nor found by a name: made within it, it would keep what is "
+                    "written from call to call. Make it of a tensor, np.zeros_like(x), or pass it in."
+                )
+            self.lines.append(Line(function, args, options, [], variable))
 
 
 class Traced:
@@ -153,7 +165,7 @@ class Traced:
         self.written = written
         self.run = runnable(program)
         self.captured = [v.source for v in program.captured]
-        self.shapes = [(v.array.shape, v.array.dtype) for v in program.captured]
+        self.kinds_captured = [_kind_of_source(source) for source in self.captured]
 
     def takes(self, args: Sequence[Any]) -> bool:
         """Whether the arguments are arrays of the kinds that they were, and nothing else; a quick look."""
@@ -170,11 +182,10 @@ class Traced:
 
     def fits(self) -> bool:
         """Whether what the function found elsewhere has the shapes and dtypes that it had."""
-        for captured, (shape, dtype) in zip(self.captured, self.shapes, strict=True):
-            array = _array(captured)
-            if array.shape != shape or array.dtype != dtype:
-                return False
-        return True
+        return all(
+            _kind_of_source(source) == kind
+            for source, kind in zip(self.captured, self.kinds_captured, strict=True)
+        )
 
     def __call__(self, leaves: Sequence[Any]) -> Any:
         arrays = [leaf.array if isinstance(leaf, Tensor) else leaf for leaf in leaves]
@@ -226,6 +237,8 @@ class Compiled:
         self._last: Traced | None = None
 
     def __call__(self, *args: Any, **options: Any) -> Any:
+        if MODE.get() & TRACING:  # called by a function that is being compiled
+            return self.function(*args, **options)
         last = self._last
         if last is not None and not options and last.takes(args) and last.fits():
             self._check_not_recorded((*args, *last.captured))
@@ -266,9 +279,10 @@ class Compiled:
         leaves: list[Any] = []
         _key((args, options), leaves)
         named = dict(_named_tensors(self.function, (args, options)))
-        tracer.attached = [
-            t for t in (*named.values(), *leaves) if getattr(t, "attachment", None) is not None
-        ]
+        at_hand = (*named.values(), *leaves)
+        tracer.attached = [t for t in at_hand if getattr(t, "attachment", None) is not None]
+        tracer.reachable = {id(getattr(t, "array", t)) for t in at_hand}
+        tracer.reachable |= {id(t.grad.array) for t in tracer.attached}
         arguments = []
         wrapped: dict[int, Tensor] = {}
         for place, leaf in enumerate(leaves):
@@ -390,6 +404,10 @@ def _kind(leaf: Any) -> tuple[Any, ...]:
     """What a program depends on of an array or tensor."""
     attachment = getattr(leaf, "attachment", None)
     return (leaf.shape, leaf.dtype, type(leaf), attachment and attachment.grad_req)
+
+
+def _kind_of_source(source: Any) -> tuple[Any, ...]:
+    return _kind(source if isinstance(source, (Tensor, *ARRAYS)) else _array(source))
 
 
 def _overlap(leaves: Sequence[Any]) -> tuple[tuple[int, int], ...]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .derivatives import cast, scatter
-from .errors import name_of
+from .errors import TraceError, name_of
 
 Plain = Any  # anything but a variable: a number, a slice, None, a dtype
 
@@ -475,6 +475,9 @@ def runnable(program: Program) -> Callable[..., Any]:
                     buffer = pool.pop() if pool else bind(np.empty(*kind), "b")
                 held[id(line.made[0])] = (kind, buffer)
             rows.append(f"{out} {_quick(line, args, words, buffer, bind)}")
+            if line.function is operator.getitem and any(v.array.dtype.kind == "b" for v in line.reads[1:]):
+                name, shape = names[id(line.made[0])], bind(line.made[0].array.shape, "c")
+                rows.append(f"{name}.shape == {shape} or {bind(_refuse, 'f')}({name})")
         for root in dying:
             if id(root) in held:
                 kind, name = held.pop(id(root))
@@ -521,6 +524,13 @@ def _quick(
                 else f"{bind(np.mean, 'f')}({reduction})"
             )
     return f"{bind(function, 'f')}({', '.join([*words, f'out={buffer}'] if buffer else words)})"
+
+
+def _refuse(made: Any) -> None:
+    raise TraceError(
+        f"a mask takes {len(made)} elements now, but took another number when the function was traced. Keep "
+        "all elements: np.where(mask, x, 0), not x[mask]."
+    )
 
 
 def _takes_out(line: Line) -> bool:

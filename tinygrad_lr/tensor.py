@@ -1,6 +1,6 @@
 """The Tensor: an array that can remember where it came from.
 
-All of NumPy's functions and operators work on Tensors. Every one of them ends in `apply`, which calls the
+All of NumPy's functions and operators work on Tensors. Every one of them ends in `call`, which calls the
 function on the arrays inside and, where recording is on, puts the call on the tape.
 """
 
