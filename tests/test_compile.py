@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import test_programs
+import compositions
 import tinygrad_lr
 from tinygrad_lr import Module, SyntheticRegressionData, Tensor, autograd, record, tensor
 from tinygrad_lr.compiler import CACHE_SIZE, compile
@@ -28,16 +28,16 @@ def run_source(compiled: Any, *arrays: Any) -> Any:
 
 
 @settings(max_examples=60, deadline=None)
-@given(test_programs.programs, test_programs.shapes, st.integers(0, 2**16))
+@given(compositions.programs, compositions.shapes, st.integers(0, 2**16))
 def test_random_programs(program: Any, shape: Any, seed: int) -> None:
     first, second = np.random.default_rng(seed).normal(size=(2, *shape))
     first, second = np.asarray(first), np.asarray(second)
-    compiled = compile(value_and_grad(lambda x: test_programs.run(program, x)))
+    compiled = compile(value_and_grad(lambda x: compositions.run(program, x)))
     compiled.name = "f"
     for x in (first, second, first):
         value, gradient = compiled(x)
-        np.testing.assert_allclose(value, test_programs.run(program, x), **close)
-        np.testing.assert_allclose(gradient, test_programs.gradient(program, x), **close)
+        np.testing.assert_allclose(value, compositions.run(program, x), **close)
+        np.testing.assert_allclose(gradient, compositions.gradient(program, x), **close)
         again, gradient_again = run_source(compiled, x)
         np.testing.assert_allclose(again, value, **close)
         np.testing.assert_allclose(gradient_again, gradient, **close)
@@ -494,3 +494,33 @@ def test_under_detect_anomaly() -> None:
     with tinygrad_lr.detect_anomaly():
         compiled = compile(value_and_grad(lambda x: np.sum(x**3)))
         np.testing.assert_array_equal(compiled(np.array([1.0, 2.0]))[1], [3, 12])
+
+
+def test_parameters_in_lists_and_state_in_objects_may_be_written() -> None:
+    class Momentum:
+        def __init__(self, parameters: list[Tensor]) -> None:
+            self.velocities = [tensor(np.zeros_like(p.numpy())) for p in parameters]
+            self.steps = np.zeros(())
+
+    results = []
+    for compiling in (False, True):
+        parameters = [tensor([1.0, 2.0]), tensor([3.0])]
+        for p in parameters:
+            p.attach_grad()
+        state = Momentum(parameters)
+
+        def step(x: Any, parameters: Any = parameters, state: Any = state) -> Any:
+            with record():
+                loss = (parameters[0] * x).sum() + (parameters[1] ** 2).sum()
+            loss.backward()
+            for p, v in zip(parameters, state.velocities, strict=True):
+                v *= 0.5
+                v += p.grad
+                p -= 0.1 * v
+            return loss
+
+        run: Any = compile(step) if compiling else step
+        losses = [float(run(np.array([1.0, n]))) for n in range(4)]
+        results.append([np.array(losses), *(p.numpy() for p in parameters)])
+    for eager, fast in zip(*results, strict=True):
+        np.testing.assert_allclose(fast, eager)

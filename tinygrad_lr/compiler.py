@@ -28,6 +28,7 @@ import functools
 import inspect
 import operator
 import sys
+import types
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -278,8 +279,9 @@ class Compiled:
         tracer = Tracer()
         leaves: list[Any] = []
         _key((args, options), leaves)
-        named = dict(_named_tensors(self.function, (args, options)))
-        at_hand = (*named.values(), *leaves)
+        held = list(_named_arrays(self.function, (args, options)))
+        named = {name: t for name, t in held if isinstance(t, Tensor)}
+        at_hand = (*(t for _, t in held), *leaves)
         tracer.attached = [t for t in at_hand if getattr(t, "attachment", None) is not None]
         tracer.reachable = {id(getattr(t, "array", t)) for t in at_hand}
         tracer.reachable |= {id(t.grad.array) for t in tracer.attached}
@@ -417,8 +419,8 @@ def _overlap(leaves: Sequence[Any]) -> tuple[tuple[int, int], ...]:
     return tuple([(i, j) for i, j in pairs if np.may_share_memory(arrays[i], arrays[j])])
 
 
-def _named_tensors(f: Any, called: Any) -> Iterator[tuple[str, Tensor]]:
-    """The tensors that a function can reach by a name: its arguments', its closure's and its globals'."""
+def _named_arrays(f: Any, called: Any) -> Iterator[tuple[str, Any]]:
+    """The tensors and arrays that a function can reach by a name: in its arguments, closure and globals."""
     seen: set[int] = set()
     found: list[tuple[Any, Any]] = [(None, part) for part in called]
     inner = inspect.unwrap(f)
@@ -435,16 +437,18 @@ def _named_tensors(f: Any, called: Any) -> Iterator[tuple[str, Tensor]]:
         if id(value) in seen:
             continue
         seen.add(id(value))
-        if isinstance(value, Tensor):
+        if isinstance(value, (Tensor, np.ndarray)):
             yield name or "x", value
         elif hasattr(value, "named_parameters"):
             found += [(key.replace(".", "_"), t) for key, t in value.named_parameters().items()]
         elif isinstance(value, dict):
             found += [(str(key), part) for key, part in value.items()]
         elif isinstance(value, (list, tuple)):
-            found += [(name, part) for part in value]
+            found += [(f"{name}_{i}" if len(value) > 1 else name, part) for i, part in enumerate(value)]
         elif isinstance(value, type(_key)) and value.__module__ == inner.__module__:
             found += inspect.getclosurevars(value).nonlocals.items()
+        elif not isinstance(value, (type, types.ModuleType, types.FunctionType)):  # an object of the user's
+            found += getattr(value, "__dict__", {}).items()
 
 
 def _watcher(seen: dict[int, str]) -> Callable[..., None]:
