@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tinygrad_lr import autograd, differentiable, nn, record, tensor
 from tinygrad_lr.func import grad
+from tinygrad_lr.testing import WrongGradientError, check_gradients
 
-settings.register_profile("notebook", max_examples=40, derandomize=True, deadline=None, database=None)
-settings.load_profile("notebook")
+quick = settings(max_examples=40, derandomize=True, deadline=None, database=None)
 
 # %% [markdown]
 # ## The operation
@@ -52,6 +52,7 @@ print("W''", x.grad)
 positive = st.floats(0, 1e3)
 
 
+@quick
 @given(positive)
 def test_value(x):
     w = lambert(x)
@@ -71,6 +72,7 @@ def slope_of(f, x, step=1e-4):
     return (f(x + step) - f(x - step)) / (2 * step)
 
 
+@quick
 @given(st.floats(0.1, 50))
 def test_derivative(x):
     assert np.isclose(grad(lambert)(x), slope_of(lambert, x), rtol=1e-5)
@@ -92,6 +94,7 @@ def faulty(x):
     return lambert(x)
 
 
+@quick
 @given(st.floats(0.1, 50))
 def test_faulty(x):
     assert np.isclose(grad(faulty)(x), slope_of(lambert, x), rtol=1e-5)
@@ -103,6 +106,17 @@ except AssertionError as error:
     print("found:", *error.__notes__[:1])
 
 # %% [markdown]
+# `check_gradients` is all of this in one call: it compares the derivatives with truths that do not know the
+# engine, to second order, in random directions.
+
+# %%
+check_gradients(lambert, 2.0)
+try:
+    check_gradients(faulty, 2.0)
+except WrongGradientError as error:
+    print(str(error).splitlines()[0])
+
+# %% [markdown]
 # ## A layer
 #
 # The gradient of a whole layer in one number: along a random direction $t$, the slope of the loss is the
@@ -111,6 +125,7 @@ except AssertionError as error:
 
 
 # %%
+@quick
 @given(rows=st.integers(1, 4), inputs=st.integers(1, 4), outputs=st.integers(1, 4), seed=st.integers(0, 999))
 def test_layer(rows, inputs, outputs, seed):
     rng = np.random.default_rng(seed)

@@ -29,7 +29,7 @@ def leaf(values):
 
 
 # %% [markdown]
-# ## Forgotten: `record()`, `attach_grad()`, the graph
+# ## Forgotten: to record, to attach, to keep the graph
 
 # %%
 w = leaf([1.0, 2.0])
@@ -119,7 +119,7 @@ for name, f, values in [
     print(f"{name:20} {x.grad}")
 
 # %% [markdown]
-# ## NaN behind `where`
+# ## NaN behind a choice
 #
 # `np.where(x > 0, np.sqrt(x), 0)` never shows the root of a negative number. But in most engines its
 # gradient is NaN: on the way back, a gradient of 0 arrives at the root, is multiplied with its infinite or

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import test_programs
+import compositions
 import tinygrad_lr
 from tinygrad_lr import Module, SyntheticRegressionData, Tensor, autograd, record, tensor
 from tinygrad_lr.compiler import CACHE_SIZE, compile
@@ -28,16 +28,16 @@ def run_source(compiled: Any, *arrays: Any) -> Any:
 
 
 @settings(max_examples=60, deadline=None)
-@given(test_programs.programs, test_programs.shapes, st.integers(0, 2**16))
+@given(compositions.programs, compositions.shapes, st.integers(0, 2**16))
 def test_random_programs(program: Any, shape: Any, seed: int) -> None:
     first, second = np.random.default_rng(seed).normal(size=(2, *shape))
     first, second = np.asarray(first), np.asarray(second)
-    compiled = compile(value_and_grad(lambda x: test_programs.run(program, x)))
+    compiled = compile(value_and_grad(lambda x: compositions.run(program, x)))
     compiled.name = "f"
     for x in (first, second, first):
         value, gradient = compiled(x)
-        np.testing.assert_allclose(value, test_programs.run(program, x), **close)
-        np.testing.assert_allclose(gradient, test_programs.gradient(program, x), **close)
+        np.testing.assert_allclose(value, compositions.run(program, x), **close)
+        np.testing.assert_allclose(gradient, compositions.gradient(program, x), **close)
         again, gradient_again = run_source(compiled, x)
         np.testing.assert_allclose(again, value, **close)
         np.testing.assert_allclose(gradient_again, gradient, **close)
@@ -395,3 +395,132 @@ def test_constant_masks_and_slices() -> None:
         chosen, part = compiled(x, slice(1, None))
         np.testing.assert_array_equal(chosen, x[mask])
         np.testing.assert_array_equal(part, x[1:])
+
+
+def test_a_number_that_is_written_in_place() -> None:
+    def f(x: Any) -> Any:
+        s = x.sum()
+        s += 1
+        return s, x.sum()
+
+    compiled = compile(f)
+    for x in (np.array([0.5, 1.5]), np.array([2.0, 3.0]), np.array([2.0, 3.0])):
+        for _ in range(2):
+            assert compiled(x) == (np.sum(x) + 1, np.sum(x))
+            assert run_source(compiled, x) == (np.sum(x) + 1, np.sum(x))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: np.repeat(np.ones(3), np.argsort(x)),
+        lambda x: np.delete(np.ones(3), np.argsort(x)[:1]),
+        lambda x: np.union1d(x, x),
+        lambda x: np.bincount(np.argsort(x)),
+    ],
+)
+def test_more_shapes_that_depend_on_values_raise(function: Any) -> None:
+    with pytest.raises(TraceError, match=r"depends on values|needs the value of"):
+        compile(function)(np.array([1.0, -2.0, 3.0]))
+
+
+def test_a_mask_that_takes_another_number_later_raises() -> None:
+    mask = np.array([True, False, True])
+    compiled = compile(lambda x: np.mean(x[mask]))
+    x = np.array([1.0, 2.0, 3.0])
+    assert compiled(x) == compiled(x) == 2
+    mask[1] = True
+    with pytest.raises(TraceError, match="a mask takes 3 elements now"):
+        compiled(x)
+
+
+def creating(x: Any) -> Any:
+    y = tensor(np.zeros(2))
+    y += x
+    return y
+
+
+def creating_an_array(x: Any) -> Any:
+    y = np.zeros(2)
+    np.add(y, x, out=y)
+    return x * y
+
+
+@pytest.mark.parametrize("function", [creating, creating_an_array])
+def test_what_is_made_within_and_written_raises(function: Any) -> None:
+    with pytest.raises(TraceError, match=r"made within it, it would keep what is written.*np.zeros_like"):
+        compile(function)(np.array([1.0, 2.0]))
+
+
+def test_what_is_made_of_an_argument_may_be_written() -> None:
+    def f(x: Any) -> Any:
+        y = np.zeros_like(x)
+        y += x
+        y[0] = 5
+        return y
+
+    compiled = compile(f)
+    for x in (np.array([1.0, 2.0]), np.array([3.0, 4.0]), np.array([3.0, 4.0])):
+        np.testing.assert_array_equal(compiled(x), [5, x[1]])
+
+
+def test_compiled_functions_in_compiled_functions() -> None:
+    inner = compile(value_and_grad(lambda w: np.sum(w**2)))
+    outer = compile(lambda w: w - 0.25 * inner(w)[1])
+    for w in (np.array([1.0, 2.0]), np.array([3.0, 4.0]), np.array([5.0, 6.0])):
+        np.testing.assert_allclose(outer(w), w / 2)
+        np.testing.assert_allclose(inner(w)[1], 2 * w)
+
+
+def test_attachments_that_change() -> None:
+    w = tensor([1.0, 2.0])
+    w.attach_grad()
+
+    def step() -> None:
+        with record():
+            y = (w * w).sum()
+        y.backward()
+
+    compiled = compile(step)
+    compiled()
+    compiled()
+    w.attach_grad("add")
+    compiled()
+    compiled()
+    np.testing.assert_array_equal(w.grad.numpy(), [4, 8])
+
+
+def test_under_detect_anomaly() -> None:
+    with tinygrad_lr.detect_anomaly():
+        compiled = compile(value_and_grad(lambda x: np.sum(x**3)))
+        np.testing.assert_array_equal(compiled(np.array([1.0, 2.0]))[1], [3, 12])
+
+
+def test_parameters_in_lists_and_state_in_objects_may_be_written() -> None:
+    class Momentum:
+        def __init__(self, parameters: list[Tensor]) -> None:
+            self.velocities = [tensor(np.zeros_like(p.numpy())) for p in parameters]
+            self.steps = np.zeros(())
+
+    results = []
+    for compiling in (False, True):
+        parameters = [tensor([1.0, 2.0]), tensor([3.0])]
+        for p in parameters:
+            p.attach_grad()
+        state = Momentum(parameters)
+
+        def step(x: Any, parameters: Any = parameters, state: Any = state) -> Any:
+            with record():
+                loss = (parameters[0] * x).sum() + (parameters[1] ** 2).sum()
+            loss.backward()
+            for p, v in zip(parameters, state.velocities, strict=True):
+                v *= 0.5
+                v += p.grad
+                p -= 0.1 * v
+            return loss
+
+        run: Any = compile(step) if compiling else step
+        losses = [float(run(np.array([1.0, n]))) for n in range(4)]
+        results.append([np.array(losses), *(p.numpy() for p in parameters)])
+    for eager, fast in zip(*results, strict=True):
+        np.testing.assert_allclose(fast, eager)

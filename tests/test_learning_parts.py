@@ -330,6 +330,7 @@ def notebook(monkeypatch: pytest.MonkeyPatch) -> Notebook:
 
 
 def test_a_notebook_sees_the_last_points(notebook: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(board_module, "START", 0)
     monkeypatch.setattr(board_module, "PAUSE", 1e9)
     board = ProgressBoard("x")
     for x in range(5):
@@ -357,6 +358,8 @@ def test_a_notebook_sees_every_point_if_there_is_time(
     notebook: Notebook, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(board_module, "PAUSE", 0)
+    monkeypatch.setattr(board_module, "START", 0)
+    monkeypatch.setattr(board_module, "SHARE", 0)
     model, trainer = small_run()
     assert [len(pictures) for pictures in notebook.shown] == [6 + 3]
     trainer.fit(model, SyntheticRegressionData([2, -3.4], 4.2, num_train=64, num_val=32))

@@ -25,13 +25,14 @@ RIGHT = "".join(f"{number} right\n" for number in (1, 2, 3))
 def ran(program: str, path: Path) -> str:
     """What a program prints."""
     pytest.importorskip("matplotlib", reason=f"matplotlib is not installed: {path.name} is NOT tested")
-    import matplotlib as mpl
+    import matplotlib.pyplot as plt
 
     printed = io.StringIO()
-    mpl.use("Agg", force=True)
+    plt.switch_backend("Agg")
     with contextlib.redirect_stdout(printed), warnings.catch_warnings():
         warnings.simplefilter("error")
         exec(compile(program, str(path), "exec"), {"__name__": "__main__"})
+    plt.close("all")
     assert not is_recording()
     return printed.getvalue()
 

@@ -1,130 +1,246 @@
 """Random programs: whatever is composed, the gradient is that of the whole.
 
-Hypothesis composes a program from the operations below: each step applies one of them to earlier results, so
-that operands are shared, repeated and broadcast. The gradient along a random direction must agree with
-central differences, and so must the gradient of the gradient. A failing program shrinks to a few steps and is
-printed.
+Hypothesis composes programs of rows of the table, with operands that are shared, repeated, indexed and
+broadcast, of several leaves and heads. Their first and second derivatives must agree with complex steps,
+with extrapolated differences and with dual numbers. A failing program shrinks to a few lines and is printed
+as one that can be pasted and run.
 """
 
-from collections.abc import Callable
+import itertools
+import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import event, example, given
+import scipy.special
+from hypothesis import assume, event, given, note
 from hypothesis import strategies as st
 
-from tinygrad_lr import autograd, record, tensor
-from tinygrad_lr.errors import ComplexResultError
+import duals
+import tinygrad_lr.derivatives.special
+from domains import DOMAINS
+from domains.basics import Call
+from search import examples
+from tinygrad_lr import Tensor, asarray, autograd, record, tensor
+from tinygrad_lr.derivatives import DERIVATIVES
+from tinygrad_lr.errors import ComplexResultError, name_of
+from tinygrad_lr.testing import NoTruthError, check_gradients
+from tinygrad_lr.testing.strategies import OPERATIONS, Program, expression_graphs
 
-OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
-    "add": lambda a, b: a + b,
-    "subtract": lambda a, b: a - b,
-    "multiply": lambda a, b: a * b,
-    "divide": lambda a, b: a / (1 + b * b),
-    "power": lambda a, b: (2 + np.sin(a)) ** np.tanh(b),
-    "square": lambda a, b: np.sin(a) ** 2 - b,
-    "tanh": lambda a, b: np.tanh(a) + 2 * b,
-    "sin, exp": lambda a, b: np.sin(a) * np.exp(-b * b),
-    "sqrt, log, cos": lambda a, b: np.sqrt(1 + a * a) * np.log(2 + np.cos(b)),
-    "sum": lambda a, b: np.sum(a * b, axis=0) - a,
-    "sum of all": lambda a, b: np.sum(a) / 5 + b,
-    "mean": lambda a, b: np.mean(a, axis=-1, keepdims=True) + b,
-    "var": lambda a, b: np.var(a) + b,
-    "where": lambda a, b: np.where(np.arange(np.size(a)).reshape(np.shape(a)) % 2 == 0, a, 3 * b),
-    "matmul": lambda a, b: a @ np.swapaxes(b, -1, -2),
-    "dot": lambda a, b: np.dot(a, np.transpose(b)),
-    "concatenate": lambda a, b: np.concatenate([a, b, a]),
-    "stack": lambda a, b: np.mean(np.stack([a, a * b], axis=-1), axis=-1),
-    "index": lambda a, b: a[..., :1] * b,
-    "index with repeats": lambda a, b: np.reshape(a, -1)[[0, -1, 0]].sum() * b,
-    "reshape": lambda a, b: np.reshape(np.reshape(a, (-1, 1)) + 1, np.shape(a)) * b,
-    "broadcast_to": lambda a, b: np.broadcast_to(a, (2, *np.shape(a))) * b,
-    "expand_dims, squeeze": lambda a, b: np.squeeze(np.expand_dims(a, 0) * 2, 0) * b,
-}
+# ---- any row of the table as a step of a program ----------------------------------------------------------
 
-GROWING = {"multiply", "sum", "matmul", "dot", "index", "index with repeats", "reshape", "broadcast_to"}
-
-Step = tuple[str, int, int]
-programs = st.lists(
-    st.tuples(st.sampled_from(sorted(OPERATIONS)), st.integers(0, 9), st.integers(0, 9)),
-    min_size=1,
-    max_size=6,
-)
-shapes = st.sampled_from([(), (1,), (3,), (2, 3), (1, 3), (2, 1, 3)])
+MODULES = {"np": np, "operator": operator, "scipy": scipy, "tinygrad_lr": tinygrad_lr}
+IMPORTS = ["import operator", "import scipy.special", "import tinygrad_lr.derivatives.special"]
 
 
-def run(program: list[Step], x: Any) -> Any:
-    """The program's result as one number; a step whose operands do not fit together is left out."""
-    results = [x, 0.5 * x + 1]
-    for name, i, j in program:
-        a, b = results[i % len(results)], results[j % len(results)]
-        try:
-            result = OPERATIONS[name](a, b)
-        except (ValueError, IndexError):
-            continue
-        if np.size(result) <= 200:
-            # products are kept of moderate size; sums are not, so that gradients stay one number for a while
-            results.append(np.tanh(result / 3) if name in GROWING else result / 2)
-    return np.sum(np.sin(results[-1])) + np.sum(results[-2] * 0.7)
+def path_of(function: Any) -> str:
+    """What the function is called in a program that has the imports above."""
+    path, name = name_of(function), getattr(function, "__name__", "")
+    if function is operator.getitem:
+        return "operator.getitem"
+    if hasattr(function, "__wrapped__"):  # SciPy's plain functions are differentiable under another name
+        return path.replace("scipy.special", "tinygrad_lr.derivatives.special")
+    return path.replace("special._", "special._ufuncs._") if name.startswith("_") else path
 
 
-def slope(function: Callable[[Any], float], x: Any, direction: Any) -> tuple[float, float]:
-    """The derivative along a direction and its error: central differences, extrapolated after Richardson."""
-    h = 1e-3
-
-    def central(h: float) -> float:
-        return (function(x + h * direction) - function(x - h * direction)) / (2 * h)
-
-    coarse, fine, finest = central(2 * h), central(h), central(h / 2)
-    better = (4 * fine - coarse) / 3, (4 * finest - fine) / 3
-    return (16 * better[1] - better[0]) / 15, abs(better[1] - better[0])
+ROWS = {function: path_of(function) for function, domain in DOMAINS.items() if domain.call is None}
+del ROWS[np.full_like]  # which asks its first argument only whether it is a Tensor
 
 
-def gradient(program: list[Step], x: Any) -> Any:
-    t = tensor(x)
-    t.attach_grad()
-    with record():
-        y = run(program, t)
-    return autograd.grad(y, t).numpy()
+def source(value: Any) -> str:
+    """A value in words of NumPy."""
+    if isinstance(value, np.ndarray):
+        if not value.size:
+            return f"np.zeros({value.shape}, np.{value.dtype})"
+        return f"np.array({value.tolist()})".replace("nan", "np.nan")
+    if isinstance(value, np.generic):
+        return source(value.item())
+    if isinstance(value, np.dtype):
+        return f"np.{value}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(source, value))}]"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(source, value))},)" if value else "()"
+    return repr(value)
 
 
-@given(programs, shapes, st.integers(0, 2**16))
-@example([("var", 1, 1)], (3,), 0)  # a number that is broadcast, under a gradient that is one number too
-def test_first_and_second_derivatives_of_random_programs(program, shape, seed):
+def varied(value: Any, operands: list[str]) -> str:
+    """The same, with floating arrays that vary a little with the operands of a step, taken in turn."""
+    if isinstance(value, list):
+        return f"[{', '.join(varied(part, operands) for part in value)}]"
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.size:
+        operands.append(operands.pop(0))
+        return f"{source(value)} + 0.01 * np.tanh(np.resize({operands[-1]}, {value.shape}))"
+    return source(value)
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> str:
+    """A call of some row of the table, as a template for `expression_graphs`."""
+    function = draw(st.sampled_from(list(ROWS)))
+    call: Call = draw(DOMAINS[function].calls)
+    operands = ["{a}", "{b}"]
+    rules = DERIVATIVES[function].rules
+    arguments = [
+        varied(value, operands) if i < len(rules) and callable(rules[i]) else source(value)
+        for i, value in enumerate(call.arguments)
+    ]
+    options = [f"{name}={source(value)}" for name, value in call.options.items()]
+    return f"{ROWS[function]}({', '.join([*arguments, *options])})"
+
+
+def test_every_row_can_be_a_step() -> None:
+    """But for those whose domain is that of another function, such as that of a matrix's symmetric part."""
+    assert {name_of(function) for function in DOMAINS if function not in ROWS} == {
+        *(f"np.linalg.{name}" for name in ("pinv", "cholesky", "qr", "svd")),
+        *(f"np.linalg.{name}" for name in ("eig", "eigh", "eigvals", "eigvalsh")),
+        "np.trim_zeros",
+        "np.full_like",
+    }
+    for function, path in ROWS.items():
+        assert eval(path, MODULES) == function, path
+
+
+# ---- first and second derivatives -------------------------------------------------------------------------
+
+any_program = expression_graphs(st.sampled_from(OPERATIONS) | rows(), imports=IMPORTS)
+
+
+def leaves_of(program: Program) -> list[Tensor]:
+    leaves = [asarray(array) for array in program.arguments]
+    for leaf in leaves:
+        leaf.attach_grad()
+    return leaves
+
+
+def check(program: Program) -> None:
+    """By complex steps and differences; a program with a kink just there is none to check."""
+    try:
+        check_gradients(program, *program.arguments, elements=6)
+    except NoTruthError as error:
+        event("no derivative there")
+        note(str(error))
+        assume(False)
+
+
+@examples(60)
+@given(expression_graphs())
+def test_programs(program: Program) -> None:
+    check(program)
+
+
+@examples(60)
+@given(any_program)
+def test_programs_of_any_row(program: Program) -> None:
+    check(program)
+
+
+def product(arrays: Sequence[Any], others: Sequence[Any]) -> Any:
+    """The sum of the products of all elements."""
+    return sum(np.sum(a * b) for a, b in zip(arrays, others, strict=True))
+
+
+@given(expression_graphs(), st.integers(0, 2**16))
+def test_dual_numbers_agree(program: Program, seed: int) -> None:
+    """To rounding, in random directions of the leaves and of the heads, to second order."""
     rng = np.random.default_rng(seed)
-    x, u, v = rng.normal(size=(3, *shape))
-    t = tensor(x)
-    t.attach_grad()
+    u, v = ([rng.uniform(-1, 1, np.shape(a)) for a in program.arguments] for _ in "uv")
+    first, second = duals.derivatives(program, program.arguments, u, v)
+    head_grads = [rng.uniform(-1, 1, np.shape(slope)) for slope in first]
+    leaves = leaves_of(program)
     with record():
-        y = run(program, t)
-        first = autograd.grad(y, t, create_graph=True)
-        along = np.sum(first * u)
-    assert first.shape == shape
-    expected, error = slope(lambda x: float(run(program, x)), x, u)
-    assert abs(along.item() - expected) <= 1e-7 * (1 + abs(expected)) + 10 * error
-
-    event(f"{len(program)} steps")
-    second = autograd.grad(along, t).numpy()
-    expected, error = slope(lambda x: float(np.sum(gradient(program, x) * u)), x, v)
-    assert abs(np.sum(second * v) - expected) <= 1e-7 * (1 + abs(expected)) + 10 * error
+        nothing = sum(0 * np.sum(leaf) for leaf in leaves)  # so that each is reached
+        gradients = autograd.grad(product(program(*leaves), head_grads) + nothing, leaves, create_graph=True)
+        slope = product(gradients, u) + nothing
+    again = autograd.grad(slope, leaves)
+    size = product([abs(g.array) for g in gradients], map(abs, u))
+    assert abs(slope.item() - product(first, head_grads)) <= 1e-12 * size
+    size += product([abs(g.array) for g in again], map(abs, v))
+    assert abs(product([g.array for g in again], v) - product(second, head_grads)) <= 1e-12 * size
 
 
-@given(programs, shapes, st.integers(0, 2**16))
-def test_single_precision_stays_and_agrees_with_double(program, shape, seed):
-    x = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
-    t = tensor(x)
-    t.attach_grad()
+# ---- training: the same program again and again, its leaves changed in place in between --------------------
+
+UPDATES = (
+    "{a} -= 0.1 * {a}.grad",
+    "{a} *= 0.9",
+    "{a} += 0.01 * np.tanh({b}.grad).sum()",
+    "{a}[...] = np.tanh({a}.detach())",
+    "{a}.reshape(-1)[:1] = {number}",
+    "{a}.grad[...] = 0",
+    "np.copyto({a}, np.cos({a}.numpy()))",
+    "np.multiply({a}, 0.5, out={a})",
+)
+
+
+def gradients_by_duals(program: Program, values: Sequence[Any]) -> list[Any]:
+    """Of the sum of all heads: the derivative in the direction of every element."""
+    gradients = [np.zeros(np.shape(value)) for value in values]
+    for gradient in gradients:
+        for index in np.ndindex(gradient.shape):
+            directions = [np.zeros(np.shape(value)) for value in values]
+            for direction, other in zip(directions, gradients, strict=True):
+                if other is gradient:
+                    direction[index] = 1
+            first, _ = duals.derivatives(program, values, directions, directions)
+            gradient[index] = sum(map(np.sum, first))
+    return gradients
+
+
+@examples(60)
+@given(expression_graphs(max_leaves=2), st.data())
+def test_updates_between_steps(program: Program, data: st.DataObject) -> None:
+    """Each backward gives the gradient at the values of that time, written or added as was asked for."""
+    leaves = {name: tensor(array) for name, array in program.leaves.items()}
+    added = {name: data.draw(st.booleans(), f"gradients of {name} are added") for name in leaves}
+    for name, leaf in leaves.items():
+        leaf.attach_grad("add" if added[name] else "write")
+    expected = {name: np.zeros(leaf.shape) for name, leaf in leaves.items()}
+    numbers = itertools.count(1)
+    for _ in range(3):
+        values = [leaf.numpy().copy() for leaf in leaves.values()]
+        with record():
+            heads = program(*leaves.values())
+        autograd.backward(heads)
+        for (name, leaf), new in zip(leaves.items(), gradients_by_duals(program, values), strict=True):
+            expected[name] = expected[name] + new if added[name] else new
+            atol = 1e-11 * (1 + np.max(np.abs(expected[name])))
+            np.testing.assert_allclose(leaf.grad.array, expected[name], rtol=0, atol=atol)
+        for update in data.draw(st.lists(st.sampled_from(UPDATES), max_size=3), "updates"):
+            a, b = (data.draw(st.sampled_from(list(leaves)), which) for which in "ab")
+            exec(update.format(a=a, b=b, number=0.0123 * next(numbers)), {"np": np, **leaves})
+            if update == "{a}.grad[...] = 0":
+                expected[a] = np.zeros(leaves[a].shape)
+
+
+# ---- beside -----------------------------------------------------------------------------------------------
+
+
+@examples(60)
+@given(expression_graphs())
+def test_single_precision_stays_and_agrees_with_double(program: Program) -> None:
+    single = [asarray(array.astype(np.float32)) for array in program.arguments]
+    double = [asarray(leaf.array.astype(np.float64)) for leaf in single]
+    for leaf in (*single, *double):
+        leaf.attach_grad()
     with record():
-        y = run(program, t)
-    assert y.dtype == np.float32
-    y.backward()
-    assert t.grad.dtype == np.float32
-    expected = gradient(program, x.astype(np.float64))
-    np.testing.assert_allclose(t.grad.numpy(), expected, atol=2e-4 * (1 + np.max(np.abs(expected))))
+        narrow, wide = program(*single), program(*double)
+    assert {head.dtype for head in narrow} == {np.dtype(np.float32)}
+    autograd.backward(narrow)
+    autograd.backward(wide)
+    for leaf, other in zip(single, double, strict=True):
+        assert leaf.grad.dtype == np.float32
+        expected = other.grad.array
+        np.testing.assert_allclose(leaf.grad.array, expected, atol=2e-4 * (1 + np.max(np.abs(expected))))
 
 
-def test_masked_out_keeps_what_the_mask_leaves_out():
+def test_a_place_that_several_later_tapes_use_is_used() -> None:
+    """Found by a random program: one of the uses, of no element, took the other's place."""
+    check_gradients(lambda a: np.prod(np.exp(a), axis=0), np.array([[1.5, -0.5]]))
+
+
+def test_masked_out_keeps_what_the_mask_leaves_out() -> None:
     mask = np.array([True, False])
     out = tensor([10.0, 10.0])
     assert np.add(tensor([1.0, 2.0]), 1, out=out, where=mask) is out

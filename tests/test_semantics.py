@@ -1784,3 +1784,11 @@ def test_changes_of_options_are_found_or_have_no_effect() -> None:
     w -= 0.5
     with pytest.raises(ModifiedError, match=r"argument weights of np.average"):
         y.backward()
+
+
+def test_a_number_that_is_indexed_several_times() -> None:
+    x = leaf(2.0)
+    with record():
+        y = x[()] * x[...] * x[None][0]
+    y.backward()
+    same(x.grad, 12)

@@ -1,4 +1,4 @@
-"""How a run is shown while it goes on: a plot in a notebook, a bar in a terminal, nothing elsewhere."""
+"""How a run is shown while it goes on: a plot in a notebook, a bar in a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import io
 import shutil
 import sys
 import time
+import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +19,15 @@ from .tensor import Tensor
 if TYPE_CHECKING:
     from .trainer import Trainer
 
-PAUSE = 0.25  # seconds between two pictures, or two texts on the bar: faster than that nobody reads
+PAUSE = 0.25  # seconds between two pictures, or two texts on the bar, at least: faster nobody reads
+START = 1.0  # seconds before the first picture: a run that is over by then needs only its last
+SHARE = 15  # times as long as a picture took, nothing is drawn after it: training is slowed by 1/16 at most
+LINES = 5.0  # seconds between two lines where there is no terminal; a quick run needs none
+SHOWN = 1000  # points of a line that are drawn: more could not be told apart
+
+
+# Okabe and Ito's colours, which stay apart for colour-blind readers (https://jfly.uni-koeln.de/color/)
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 
 
 class Point(NamedTuple):
@@ -28,8 +38,9 @@ class Point(NamedTuple):
 class ProgressBoard(HyperParameters):
     """A plot of lines that grow while it is being watched.
 
-    In a notebook the picture appears below the cell and is renewed there a few times per second; what else
-    the cell prints stays. Elsewhere the points are only collected, in `data`, and matplotlib is not imported.
+    In a notebook the picture appears below the cell and is renewed in its place, a few times per second but
+    so that drawing takes less than a tenth of the time; what else the cell prints stays. Elsewhere the points
+    are only collected, in `data`, and matplotlib is not imported.
 
     Parameters
     ----------
@@ -75,7 +86,7 @@ class ProgressBoard(HyperParameters):
         xscale: str = "linear",
         yscale: str = "linear",
         ls: Sequence[str] = ("-", "--", "-.", ":"),
-        colors: Sequence[str] = ("C0", "C1", "C2", "C3"),
+        colors: Sequence[str] = COLORS,
         fig: Any = None,
         axes: Any = None,
         figsize: tuple[float, float] = (3.5, 2.5),
@@ -91,7 +102,7 @@ class ProgressBoard(HyperParameters):
         self.raw_points: dict[str, list[tuple[Any, Any]]] = {}
         self.data: dict[str, list[Point]] = {}
         self._output: Any = None  # IPython's handle of the picture
-        self._shown_at = -np.inf
+        self._show_from: float | None = None  # the time before which it is too early for the next picture
 
     def draw(self, x: Any, y: Any, label: str, every_n: int = 1) -> None:
         """Add a point to the line `label`: the mean of `every_n` calls makes one point.
@@ -121,23 +132,46 @@ class ProgressBoard(HyperParameters):
 
             shell.events.register("post_run_cell", at_the_end)
         self._waiting = True
-        if time.monotonic() - self._shown_at >= PAUSE:
+        if self._show_from is None:
+            self._show_from = time.monotonic() + START
+        if time.monotonic() >= self._show_from:
             self._show()
 
     def _show(self) -> None:
         ipython: Any = sys.modules["IPython"]
+        begun = time.monotonic()
         picture = ipython.display.SVG(self.svg())
         if self._output is None:
             self._output = ipython.display.display(picture, display_id=True)
         else:
             self._output.update(picture)
-        self._shown_at, self._waiting = time.monotonic(), False
+        now = time.monotonic()
+        self._show_from, self._waiting = now + max(PAUSE, SHARE * (now - begun)), False
 
     def svg(self) -> str:
         """The picture as it is now.
 
         Raises ModuleNotFoundError if matplotlib is not installed.
         """
+        file = io.StringIO()
+        self.save(file, format="svg")
+        return file.getvalue()
+
+    def save(self, path: str | Path | IO[str], format: str | None = None) -> None:
+        """Write the picture as it is now; the suffix of `path` says how, or `format`: "svg", "png", "pdf".
+
+        Raises ModuleNotFoundError if matplotlib is not installed, and ValueError for other suffixes.
+        """
+        figure = self._draw()
+        from matplotlib import rc_context
+
+        # text stays text, which is quick and small, and right in scripts that matplotlib's font has not
+        with rc_context({"svg.fonttype": "none"}), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing from")
+            figure.savefig(path, format=format, dpi=200)
+
+    def _draw(self) -> Any:
+        """The figure with the lines as they are now."""
         if self.axes is not None:
             self.fig, axes = self.axes.figure, self.axes
         else:
@@ -145,16 +179,19 @@ class ProgressBoard(HyperParameters):
                 self.fig = _new_figure(self.figsize)
             axes = self.fig.gca()
         axes.clear()
-        for i, (label, line) in enumerate(self.data.items()):
+        for i, line in enumerate(self.data.values()):
             style, color = self.ls[i % len(self.ls)], self.colors[i % len(self.colors)]
-            axes.plot([p.x for p in line], [p.y for p in line], linestyle=style, color=color, label=label)
+            shown = [*line[: -1 : 1 + len(line) // SHOWN], *line[-1:]]
+            axes.plot([p.x for p in shown], [p.y for p in shown], linestyle=style, color=color)
         axes.set(xlabel=self.xlabel, ylabel=self.ylabel, xscale=self.xscale, yscale=self.yscale)
         axes.set(xlim=self.xlim, ylim=self.ylim)
         if self.data:
-            axes.legend()
-        file = io.StringIO()
-        self.fig.savefig(file, format="svg", bbox_inches="tight")
-        return file.getvalue()
+            # the labels come in afterwards, as they are: matplotlib would leave out those with a leading
+            # underscore, and take dollars for formulas
+            legend = axes.legend(axes.lines, [str(i) for i in range(len(self.data))])
+            for text, label in zip(legend.get_texts(), self.data, strict=True):
+                text.set(text=label, parse_math=False)
+        return self.fig
 
 
 def _new_figure(figsize: tuple[float, float]) -> Any:
@@ -166,7 +203,7 @@ def _new_figure(figsize: tuple[float, float]) -> Any:
             "model.board.display = False",
             name=error.name,
         ) from None
-    return Figure(figsize)
+    return Figure(figsize, layout="constrained")  # of one size always: the page does not jump
 
 
 def as_number(value: Any) -> float:
@@ -185,16 +222,21 @@ def notebook() -> Any:
 class ProgressBar:
     """A callback for `Trainer` that shows the steps and the losses in one line on the terminal.
 
-    It uses tqdm and writes to stderr. Where that is not a terminal, in a notebook, and without tqdm it shows
-    nothing.
+    It uses tqdm and writes to stderr. Where that is not a terminal, or without tqdm, it writes a line every
+    few seconds, so that a quick run writes none. In a notebook it shows nothing, as the board does.
     """
 
     def __init__(self) -> None:
         self._bar: Any = None
+        self._lines = False  # whether lines are to be written
+        self._written = 0  # the epochs that the last line told of
+        self._write_from = 0.0  # the time before which it is too early to write again
 
     def on_fit_start(self, trainer: Trainer) -> None:
         self._bar = None
-        if not sys.stderr.isatty() or notebook() is not None:
+        self._lines, self._written = notebook() is None, 0
+        self._write_from = time.monotonic() + LINES
+        if not self._lines or not sys.stderr.isatty():
             return
         try:
             from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
@@ -209,31 +251,45 @@ class ProgressBar:
             ncols=size.columns,
             nrows=size.lines,
         )
-        self._written_at = -np.inf
+        self._lines, self._write_from = False, -np.inf
 
     def on_step_end(self, trainer: Trainer, loss: float) -> None:
         if self._bar is not None:
             self._bar.update()
-            self._write(trainer, loss)
+            self._write_on_bar(trainer, loss)
 
     def on_epoch_end(self, trainer: Trainer) -> None:
+        means = trainer.history["train"][-1:]
         if self._bar is not None:
             if trainer.epoch + 1 == trainer.max_epochs:
-                self._written_at = -np.inf  # the last losses are always written
-            for _, loss in trainer.history["train"][-1:]:
-                self._write(trainer, loss)
-
-    def _write(self, trainer: Trainer, loss: float) -> None:
-        if time.monotonic() - self._written_at < PAUSE:
-            return
-        losses = [
-            f"train loss {loss:.3g}",
-            *(f"val loss {mean:.3g}" for _, mean in trainer.history["val"][-1:]),
-        ]
-        self._bar.set_description_str(f"epoch {trainer.epoch + 1}/{trainer.max_epochs}", refresh=False)
-        self._bar.set_postfix_str(", ".join(losses))
-        self._written_at = time.monotonic()
+                self._write_from = -np.inf  # the last losses are always written
+            for _, loss in means:
+                self._write_on_bar(trainer, loss)
+        elif self._lines and time.monotonic() >= self._write_from:
+            self._write_line(trainer)
 
     def on_fit_end(self, trainer: Trainer) -> None:
         if self._bar is not None:
             self._bar.close()
+        elif self._written and trainer.history["train"][-1][0] > self._written:
+            self._write_line(trainer)  # who has read of the run also wants to read how it ended
+
+    def _write_on_bar(self, trainer: Trainer, loss: float) -> None:
+        if (now := time.monotonic()) < self._write_from:
+            return
+        self._bar.set_description_str(f"epoch {trainer.epoch + 1}/{trainer.max_epochs}", refresh=False)
+        self._bar.set_postfix_str(_losses(trainer, loss))
+        self._write_from = now + PAUSE
+
+    def _write_line(self, trainer: Trainer) -> None:
+        epoch, loss = trainer.history["train"][-1]
+        print(f"epoch {epoch}/{trainer.max_epochs}: {_losses(trainer, loss)}", file=sys.stderr, flush=True)
+        self._written, self._write_from = epoch, time.monotonic() + LINES
+
+
+def _losses(trainer: Trainer, train_loss: float) -> str:
+    words = [
+        f"train loss {train_loss:.3g}",
+        *(f"val loss {mean:.3g}" for _, mean in trainer.history["val"][-1:]),
+    ]
+    return ", ".join(words)

@@ -29,6 +29,7 @@ import functools
 import inspect
 import operator
 import sys
+import types
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -47,7 +48,9 @@ from .tensor import ARRAYS, UNATTACHED, Tensor, asarray, recorded, tracked
 CACHE_SIZE = 16
 MISSED = object()  # what code returns that does not fit
 #: functions whose results have as many elements as the values say
-SELECTING = {np.nonzero, np.flatnonzero, np.argwhere, np.compress, np.extract, np.unique, np.trim_zeros}
+SELECTING = {np.nonzero, np.flatnonzero, np.argwhere, np.compress, np.extract, np.trim_zeros}
+SELECTING |= {np.unique, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values, np.union1d}
+SELECTING |= {np.intersect1d, np.setdiff1d, np.setxor1d, np.bincount}
 LIBRARIES = (PACKAGE, str(Path(np.__file__).parent))
 
 
@@ -61,6 +64,7 @@ class Tracer:
         ] = {}  # by the id of an array: its variable, or its value if it is a constant
         self.kept: list[Any] = []  # the arrays, so that their ids stay theirs
         self.captured: list[Variable] = []
+        self.reachable: set[int] = set()  # the ids of arrays that the function can write into
         self.attached: list[Tensor] = []  # whose gradients the program may read or store
         self.gradients: list[tuple[Variable, Variable]] = []  # what was differentiated, and the gradient
 
@@ -119,7 +123,9 @@ class Tracer:
         steering = line.reads if line.function in SELECTING else variables_in(key)
         if line.function is np.where and len(line.args) == 1:
             steering = line.reads
-        masks = line.function in SELECTING or line.function is np.where
+        if line.function in (np.repeat, np.delete):
+            steering = variables_in((line.args[1:], line.options))
+        masks = line.function in SELECTING or line.function in (np.where, np.repeat, np.delete)
         for v in steering:
             if not isinstance(v.source, np.ndarray) and (masks or v.array.dtype.kind == "b"):
                 raise TraceError(
@@ -133,11 +139,22 @@ class Tracer:
             array, None, next((v for v in reads if shares and np.may_share_memory(array, v.array)), None)
         )
 
+    def copied(self, scalar: Any, array: Any) -> None:
+        """Note that a NumPy scalar became an array, to be written."""
+        self.lines.append(Line(np.array, (self.operand(scalar),), {}, [self.add(array)]))
+
     def write(self, function: Any, target: Any, args: Any, options: Any) -> None:
         """Note that a call writes into a tensor, or into several."""
         args, options = mapped(self.operand, tuple(args)), mapped(self.operand, dict(options))
         for t in target if isinstance(target, tuple) else (target,):
-            self.lines.append(Line(function, args, options, [], self.operand(t)))
+            variable = self.operand(t)
+            if variable.root.source is not None and id(variable.root.array) not in self.reachable:
+                raise TraceError(
+                    f"{name_of(function)} writes into an array of shape {variable.array.shape} that is none "
+                    "of the function's arguments, nor found by a name: made within it, it would keep what is "
+                    "written from call to call. Make it of a tensor, np.zeros_like(x), or pass it in."
+                )
+            self.lines.append(Line(function, args, options, [], variable))
 
 
 class Traced:
@@ -442,10 +459,12 @@ class Compiled:
         tracer = Tracer()
         leaves: list[Any] = []
         _key((args, options), leaves)
-        named = dict(_named_tensors(self.function, (args, options)))
-        tracer.attached = [
-            t for t in (*named.values(), *leaves) if getattr(t, "attachment", None) is not None
-        ]
+        held = list(_named_arrays(self.function, (args, options)))
+        named = {name: t for name, t in held if isinstance(t, Tensor)}
+        at_hand = (*(t for _, t in held), *leaves)
+        tracer.attached = [t for t in at_hand if getattr(t, "attachment", None) is not None]
+        tracer.reachable = {id(getattr(t, "array", t)) for t in at_hand}
+        tracer.reachable |= {id(t.grad.array) for t in tracer.attached}
         arguments = []
         wrapped: dict[int, Tensor] = {}
         for place, leaf in enumerate(leaves):
@@ -581,8 +600,8 @@ def _overlap(leaves: Sequence[Any]) -> tuple[tuple[int, int], ...]:
     return tuple([(i, j) for i, j in pairs if np.may_share_memory(arrays[i], arrays[j])])
 
 
-def _named_tensors(f: Any, called: Any) -> Iterator[tuple[str, Tensor]]:
-    """The tensors that a function can reach by a name: its arguments', its closure's and its globals'."""
+def _named_arrays(f: Any, called: Any) -> Iterator[tuple[str, Any]]:
+    """The tensors and arrays that a function can reach by a name: in its arguments, closure and globals."""
     seen: set[int] = set()
     found: list[tuple[Any, Any]] = [(None, part) for part in called]
     inner = inspect.unwrap(f)
@@ -599,16 +618,18 @@ def _named_tensors(f: Any, called: Any) -> Iterator[tuple[str, Tensor]]:
         if id(value) in seen:
             continue
         seen.add(id(value))
-        if isinstance(value, Tensor):
+        if isinstance(value, (Tensor, np.ndarray)):
             yield name or "x", value
         elif hasattr(value, "named_parameters"):
             found += [(key.replace(".", "_"), t) for key, t in value.named_parameters().items()]
         elif isinstance(value, dict):
             found += [(str(key), part) for key, part in value.items()]
         elif isinstance(value, (list, tuple)):
-            found += [(name, part) for part in value]
+            found += [(f"{name}_{i}" if len(value) > 1 else name, part) for i, part in enumerate(value)]
         elif isinstance(value, type(_key)) and value.__module__ == inner.__module__:
             found += inspect.getclosurevars(value).nonlocals.items()
+        elif not isinstance(value, (type, types.ModuleType, types.FunctionType)):  # an object of the user's
+            found += getattr(value, "__dict__", {}).items()
 
 
 def _watcher(seen: dict[int, str]) -> Callable[..., None]:

@@ -141,4 +141,5 @@ def name_of(function: Any) -> str:
     if isinstance(function, type(max)) and module in ("_operator", "builtins"):
         return {"getitem": "indexing"}.get(name, name)
     module = ".".join(part for part in module.split(".") if not part.startswith("_"))
-    return f"{'np' if module == 'numpy' else module.replace('numpy', 'np', 1)}.{name}"
+    module = "np" if module == "numpy" else module.replace("numpy", "np", 1)
+    return f"{module}.{name}" if module else name

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from .derivatives import cast
+from .errors import TraceError
 from .program import IN_PLACE, Line, Program, Variable, factor_of, is_number, variables_in
 
 #: operators on NumPy's scalars
@@ -279,6 +280,9 @@ class Writer:
         else:
             self._names[id(v)] = f"v{len(self._names)}"
             self.rows.append(f"{self._names[id(v)]} = {code}")
+            if line.function is operator.getitem and any(w.array.dtype.kind == "b" for w in line.reads[1:]):
+                name = self._names[id(v)]
+                self.rows.append(f"if {name}.shape != {v.array.shape}: {self.bind(_refuse, 'f')}({name})")
 
     def _write(self, line: Line) -> None:
         target: Variable = line.written  # type: ignore[assignment]
@@ -393,3 +397,10 @@ class Writer:
         pool = self._free.get(kind(v), [])
         self._held[id(v)] = pool.pop() if pool else np.empty(*kind(v))
         return self._held[id(v)]
+
+
+def _refuse(made: Any) -> None:
+    raise TraceError(
+        f"a mask takes {len(made)} elements now, but took another number when the function was traced. Keep "
+        "all elements: np.where(mask, x, 0), not x[mask]."
+    )

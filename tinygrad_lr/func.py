@@ -9,7 +9,8 @@ What is differentiated with respect to may be an array, a number, any nesting of
 them, or a `Module`, which stands for the dict of its parameters. The derivative comes in the same form. A
 function that does not depend on it has the derivative zero.
 
-The results can be differentiated again: `grad(grad(f))`. Where a Tensor goes in, Tensors come out.
+The results can be differentiated again: `grad(grad(f))`. Where a Tensor goes in, and inside `record()`,
+Tensors come out.
 """
 
 import functools
@@ -19,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from .scope import record
+from .scope import is_recording, record
 from .tensor import Tensor, asarray, gradients_at, with_gradients
 
 Function = Callable[..., Any]
@@ -35,23 +36,36 @@ class Traced:
     variables : the arguments to differentiate with respect to, with a Tensor in place of each array.
     """
 
-    def __init__(self, f: Function, args: Sequence[Any], options: dict[str, Any], argnums: Argnums) -> None:
+    def __init__(
+        self, f: Function, args: Sequence[Any], options: dict[str, Any], argnums: Argnums, copy: bool = False
+    ) -> None:
         positions = [argnums] if isinstance(argnums, int) else list(argnums)
         self.name = getattr(f, "__name__", str(f))
-        self.tensors = any(isinstance(leaf, Tensor) for leaf in _leaves(list(args)))  # in, and so out as well
+        for i in positions:
+            if not -len(args) <= i < len(args):
+                raise IndexError(f"argnums={i}, but {self.name} was given {len(args)} arguments by position")
+        # tensors in, tensors out; and what is recorded stays recorded
+        self.value: Any
+        self.tensors = is_recording() or any(isinstance(leaf, Tensor) for leaf in _leaves(list(args)))
         with record():
-            chosen = {range(len(args))[i]: _map(_variable, args[i]) for i in positions}  # also from the end
+            chosen = {
+                range(len(args))[i]: _map(lambda leaf: _variable(leaf, copy), args[i]) for i in positions
+            }
             self.value = f(*(chosen.get(i, arg) for i, arg in enumerate(args)), **options)
         parameters = [getattr(v, "named_parameters", lambda v=v: v)() for v in chosen.values()]
         self.variables: Any = parameters[0] if isinstance(argnums, int) else tuple(parameters)
 
     def pull(self, head: Any, v: Any) -> Any:
-        """The gradient of the sum of v * head, in the form of the variables; head is a part of the value."""
+        """The gradient of the sum of v * head, in the form of the variables; head is the value or a part."""
         variables = list(_leaves(self.variables))
-        tensors = self.tensors or isinstance(v, Tensor)
+        pairs: list[tuple[Any, Any]] = []
+        _map(lambda *pair: pairs.append(pair), head, _map(lambda _: None, head) if v is None else v)
+        tensors = self.tensors or any(isinstance(one, Tensor) for _, one in pairs)
+        pairs = [pair for pair in pairs if isinstance(pair[0], Tensor) and pair[0].tape is not None]
         gradients: list[Any] = [None] * len(variables)
-        if isinstance(head, Tensor) and head.tape is not None:
-            gradients = list(gradients_at(variables, with_gradients([head], [v]), True, tensors))
+        if pairs:
+            heads = with_gradients([head for head, _ in pairs], [one for _, one in pairs])
+            gradients = list(gradients_at(variables, heads, True, tensors))
         made = [
             Tensor(np.zeros_like(variable.array)) if gradient is None else gradient
             for variable, gradient in zip(variables, gradients, strict=True)
@@ -64,14 +78,15 @@ class Traced:
         return result.array if isinstance(result, Tensor) and not keep else result
 
 
-def _variable(leaf: Any) -> Any:
+def _variable(leaf: Any, copy: bool) -> Any:
     """A tensor to differentiate with respect to."""
     if hasattr(leaf, "named_parameters"):
         return leaf
     if isinstance(leaf, Tensor) and leaf.tape is not None:
         return np.positive(leaf)  # in a derivative of a derivative: a place of its own in the outer graph
     variable = asarray(leaf)
-    variable = asarray(variable.array, None if variable.dtype.kind in "fc" else float)
+    array = variable.array.copy() if copy else variable.array
+    variable = asarray(array, None if variable.dtype.kind in "fc" else float)
     variable.attach_grad()
     return variable
 
@@ -97,7 +112,17 @@ def _leaves(tree: Any) -> Iterator[Any]:
 
 def _dot(a: Any, b: Any) -> Any:
     """The sum of the products of all elements of two nestings of one form."""
-    return sum(np.sum(x * y) for x, y in zip(_leaves(a), _leaves(b), strict=True))
+    products: list[Any] = []
+
+    def multiply(x: Any, y: Any) -> None:
+        if np.shape(asarray(x).array) != np.shape(asarray(y).array):
+            raise ValueError(
+                f"a vector of shape {asarray(y).shape} for an argument of shape {asarray(x).shape}"
+            )
+        products.append(np.sum(x * y))
+
+    _map(multiply, a, b)
+    return sum(products)
 
 
 def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
@@ -119,7 +144,8 @@ def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
     def value_and_gradient(*args: Any, **options: Any) -> tuple[Any, Any]:
         call = Traced(f, args, options, argnums)
         if isinstance(call.value, (dict, list, tuple)) or np.shape(call.out(call.value)) != ():
-            what = f"has shape {call.value.shape}" if hasattr(call.value, "shape") else "is a nesting"
+            shape = getattr(call.value, "shape", None)
+            what = "is a nesting" if shape is None else f"has shape {shape}"
             raise ValueError(
                 f"a gradient is that of one number, but the value of {call.name} {what}. Sum it, or use "
                 "jacobian, vjp or elementwise_grad."
@@ -175,8 +201,9 @@ def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
     (array([[1., 2.],
            [0., 0.]]), array([1., 0.]))
     """
-    call = Traced(f, args, {}, range(len(args)))
-    return call.out(call.value), lambda v: call.pull(call.value, v)
+    call = Traced(f, args, {}, range(len(args)), copy=True)  # the pullback may be called later
+    value = _map(lambda part: np.copy(part) if isinstance(part, Tensor) else part, call.value)
+    return _map(call.out, value), lambda v: call.pull(call.value, v)
 
 
 def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
@@ -190,8 +217,11 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any,
     >>> print(slope)
     [ 1. -1.]
     """
+    if len(args) != len(tangents):
+        raise ValueError(f"{len(args)} arguments need {len(args)} tangents, not {len(tangents)}")
     value, pullback = vjp(f, *args)
-    return value, grad(lambda v: _dot(pullback(v), tuple(tangents)))(np.zeros_like(value))
+    zeros = _map(lambda part: np.zeros_like(part, dtype=np.result_type(part, np.float16)), value)
+    return value, grad(lambda v: _dot(pullback(v), tuple(tangents)))(zeros)
 
 
 def jacobian(f: Function, argnums: Argnums = 0) -> Function:

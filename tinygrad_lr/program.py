@@ -226,7 +226,8 @@ def _simpler(line: Line, makers: dict[int, Line]) -> Variable | Line | None:
                 factor = a * inner.args[0]
                 if like(inner.args[1]) and np.finfo(dtype).tiny < abs(factor) < np.finfo(dtype).max:
                     a, b = factor, inner.args[1]
-            return b if a == 1 else Line(np.multiply, (a, b), {}, line.made)
+            alone: Any = b
+            return alone if a == 1 else Line(np.multiply, (a, b), {}, line.made)
     return line if line.function is np.multiply else None
 
 

@@ -56,7 +56,9 @@ class Scope:
 def record(train_mode: bool = True) -> Scope:
     """Record what is computed from attached tensors, so that `backward` can differentiate it.
 
-    Also switches to training mode, or to prediction mode with `train_mode=False`.
+    Also switches to training mode, or to prediction mode with `train_mode=False`. NumPy arrays that take part
+    are read again by `backward`, so do not write into them before it: a change of a Tensor is noticed, that
+    of an array is not.
 
     >>> from tinygrad_lr import tensor, record
     >>> x = tensor([1.0, 2.0])

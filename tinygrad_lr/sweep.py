@@ -59,7 +59,7 @@ def _sweep_tape(
     used. A gradient of zero there is a number like any other. At an element that nothing used it stays zero,
     even where the derivative of the function that made the element is infinite.
     """
-    calls, attachments, anomaly = tape.calls, tape.attachments, MODE.get() & ANOMALY
+    calls, attachments, anomaly = tape.calls, tape.attachments, MODE.get() & (ANOMALY | TRACING) == ANOMALY
     turns = [-index for index in gradients]  # a heap: the place nearest to the end comes first
     heapify(turns)
     buffers: set[int] = set()  # places whose gradient is an array that nothing else holds
@@ -148,7 +148,7 @@ def _sweep_tape(
             else:
                 for part in _parts(parent, argument, made, used):
                     give(*part)
-            if row.into is not None and lift is None and type(made) is np.ndarray:
+            if row.into is not None and lift is None and isinstance(made, np.ndarray) and argument.ndim:
                 buffers.add(parent)
 
 

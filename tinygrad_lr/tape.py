@@ -9,6 +9,7 @@ inputs from older tapes only, so that tapes never refer to each other in a circl
 """
 
 import itertools
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
@@ -98,10 +99,12 @@ class Tape:
 
     __slots__ = ("attachments", "calls", "inputs", "number", "places", "sweep")
     _numbers = itertools.count()
+    _lock = threading.Lock()
     newest = 0  # the number of the newest tape of all threads
 
     def __init__(self) -> None:
-        Tape.newest = self.number = next(Tape._numbers)
+        with Tape._lock:
+            Tape.newest = self.number = next(Tape._numbers)
         self.sweep = 0  # its number if a sweep with create_graph writes on it
         self.calls: list[Any] = []
         self.inputs: dict[Traceable, int] = {}

@@ -1,6 +1,6 @@
 """The Tensor: an array that can remember where it came from.
 
-All of NumPy's functions and operators work on Tensors. Every one of them ends in `apply`, which calls the
+All of NumPy's functions and operators work on Tensors. Every one of them ends in `call`, which calls the
 function on the arrays inside and, where recording is on, puts the call on the tape.
 """
 
@@ -70,9 +70,14 @@ def _operator(function: Any, symbol: Any, reflected: bool = False) -> Callable[.
         mode = MODE.get()
         if not mode & (RECORDING | TRACING):
             return wrapped(value, OUTSIDE)
-        tape = LOCAL.tape
-        special = mode & TRACING or tape is None or tape.number != Tape.newest or tape.places is not None
-        if special or getattr(value, "dtype", OBJECT).kind != "f":
+        tape: Tape | None = LOCAL.tape
+        if (
+            tape is None
+            or tape.number != Tape.newest
+            or tape.places is not None
+            or mode & TRACING
+            or getattr(value, "dtype", OBJECT).kind != "f"
+        ):
             args, arrays = ((other, self), (y, x)) if reflected else ((self, other), (x, y))
             return recorded(row, args, arrays, value)
         i = self.index if self.tape is tape else -1 if self.tape is None else tape.index_of(self)
@@ -271,7 +276,9 @@ class Tensor:
             raise errors.InPlaceError(tensor=errors.describe(self), instead=instead)
         _check_nothing_lost(values, self, instead)
         if isinstance(self.array, np.generic):  # a 0-d result: NumPy hands those out as immutable scalars
-            self.array = np.array(self.array)
+            self.array = np.array(scalar := self.array)
+            if MODE.get() & TRACING:
+                LOCAL.tracer.copied(scalar, self.array)
         WRITES.note(self.array)
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -336,7 +343,8 @@ class Tensor:
 
     def __index__(self) -> int:
         self._check_not_traced("using it as an index")
-        return operator.index(self.array)  # of a 0-d one only
+        array: Any = self.array
+        return operator.index(array)  # of a 0-d one only
 
     def __bool__(self) -> bool:
         self._check_not_traced("asking whether it is true")
@@ -686,7 +694,8 @@ def _asker() -> tuple[str, str]:
     """Who asked a tensor for a plain array, and what to write instead."""
     if "scipy.special" in sys.modules:
         import_module(".derivatives.special", __package__)
-    inner = ((f, getattr(f, "__wrapped__", None)) for f in DERIVATIVES)
+    own = (f for f in DERIVATIVES if not str(getattr(f, "__module__", None)).startswith("numpy"))
+    inner = ((f, getattr(f, "__wrapped__", None)) for f in own)
     plain = {code: f for f, of in inner if (code := getattr(of, "__code__", None)) is not None}
     for frame in errors.callers():
         if (function := plain.get(frame.f_code)) is not None:  # one that was made differentiable: no protocol
@@ -695,8 +704,8 @@ def _asker() -> tuple[str, str]:
                 "tinygrad_lr.special." + function.__name__ if of_scipy else "what `differentiable` returned"
             )
             return errors.name_of(function), f"Call {where}"
-    own = "; a function that needs plain arrays can be made `differentiable`"
-    return "np.asarray", f"Call NumPy's functions on the tensor itself (np.stack for a list){own}"
+    also = "; a function that needs plain arrays can be made `differentiable`"
+    return "np.asarray", f"Call NumPy's functions on the tensor itself (np.stack for a list){also}"
 
 
 def _rebuilt(array: Any, attachment: tuple[str, Any] | None) -> Tensor:

@@ -568,7 +568,7 @@ def fit_plot(
         left.remove()
         left = figure.add_subplot(spec, projection="3d", computed_zorder=False)
         _draw_plane(left, inputs, targets, predicted, lines["learned"], names, dots)
-        left.set_zlabel(_short(target, 24), parse_math=False)
+        left.set_zlabel(_short(target, 24), parse_math=False, labelpad=8)
     else:
         left.scatter(predicted, targets, color=BLUE, **dots)
         ends = np.array([predicted.min(), predicted.max()])
@@ -632,4 +632,6 @@ def _draw_plane(
     axes.set_xlabel(_short(names[0], 24), parse_math=False, labelpad=8)
     axes.set_ylabel(_short(names[1], 24), parse_math=False, labelpad=8)
     axes.tick_params(labelsize=10)
+    for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
+        axis.set_rotate_label(True)  # along its axis; matplotlib lays short ones across, over the numbers
     _legend(axes, handles, ["above the plane", "below it"])

@@ -1,0 +1,421 @@
+"""`check_gradients`: the engine's gradients against truths that do not know the engine."""
+
+import inspect
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+
+from tinygrad_lr.errors import name_of
+from tinygrad_lr.scope import pause, record
+from tinygrad_lr.tensor import Tensor, asarray, gradients_at, with_gradients
+
+from .truths import EPS, STEP, STEPS, Slope, adaptive_difference, complex_step, one_sided_difference, resolved
+
+Arrays = list[Any]
+Function = Callable[[list[Tensor]], list[Any]]  # of the variables; gives its floating results
+SHOWN = 8  # elements in a message
+
+
+class WrongGradientError(AssertionError):
+    """A gradient that is not the derivative; the message shows where, and by how much."""
+
+
+class NoTruthError(ValueError):
+    """There is no derivative to compare with: a kink, a jump, the edge of the domain, noise."""
+
+
+def check_gradients(
+    f: Callable[..., Any],
+    *inputs: Any,
+    order: int = 2,
+    analytic: bool | None = None,
+    rtol: float = 1e-9,
+    elements: int = 100,
+    seed: int = 0,
+) -> None:
+    """Raise unless the gradients of f that the engine computes are its derivatives.
+
+    Parameters
+    ----------
+    f : a function of Tensors that computes with NumPy and returns a Tensor of any shape, or a nesting of
+        them. It must give the same result every time. If it is a Module, or a method of one, the gradients
+        with respect to its parameters are checked too.
+    inputs : what f is called with. The gradient is checked with respect to all floating arrays, Tensors and
+        Python floats among them, also inside dicts, lists and tuples, and to the parameters of Modules. All
+        else is passed on as it is. The check computes in float64 at least, on arrays that cannot be written.
+    order : 2 checks the gradient, and by the same means the gradient of the gradient, also with respect to
+        the head gradient. 1 is quicker, 3 goes further.
+    analytic : whether f also computes with complex numbers, and is analytic: then the truth is the complex
+        step, exact to rounding. By default this is tried, and believed where central differences agree.
+    rtol : what the difference may be, beside the error of the truth: relative to the size of the Jacobian,
+        Σⱼ |hⱼ ∂fⱼ/∂xᵢ| for the element xᵢ under the head gradient h. So it is as sharp for an element whose
+        gradient is tiny.
+    elements : of inputs that have more, so many are chosen at random to be checked one by one; all of them
+        are then checked together, along a random direction.
+    seed : of the random head gradients, elements and directions.
+
+    Raises
+    ------
+    WrongGradientError : names the input and the elements, with what the engine got, what was expected, and
+        the error of the latter.
+    NoTruthError : f has no derivative there: a kink, a jump, the edge of its domain, noise.
+    ValueError : there is nothing to check, or f is not a function of its inputs.
+
+    >>> import numpy as np
+    >>> from tinygrad_lr import differentiable
+    >>> check_gradients(lambda x, y: x / (1 + y**2), np.array([0.5, -1.5]), 0.25)
+    >>> @differentiable(lambda g, y, x: g * np.sin(x))
+    ... def cosine(x):
+    ...     return np.cos(x)
+    >>> try:  # doctest: +ELLIPSIS
+    ...     check_gradients(cosine, np.array([0.5, -1.5]))
+    ... except WrongGradientError as error:
+    ...     print(error)
+    the gradient of tinygrad_lr.testing.gradients.cosine with respect to x (shape (2,)) is wrong in 2 of 2:
+        element              got        expected  error
+           x[0]  -0.666276268528  0.666276268528  ...
+           x[1]   -1.05448990523   1.05448990523  ...
+        got is -1 times what is expected
+    """
+    if order < 1:
+        raise ValueError(f"order must be 1 or more, not {order}")
+    variables = Variables(f, inputs)
+    function: Function = variables.call
+    points = variables.arrays
+    try:
+        magnitude = 0.0
+        for level in range(1, order + 1):
+            check = Check(variables, function, points, level, np.random.default_rng([seed, level]), magnitude)
+            check.run(analytic if level == 1 else False, rtol, elements)
+            function, points = gradient_of(function, len(points)), points + check.heads
+            magnitude = check.magnitude
+    finally:
+        variables.restore()
+
+
+class Variables:
+    """What f is differentiated with respect to: arrays among its inputs, and parameters of Modules."""
+
+    def __init__(self, f: Callable[..., Any], inputs: Sequence[Any]) -> None:
+        self.f, self.name = f, name_of(f).lstrip(".") if hasattr(f, "__name__") else type(f).__name__
+        self.inputs = dict(zip(names_of_arguments(f, len(inputs)), inputs, strict=True))
+        owner = getattr(f, "__self__", f)
+        modules: dict[int, Any] = {id(m): m for m in (owner, *inputs) if hasattr(m, "named_parameters")}
+        if modules:
+            with pause(train_mode=True):
+                f(*inputs)  # layers that learn their shapes from the first input do so now
+        parameters = {
+            id(p): (name, p)
+            for m in modules.values()
+            for name, p in m.named_parameters().items()
+            if p.is_leaf
+        }
+        found = [pair for name, value in self.inputs.items() for pair in leaves(value, name)]
+        self.paths = [path for path, _ in found]
+        self.parameters = [p for _, p in parameters.values()]
+        self.originals = [p.array for p in self.parameters]
+        self.names = [*self.paths, *(name for name, _ in parameters.values())]
+        self.arrays = [frozen(wide(a)) for a in (*(leaf for _, leaf in found), *self.originals)]
+        if not self.arrays:
+            raise ValueError(
+                f"{self.name} got nothing to differentiate with respect to: no floating array, no Python "
+                "float and no Module with parameters. Whole numbers count as constants: write x.astype(float)"
+            )
+
+    def tensors(self, arrays: Arrays) -> list[Tensor]:
+        """A Tensor for each array; for a parameter itself, which takes the array over."""
+        first, last = len(self.paths), len(self.names)
+        for parameter, array in zip(self.parameters, arrays[first:last], strict=True):
+            parameter.array = array
+        return [*map(asarray, arrays[:first]), *self.parameters, *map(asarray, arrays[last:])]
+
+    def call(self, tensors: list[Tensor]) -> list[Any]:
+        """The floating results of f."""
+        new = dict(zip(self.paths, tensors, strict=False))
+        result = self.f(*(rebuilt(value, name, new) for name, value in self.inputs.items()))
+        return [value for _, value in leaves(result, "")]
+
+    def restore(self) -> None:
+        """Give the parameters their own arrays back."""
+        for parameter, array in zip(self.parameters, self.originals, strict=True):
+            parameter.array = array
+
+
+def swept(function: Function, variables: list[Tensor], heads: Sequence[Any], create_graph: bool) -> list[Any]:
+    """The engine's gradients of <heads, function>; zeros where it sees no dependence."""
+    for variable in variables:
+        if variable.tape is None:
+            variable.attach_grad()
+    with record():
+        results = function(variables)
+    pairs = [(y, h) for y, h in zip(results, heads, strict=True) if getattr(y, "tape", None) is not None]
+    for y, _ in pairs:
+        frozen(y.array)
+    given = with_gradients([y for y, _ in pairs], [h for _, h in pairs])
+    made = gradients_at(variables, given, True, create_graph)
+    return [asarray(np.zeros(v.shape)) if g is None else g for v, g in zip(variables, made, strict=True)]
+
+
+def gradient_of(function: Function, number: int) -> Function:
+    """The gradients of a function of so many variables, as a function of these and the head gradients."""
+
+    def gradients(tensors: list[Tensor]) -> list[Any]:
+        heads = tensors[number:]
+        return swept(function, tensors[:number], heads, any(h.tape is not None for h in heads))
+
+    return gradients
+
+
+class Probe(NamedTuple):
+    """The true derivative in one direction: of one element, or of all elements of a variable together."""
+
+    label: str
+    direction: Any  # of the shape of the variable
+    along: Callable[[Any], Any]  # the results of the function, so far in this direction
+    expected: float
+    error: float  # of what is expected
+    rounding: float  # the part of the error that is no harm
+    size: float  # of the terms that add up to what is expected
+
+    def by(self, gradient: Any) -> Any:
+        """The same derivative by a gradient."""
+        there = self.direction != 0
+        return np.sum(gradient[there] * self.direction[there]) / np.max(np.abs(self.direction))
+
+
+class Check:
+    """The comparison for one function: f itself, or a gradient of it."""
+
+    def __init__(
+        self,
+        variables: Variables,
+        function: Function,
+        points: Arrays,
+        level: int,
+        rng: np.random.Generator,
+        magnitude: float,  # of the values of f, for a gradient of f: the gradients come of such numbers
+    ) -> None:
+        self.variables, self.function, self.points, self.rng = variables, function, points, rng
+        self.of = "the gradient of " * (level - 1) + variables.name
+        more = range(len(points) - len(variables.names))
+        self.names = [*variables.names, *(f"head_gradient_{i}" for i in more)]
+        results = self.results(points)
+        value = flat(results)
+        if not np.array_equal(value, flat(self.results(points)), equal_nan=True):
+            raise ValueError(
+                f"{self.of} is not a function of its inputs: two calls gave different results. Let it make "
+                "its random numbers from the same seed at every call"
+            )
+        if not value.size:
+            raise ValueError(f"{self.of} returned no floating number: there is nothing to differentiate")
+        if not np.all(np.isfinite(value)):
+            raise NoTruthError(f"{self.of} is not finite at these inputs")
+        shapes = [np.shape(y) for y in results]
+        self.heads = [frozen(rng.uniform(0.5, 1.5, s) * rng.choice([-1.0, 1.0], s)) for s in shapes]
+        self.weights = flat(self.heads)
+        self.magnitude = max(magnitude, np.max(np.abs(value)))
+
+    def results(self, arrays: Arrays) -> list[Any]:
+        """The function without recording it; a gradient records by itself."""
+        with pause(train_mode=True):
+            return self.function(self.variables.tensors(arrays))
+
+    def gradients(self, points: Arrays) -> Arrays:
+        """What the engine says, of the second of two calls in one sweep.
+
+        The first one has heads of zeros: where a rule keeps a buffer and returns it each time, they overwrite
+        the gradients of the second.
+        """
+        number = len(points)
+
+        def twice(tensors: list[Tensor]) -> list[Any]:
+            return self.function(tensors[:number]) + self.function(tensors[number:])
+
+        tensors = [*self.variables.tensors(points), *self.variables.tensors(points)]
+        heads = [*(np.zeros_like(h) for h in self.heads), *self.heads]
+        return [g.array for g in swept(twice, tensors, heads, False)[number:]]
+
+    def rounding(self, gradients: Arrays) -> Arrays:
+        """What rounding makes of the engine's gradients: how they differ where points hardly do.
+
+        Where it is more than rounding, as at a tie, it counts for nothing.
+        """
+        changes = []
+        for _ in range(3):
+            nearby = [frozen(x * (1 + self.rng.uniform(-1, 1, x.shape) * 2.0**-40)) for x in self.points]
+            with np.errstate(all="ignore"):
+                changes.append(
+                    [np.abs(a - b) for a, b in zip(self.gradients(nearby), gradients, strict=True)]
+                )
+        largest = [4 * np.max(arrays, axis=0) for arrays in zip(*changes, strict=True)]
+        return [np.where(noise <= 64 * EPS * self.magnitude, noise, 0) for noise in largest]
+
+    def run(self, analytic: bool | None, rtol: float, elements: int) -> None:
+        """Raise if a gradient is wrong."""
+        self.analytic = analytic
+        truths = [self.truth(k, elements) for k in range(len(self.points))]
+        gradients = self.gradients(self.points)
+        for k, noise in enumerate(self.rounding(gradients)):
+            with np.errstate(invalid="ignore"):  # of gradients that are infinite
+                self.compare(k, gradients[k], noise, truths[k], rtol)
+
+    def compare(self, k: int, gradient: Any, noise: Any, probes: list[Probe], rtol: float) -> None:
+        """Raise if the gradient with respect to one variable is wrong."""
+        largest = max((p.size for p in probes), default=0.0)
+        wrong = []
+        for p in probes:
+            got = p.by(gradient)
+            sign = np.sign(p.direction)
+            # along a random direction the terms may cancel: then their own size counts
+            size = max(p.size, p.by(np.abs(gradient) * sign))
+            bound = p.error + p.by(noise * sign) + rtol * size + 64 * EPS * largest
+            if not abs(got - p.expected) <= bound < np.inf:
+                self.check_for_kink(p)
+                wrong.append(p)
+            elif p.error > 1e-3 * max(abs(got), largest) and abs(got) > 64 * EPS * self.magnitude:
+                self.raise_no_truth(p)
+        if wrong:
+            raise WrongGradientError(self.report(k, wrong, gradient, len(probes)))
+
+    def truth(self, k: int, elements: int) -> list[Probe]:
+        """The derivatives with respect to one variable."""
+        probes = []
+        for label, direction in self.directions(k, elements):
+
+            def along(t: Any, direction: Any = direction) -> Any:
+                x = np.where(direction == 0, self.points[k], self.points[k] + t * direction)
+                return flat(self.results([*self.points[:k], frozen(x), *self.points[k + 1 :]]))
+
+            x = self.points[k][direction != 0]
+            digit = EPS * max(np.max(np.abs(x)) / np.max(np.abs(direction)), EPS)
+            slope = self.slope(along, digit)
+            terms = [part * self.weights / np.max(np.abs(direction)) for part in slope]
+            size, error, rounding = (np.sum(np.abs(part)) for part in terms)
+            probes.append(Probe(label, direction, along, np.sum(terms[0]), error, rounding, size))
+        largest = max((p.size for p in probes), default=0.0)
+        for p in probes:
+            if not (p.error <= 1e-3 * largest or p.error <= 64 * p.rounding < np.inf):
+                self.check_for_kink(p)
+                self.raise_no_truth(p)
+        return probes
+
+    def raise_no_truth(self, p: Probe) -> NoReturn:
+        raise NoTruthError(
+            f"{self.of} has no derivative with respect to {p.label} that could be found: {p.expected:.6g} "
+            f"with an error of {p.error:.2g}. A kink, a jump or the edge of its domain is near, or there is "
+            "noise, or its values are too large beside their changes"
+        )
+
+    def directions(self, k: int, elements: int) -> Iterator[tuple[str, Any]]:
+        """Where to move a variable: the name of a direction, and what is added."""
+        x, name = self.points[k], self.names[k]
+        scale = 2.0 ** np.ceil(np.log2(np.maximum(np.abs(x), 1)))  # powers of 2: exact to multiply with
+        chosen = np.arange(x.size)
+        if x.size > elements:
+            yield f"all of {name}", scale * self.rng.uniform(-1, 1, x.shape)
+            chosen = np.sort(self.rng.choice(x.size, elements, replace=False))
+        for i in chosen:
+            index = [int(n) for n in np.unravel_index(i, x.shape)]
+            one = np.reshape(np.arange(x.size) == i, x.shape)
+            yield f"{name}{index}" if index else name, scale * one
+
+    def slope(self, along: Callable[[Any], Any], digit: float) -> Slope:
+        """The truth: a complex step if f is known to be analytic, or if differences say the same."""
+        if self.analytic:
+            return complex_step(along, digit)
+        slope = adaptive_difference(along, digit, self.magnitude)
+        if self.analytic is None and np.all(resolved(slope)):
+            try:
+                with np.errstate(all="ignore"), warnings.catch_warnings():
+                    warnings.simplefilter("error", np.exceptions.ComplexWarning)
+                    exact = complex_step(along, digit) if np.iscomplexobj(along(1j * STEP)) else None
+            except Exception:  # of whatever kind: f does not compute with complex numbers
+                exact = None
+            if exact and np.all(np.abs(exact.value - slope.value) + exact.error <= slope.error):
+                return exact
+            self.analytic = False
+        return slope
+
+    def check_for_kink(self, p: Probe) -> None:
+        """Raise NoTruthError if the derivatives to either side differ."""
+        with np.errstate(all="ignore"):
+            left, right = (one_sided_difference(p.along, sign * STEPS[2]) for sign in (-1, 1))
+        if np.any(np.abs(left.value - right.value) > 10 * (left.error + right.error)):
+            unit = np.max(np.abs(p.direction))
+            low, high = (np.sum(side.value * self.weights) / unit for side in (left, right))
+            raise NoTruthError(
+                f"{self.of} has a kink at {p.label}: its derivative is {low:.6g} to the left and {high:.6g} "
+                "to the right of it. Check it beside the kink"
+            )
+
+    def report(self, k: int, wrong: list[Probe], gradient: Any, number: int) -> str:
+        got = [p.by(gradient) for p in wrong]
+        rows = [("element", "got", "expected", "error")]
+        rows += [
+            (p.label, f"{value:.12g}", f"{p.expected:.12g}", f"{p.error:.0e}" if p.error > 1e-99 else "0")
+            for p, value in zip(wrong[:SHOWN], got, strict=False)
+        ]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            f"the gradient of {self.of} with respect to {self.names[k]} (shape {self.points[k].shape}) "
+            f"is wrong in {len(wrong)} of {number}:",
+            *("  ".join(text.rjust(w) for text, w in zip(row, widths, strict=True)) for row in rows),
+        ]
+        if len(wrong) > SHOWN:
+            lines.append(f"... and {len(wrong) - SHOWN} more")
+        ratios = [value / p.expected if p.expected else np.nan for p, value in zip(wrong, got, strict=True)]
+        if not np.any(got):
+            lines.append("got is zero: does the function leave the graph, by .detach(), .numpy() or pause()?")
+        elif np.all(np.isfinite(ratios)) and np.ptp(ratios) <= 1e-6 * abs(ratios[0]):
+            lines.append(f"got is {ratios[0]:.6g} times what is expected")
+        return "\n    ".join(lines)
+
+
+def flat(values: Sequence[Any]) -> Any:
+    """All elements of some tensors or arrays, in a row."""
+    arrays = [np.ravel(v.array if isinstance(v, Tensor) else v) for v in values]
+    return np.concatenate([*arrays, np.zeros(0)])
+
+
+def frozen(array: Any) -> Any:
+    """An array that cannot be written any more."""
+    if isinstance(array, np.ndarray):
+        array.flags.writeable = False
+    return array
+
+
+def wide(value: Any) -> Any:
+    """A copy as an array of float64, or of a dtype that is wider still."""
+    value = value.array if isinstance(value, Tensor) else value
+    return np.array(value, np.result_type(np.asarray(value).dtype, np.float64))
+
+
+def names_of_arguments(f: Callable[..., Any], number: int) -> list[str]:
+    """What f calls its arguments, or arg0, arg1, ..."""
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):  # built-in functions need not have one
+        parameters = []
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return [names[i] if i < len(names) else f"arg{i}" for i in range(number)]
+
+
+def leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """The floating (or complex) Tensors, arrays and numbers in a nesting of dicts, lists and tuples."""
+    if isinstance(value, (dict, list, tuple)):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(part, f"{path}[{key!r}]")
+    elif getattr(getattr(value, "dtype", None), "kind", "i") in "fc" or isinstance(value, (float, complex)):
+        yield path, value
+
+
+def rebuilt(value: Any, path: str, new: dict[str, Any]) -> Any:
+    """The same nesting with other leaves at some paths."""
+    if isinstance(value, dict):
+        return {key: rebuilt(part, f"{path}[{key!r}]", new) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        parts = [rebuilt(part, f"{path}[{i!r}]", new) for i, part in enumerate(value)]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    return new.get(path, value)
