@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_lr
+from compositions import programs, run, shapes
 from domains import DOMAINS
-from test_programs import programs, run, shapes
 from tinygrad_lr import Tensor, autograd, differentiable, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
 from tinygrad_lr.errors import GraphFreedError, NothingAttachedError, NotRecordedError
