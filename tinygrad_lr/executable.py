@@ -92,7 +92,7 @@ def lowered(program: Program) -> Program:
         while uses[id(x)] == 1 and (number := factor_of(makers.get(id(x)))) is not None:
             factor, x = factor * number, makers[id(x)].args[1]
         factors = product(x)
-        floats = all(is_float(a) and a.array.dtype == x.array.dtype for a in factors or [None])
+        floats = bool(factors) and all(is_float(a) and a.array.dtype == x.array.dtype for a in factors)
         shapes = [a.array.shape for a in factors] if floats else []
         column = (shape[0], 1)
         how: Line
