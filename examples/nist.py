@@ -21,6 +21,8 @@ from scipy.optimize import least_squares
 
 from tinygrad_lr.func import grad, hessian
 
+DATA = Path(__file__).parent.parent / "tests" / "data" / "nist.json"
+
 
 def cubic_over_cubic(b, x):
     return (b[0] + b[1] * x + b[2] * x**2 + b[3] * x**3) / (1 + b[4] * x + b[5] * x**2 + b[6] * x**3)
@@ -133,7 +135,7 @@ def digits(b, certified):
 
 
 if __name__ == "__main__":
-    problems = json.loads(Path(sys.argv[1]).read_text("utf-8"))
+    problems = json.loads(Path(*sys.argv[1:2] or [DATA]).read_text("utf-8"))
     print("linear problem     digits by Newton")
     for name, problem in problems["linear"].items():
         print(f"{name:<12} {digits(linear(problem), problem['certified']):16.1f}")
