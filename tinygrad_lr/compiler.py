@@ -199,9 +199,8 @@ class Code:
 
     def __init__(self, traced: Traced) -> None:
         program = traced.lowered
-        self.space: dict[str, Any] = {
-            **{"MISSED": MISSED, "mode": MODE.get, "T": Tensor, "W": WRITES, "refs": sys.getrefcount},
-        }
+        self.space: dict[str, Any] = {"MISSED": MISSED, "mode": MODE.get, "T": Tensor, "W": WRITES}
+        self.space["refs"] = sys.getrefcount
         self.rows: list[str] = []
         self._bound: dict[int, str] = {}  # names of objects, by their id
         self.misses = [f"mode() != {traced.mode}"]

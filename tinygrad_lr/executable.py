@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from .blocks import Block, blocked
 from .derivatives import cast
 from .errors import TraceError
 from .program import IN_PLACE, Line, Program, Variable, factor_of, is_number, is_zero, variables_in
@@ -29,8 +30,6 @@ REDUCTIONS = {np.sum: np.add.reduce, np.max: np.maximum.reduce, np.min: np.minim
 KEYWORD_OUT = {np.maximum, np.minimum}  # positional is deprecated, and slow
 BITS: dict[int, Any] = {4: np.int32, 8: np.int64}  # integers as long as a floating number
 FLAT = 2048  # up to as many elements a product with ones is quicker than a sum
-BLOCK = 1 << 14  # elements of a block
-LARGE = 1 << 17  # elements of arrays that are gone through by blocks
 Kind = tuple[tuple[int, ...], Any]
 
 
@@ -139,12 +138,16 @@ def lowered(program: Program) -> Program:
         else:
             add(line)
     made.without_dead_code()
+    blocked(made)
     return made
 
 
 def scaled(condition: Any, factor: Any, x: Any) -> Any:
     """x, times a factor where a condition holds."""
     return np.where(condition, factor * x, x)
+
+
+scaled.selects = True  # type: ignore[attr-defined]
 
 
 # ---- lines as rows of code --------------------------------------------------------------------------------
@@ -202,7 +205,7 @@ class Writer:
     def bind(self, value: Any, prefix: str = "c") -> str:
         """A name for an object; one and the same for one array or function."""
         key = id(value)
-        if not isinstance(value, np.ndarray) and not callable(value) or key not in self._bound:
+        if not (isinstance(value, np.ndarray) or callable(value)) or key not in self._bound:
             name = getattr(value, "__name__", "") if callable(value) else ""
             own = getattr(np, name, None) is value and name not in self.space  # NumPy's, and free
             self._bound[key] = name if own else f"{prefix}{len(self.space)}"
@@ -290,6 +293,9 @@ class Writer:
     # lines
 
     def _line(self, line: Line, dying: dict[int, Variable]) -> None:
+        if isinstance(line.function, Block):
+            self._by_blocks(line.function)
+            return
         if line.written is not None:
             self._write(line)
             return
@@ -309,7 +315,7 @@ class Writer:
         elif out and v.base is None and v.array.ndim and self._last[id(v)] < len(self.program.lines):
             over = []
             if isinstance(line.function, np.ufunc) and line.function.signature is None and v.array.size > 1:
-                # not for one element, where NumPy is slow if an operand is the result; and none but as a whole
+                # NumPy is slow where one element is operand and result
                 over = [w for w in line.reads if all(u is w for u in line.reads if u.root is w)]
             buffer = self._fixed[id(v)] = self._buffer(v, dying, over)
             self.rows.append(f"{code[:-1]}{out}{self.bind(buffer, 'b')})")
@@ -319,6 +325,62 @@ class Writer:
             if line.function is operator.getitem and any(w.array.dtype.kind == "b" for w in line.reads[1:]):
                 name = self._names[id(v)]
                 self.rows.append(f"if {name}.shape != {v.array.shape}: {self.bind(_refuse, 'f')}({name})")
+
+    def _by_blocks(self, block: Block) -> None:
+        """Call a function for each block, and one for what remains."""
+        for v in block.full:
+            if id(v) in self._targets:
+                self._names[id(v)] = self._targets[id(v)]
+            elif self._last[id(v)] < len(self.program.lines):
+                self._fixed[id(v)] = self._buffer(v, {}, ())
+            else:
+                self._names[id(v)] = f"v{len(self._names)}"
+                shape, dtype = kind(v)
+                self.rows.append(f"{self.name(v)} = {self.bind(np.empty)}({shape}, {self.bind(dtype)})")
+        names = [
+            self._names[id(v)] if id(v) in self._scalars else self.name(v) + "[s]" * block.is_cut(v)
+            for v in (*block.inputs, *block.full)
+        ]
+        totals = []
+        for v in block.totals:
+            self._scalars.add(id(v))
+            self._names[id(v)] = f"v{len(self._names)}"
+            totals.append(self._names[id(v)])
+        if totals:
+            self.rows.append(f"{' = '.join(totals)} = 0.0")
+        whole, remaining = divmod(block.shape[0], block.rows)
+        cuts = [slice(i * block.rows, (i + 1) * block.rows) for i in range(whole)]
+        steps = [(block.rows, f"for s in {self.bind(cuts)}:")]
+        if remaining:
+            steps.append((remaining, f"for s in {self.bind([slice(whole * block.rows, block.shape[0])])}:"))
+        for rows, loop in steps:
+            call = f"{self._block_function(block, rows)}({', '.join(names)})"
+            self.rows.append(loop)
+            made = f"{''.join(f'p{i}, ' for i in range(len(totals)))}= {call}" if totals else call
+            self.rows += [f"    {made}", *(f"    {name} += p{i}" for i, name in enumerate(totals))]
+        self._derived.clear()
+
+    def _block_function(self, block: Block, rows: int) -> str:
+        """The name of a function that does what is done with a block."""
+        program = block.program(rows)
+        totals, full = program.result
+        arrays = [f"x{i}" for i in range(len(program.arguments))]
+        outputs = [f"y{i}" for i in range(len(full))]
+        body: list[str] = []
+        writer = Writer(
+            program,
+            {id(v): name for v, name in zip(program.arguments, arrays, strict=True)},
+            {},
+            body,
+            self.space,
+            {id(v): name for v, name in zip(full, outputs, strict=True)},
+        )
+        body.append(f"return ({''.join(f'{writer.scalar(v)}, ' for v in totals)})")
+        text = f"def block({', '.join(arrays + outputs)}):\n    " + "\n    ".join(body) + "\n"
+        exec(compile(text, "<block>", "exec"), self.space)
+        function = self.space.pop("block")
+        function.__doc__ = text
+        return self.bind(function, "block")
 
     def _write(self, line: Line) -> None:
         target: Variable = line.written  # type: ignore[assignment]
@@ -364,14 +426,17 @@ class Writer:
             return self._select_rarely(line, v, dying)
         if any(isinstance(x, Variable) and kind(x) != kind(v) for x in (a, b)):
             return False
-        if self._makers.get(id(condition)) is np.equal and all(isinstance(x, Variable) or is_number(x) for x in (a, b)):
+        known = all(isinstance(x, Variable) or is_number(x) for x in (a, b))
+        if known and self._makers.get(id(condition)) is np.equal:
             return self._select_rarely(line, v, dying)
         x = a if isinstance(a, Variable) else b
         if not isinstance(x, Variable) or not is_zero(b if x is a else a):
             return False
         bits = BITS[v.array.dtype.itemsize]
-        mask = np.empty(v.array.shape, bits) if not (pool := self._free.get((v.array.shape, bits))) else pool.pop()
-        self._free.setdefault((v.array.shape, bits), []).append(mask)
+        pool = self._free.setdefault((v.array.shape, bits), [])
+        mask = pool[-1] if pool else np.empty(v.array.shape, bits)
+        if not pool:
+            pool.append(mask)
         name = self.bind(mask, "b")
         self.rows.append(f"{name}[...] = {self.name(condition)}")
         if x is a:
@@ -434,7 +499,8 @@ class Writer:
         self._names[id(v)] = f"v{len(self._names)}"
         self.rows.append(f"{self._names[id(v)]} = {code}")
         if id(v) in self._targets:
-            self.rows.append(f"{self._targets[id(v)]}[{', '.join('0' * v.array.ndim)}] = {self._names[id(v)]}")
+            cell = f"{self._targets[id(v)]}[{', '.join('0' * v.array.ndim)}]"
+            self.rows.append(f"{cell} = {self._names[id(v)]}")
         return True
 
     def _quick(self, line: Line) -> tuple[str, str]:

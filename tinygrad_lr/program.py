@@ -299,18 +299,17 @@ def _selection(line: Line, found: Found) -> Line | None:
     start = condition
     while (maker := found.maker(condition)) is not None and not maker.options:
         inner = maker.args
-        if maker.function in (np.absolute, np.negative):
-            condition = inner[0]
-        elif maker.function is np.logical_not or (
-            maker.function is np.invert and condition.array.dtype.kind == "b"
-        ):
-            condition, a, b = inner[0], b, a
-        elif maker.function is np.where and len(inner) == 3 and is_zero(inner[2]) and _is_something(inner[1], found):
-            condition = inner[0]
-        elif maker.function is np.where and len(inner) == 3 and is_zero(inner[1]) and _is_something(inner[2], found):
-            condition, a, b = inner[0], b, a
-        else:
+        opposite = maker.function is np.logical_not
+        opposite |= maker.function is np.invert and condition.array.dtype.kind == "b"
+        if maker.function is np.where and len(inner) == 3:
+            opposite = is_zero(inner[1])
+            one, other = inner[1:] if opposite else inner[:0:-1]
+            if not is_zero(one) or not _is_something(other, found):
+                break
+        elif not opposite and maker.function not in (np.absolute, np.negative):
             break
+        condition = inner[0]
+        a, b = (b, a) if opposite else (a, b)
     fits = condition is not start and condition.array.shape == start.array.shape
     return Line(np.where, (condition, a, b), {}, line.made) if fits else None
 
