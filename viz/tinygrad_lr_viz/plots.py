@@ -180,6 +180,12 @@ def save(figure: Figure, path: str | Path) -> None:
     ------
     ValueError
         if the path has another suffix.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> figure = training_curves({"train": [(1, 0.9), (2, 0.02)]})
+    >>> save(figure, Path(tempfile.mkdtemp(), "curves.svg"))
     """
     path = Path(path)
     metadata: dict[str, dict[str, Any]] = {
@@ -228,6 +234,11 @@ def training_curves(
         where to save the figure, as `.svg`, `.png` or `.pdf`.
     ylabel
         what the values are.
+
+    Raises
+    ------
+    ValueError
+        if a history is not one of pairs.
 
     Examples
     --------
