@@ -189,6 +189,12 @@ def save(figure: Figure, file: str | Path | IO[bytes], format: str | None = None
     ------
     ValueError
         if the path has another suffix.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> figure = training_curves({"train": [(1, 0.9), (2, 0.02)]})
+    >>> save(figure, Path(tempfile.mkdtemp(), "curves.svg"))
     """
     kind = format or Path(str(file)).suffix.lower()[1:]
     metadata: dict[str, dict[str, Any]] = {
@@ -256,6 +262,11 @@ def training_curves(
         what the values are.
     note
         a sentence that stands under the heading.
+
+    Raises
+    ------
+    ValueError
+        if a history is not one of pairs.
 
     Examples
     --------
