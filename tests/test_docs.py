@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tinygrad_lr.derivatives import DERIVATIVES
+
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 COMING_FROM = (DOCS / "coming_from.md").read_text("utf-8")
@@ -31,7 +33,10 @@ TASKS = [
 
 def test_your_own_function() -> None:
     pytest.importorskip("scipy", reason="SciPy is not installed: docs/your_own_function.md is NOT tested")
+    rows = set(DERIVATIVES)
     done = doctest.testfile(str(DOCS / "your_own_function.md"), module_relative=False)
+    for function in set(DERIVATIVES) - rows:  # other tests count them
+        del DERIVATIVES[function]
     assert done.attempted > 20
     assert done.failed == 0
 
