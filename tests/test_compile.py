@@ -58,9 +58,8 @@ def test_random_programs(program: Any, shape: Any, seed: int, small_blocks: bool
     assert compiled.traces == 1
 
 
-special = st.lists(
-    st.sampled_from([-np.inf, -1.0, -0.0, 0.0, 0.5, 1.0, np.inf, np.nan]), min_size=2, max_size=9
-)
+SPECIAL = [-np.inf, -1.0, -0.0, 0.0, 0.5, 1.0, np.inf, np.nan]
+special = st.lists(st.sampled_from(SPECIAL), min_size=2, max_size=9)
 KINKS: list[Any] = [
     lambda x, y: np.maximum(x, 0),
     lambda x, y: np.minimum(x, 0.5),
@@ -81,7 +80,7 @@ KINKS: list[Any] = [
 def test_selections_with_ties_and_what_is_not_finite(
     kink: Any, xs: Any, heads: Any, dtype: Any, small_blocks: bool
 ) -> None:
-    """Elements that are not selected get a gradient of zero whatever arrives there, bit for bit as eagerly."""
+    """Elements that are not selected get a gradient of zero whatever arrives there, as eagerly."""
     n = min(len(xs), len(heads))
     x, head = np.array(xs[:n], dtype), np.array(heads[:n], dtype)
     function = value_and_grad(lambda x, y, h: np.sum(np.where(h == h, kink(x, y) * h, kink(x, y))))
@@ -91,6 +90,12 @@ def test_selections_with_ties_and_what_is_not_finite(
             for got, truth in zip(compiled(x, y, head), function(x, y, head), strict=True):
                 np.testing.assert_array_equal(got, truth, strict=True)
     assert compiled.traces <= 2  # one array given twice is another program
+
+
+def test_comparisons_of_numbers_are_not_taken_for_each_other() -> None:
+    compiled = compile(lambda x: np.where(x < 0, 1, np.where(x > 2, 2, np.where(x == 1, 3, 4.0))))
+    for x, truth in ((5.0, 2), (-1.0, 1), (1.0, 3), (0.0, 4)):
+        assert compiled(np.array(x)) == truth
 
 
 def test_stored_gradients_that_somebody_holds_stay_as_they_are() -> None:

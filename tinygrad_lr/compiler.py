@@ -98,6 +98,8 @@ class Tracer:
 
     def call(self, row: Any, args: Any, arrays: Any, value: Any, options: Any, plain: Any) -> Any:
         """Note a call, and do what is done without a tracer."""
+        if isinstance(value, np.bool_):  # of which there are two only, not one for each result
+            value = np.array(value)
         token = MODE.set(MODE.get() & ~TRACING)
         try:
             made = recorded(row, args, arrays, value, options, plain)

@@ -337,10 +337,7 @@ class Writer:
                 self._names[id(v)] = f"v{len(self._names)}"
                 shape, dtype = kind(v)
                 self.rows.append(f"{self.name(v)} = {self.bind(np.empty)}({shape}, {self.bind(dtype)})")
-        names = [
-            self._names[id(v)] if id(v) in self._scalars else self.name(v) + "[s]" * block.is_cut(v)
-            for v in (*block.inputs, *block.full)
-        ]
+        names = [self.name(v) + "[s]" * block.is_cut(v) for v in (*block.inputs, *block.full)]
         totals = []
         for v in block.totals:
             self._scalars.add(id(v))
