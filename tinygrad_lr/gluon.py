@@ -19,7 +19,10 @@ from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from . import nn as nn
+from .data import TensorLoader
 from .module import ParameterDict
 from .optim import SGD, Adam
 from .tensor import Tensor
@@ -79,6 +82,43 @@ class Trainer:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.optimizer.load_state_dict(state)
+
+
+# ---- data --------------------------------------------------------------------------------------------------
+
+
+class ArrayDataset:
+    """Arrays or tensors that have one row per example: example i is a tuple of their rows i.
+
+    >>> from tinygrad_lr import gluon, tensor
+    >>> dataset = gluon.data.ArrayDataset(tensor([[1.0], [2.0], [3.0]]), tensor([0, 1, 0]))
+    >>> len(dataset), dataset[1]
+    (3, (tensor([2.]), tensor(1)))
+    >>> len(gluon.data.DataLoader(dataset, batch_size=2, shuffle=True))
+    2
+    """
+
+    def __init__(self, *arrays: Any) -> None:
+        self.arrays = arrays
+
+    def __len__(self) -> int:
+        return len(self.arrays[0])
+
+    def __getitem__(self, index: Any) -> Any:
+        rows = tuple(array[index] for array in self.arrays)
+        return rows if len(rows) > 1 else rows[0]
+
+
+def data_loader(
+    dataset: ArrayDataset, batch_size: int, shuffle: bool = False, num_workers: int = 0
+) -> TensorLoader:
+    """Minibatches of a dataset: a `TensorLoader`, shuffled by a seed from NumPy's global generator;
+    `num_workers` has no effect.
+    """
+    return TensorLoader(dataset.arrays, batch_size, int(np.random.randint(2**31)) if shuffle else None)
+
+
+data = SimpleNamespace(ArrayDataset=ArrayDataset, DataLoader=data_loader)
 
 
 # ---- losses: one number for each example ------------------------------------------------------------------

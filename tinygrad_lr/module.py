@@ -206,7 +206,7 @@ class Module(HyperParameters):
     def __repr__(self) -> str:
         simple = {k: v for k, v in getattr(self, "hparams", {}).items() if isinstance(v, (int, float, str))}
         simple = {k: v for k, v in simple.items() if not k.startswith("plot_")}
-        number = sum(parameter.size for parameter in self.parameters())
+        number = sum(parameter.size for parameter in self.named_parameters().values())
         lines = [
             f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in simple.items())})"
             + (f": {number:,} parameter{'s' if number != 1 else ''}" if number else "")
@@ -217,6 +217,9 @@ class Module(HyperParameters):
             elif isinstance(part, Tensor) and part.grad is not None:
                 lines.append(f"  {name}: {part.shape}")
         return "\n".join(lines)
+
+
+nn_Module = Module  # noqa: N816  # what the book's own Module is derived from
 
 
 class ParameterDict(dict[str, Any]):

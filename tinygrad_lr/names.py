@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .derivatives import cast
-from .tensor import Tensor, call, tensor
+from .tensor import Tensor, asarray, call, tensor
 
 array = tensor
 ndarray = Tensor
@@ -71,9 +71,18 @@ def full(shape: int | tuple[int, ...], value: float, dtype: Any = None) -> Tenso
     return tensor(np.full(shape, value), dtype)
 
 
-def arange(*bounds: float, dtype: Any = None) -> Tensor:
-    """Evenly spaced values: `arange(stop)`, `arange(start, stop)` or `arange(start, stop, step)`."""
-    return tensor(np.arange(*bounds), dtype)
+def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any = np.float64) -> Tensor:
+    """Evenly spaced values: `arange(stop)`, `arange(start, stop)` or `arange(start, stop, step)`.
+
+    They are floats unless a dtype is given, as in the book, where they are differentiated and changed in
+    place; `np.arange` makes whole numbers of whole numbers.
+
+    >>> from tinygrad_lr import arange
+    >>> arange(3), arange(1, 3, dtype=int)
+    (tensor([0., 1., 2.]), tensor([1, 2]))
+    """
+    bounds = (0, start) if stop is None else (start, stop)
+    return tensor(np.arange(*bounds, step), dtype)
 
 
 def linspace(start: float, stop: float, num: int = 50, dtype: Any = None) -> Tensor:
@@ -122,19 +131,19 @@ def reshape(x: Any, *shape: Any) -> Tensor:
 
 def reduce_sum(x: Any, *args: Any, **options: Any) -> Tensor:
     """`np.sum`, under the book's name."""
-    result: Tensor = call(np.sum, (x, *args), options)
+    result: Tensor = asarray(x).sum(*args, **options)
     return result
 
 
 def reduce_mean(x: Any, *args: Any, **options: Any) -> Tensor:
     """`np.mean`, under the book's name."""
-    result: Tensor = call(np.mean, (x, *args), options)
+    result: Tensor = asarray(x).mean(*args, **options)
     return result
 
 
 def reduce_max(x: Any, *args: Any, **options: Any) -> Tensor:
     """`np.max`, under the book's name."""
-    result: Tensor = call(np.max, (x, *args), options)
+    result: Tensor = asarray(x).max(*args, **options)
     return result
 
 

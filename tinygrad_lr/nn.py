@@ -102,7 +102,7 @@ class Linear(Module):
     def reset_parameters(self, init: Init | None = None) -> None:
         """Draw the parameters anew."""
         limit = 1 / math.sqrt(self.weight.shape[1])
-        for parameter in self.parameters():
+        for parameter in self.named_parameters().values():
             if init is None:
                 values: Any = np.random.uniform(-limit, limit, parameter.shape)
             else:

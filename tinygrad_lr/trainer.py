@@ -228,7 +228,9 @@ class Trainer(HyperParameters):
 
     def clip_gradients(self, grad_clip_val: float, model: Module) -> None:
         """Shorten the gradient of all parameters together, in place, to the norm `grad_clip_val` at most."""
-        gradients = [parameter.grad for parameter in model.parameters()]
+        params: Any = model.parameters()
+        params = params.values() if isinstance(params, Mapping) else params  # the book's may be Gluon's dict
+        gradients = [param.grad for param in params]
         largest = max((float(abs(g.array).max()) for g in gradients if g.size), default=0.0)
         if largest == 0:
             return
