@@ -33,6 +33,7 @@ FLOORS = {
     "nn": 3,
     "npx": 3,
     "data": 3,
+    "lazy": 3,
     "optim": 3,
     "board": 3,
     "book": 3,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from reprlib import recursive_repr
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
@@ -127,7 +127,8 @@ class Module(HyperParameters):
             points = self.plot_valid_per_epoch
         if points > 0:
             label = ("train_" if train else "val_") + key
-            self.board.draw(x, value, label, every_n=max(1, int(batches / points)))
+            draw = partial(self.board.draw, x, value, label, every_n=max(1, int(batches / points)))
+            trainer.after_step(value, draw) if train else draw()
 
     # ---- parameters ----------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from .board import ProgressBar, as_number
 from .checkpoints import load_run_state, load_state, run_state, save_state
 from .hyperparameters import HyperParameters
+from .lazy import compute
 from .module import Module
 from .scope import record
 
@@ -109,6 +110,7 @@ class Trainer(HyperParameters):
         self._train_batch_idx = first_epoch * self.num_train_batches
         self.val_batch_idx = first_epoch * self.num_val_batches
         self._step_losses: list[Any] = []  # of the step that is being taken
+        self._step_points: list[tuple[Any, Callable[[], None]]] = []  # what it plots, and how
         self._sums = {"train": (-1, 0.0, 0), "val": (-1, 0.0, 0)}  # epoch, its losses' sum and their number
         self.history: dict[str, list[tuple[int, float]]] = {"train": [], "val": []}
 
@@ -178,6 +180,7 @@ class Trainer(HyperParameters):
                 loss = self.model.training_step(self.prepare_batch(batch))
             self.check_loss(loss)
             loss.backward()
+            self.compute_step()
             if self.gradient_clip_val > 0:
                 self.clip_gradients(self.gradient_clip_val, self.model)
             self.optim.step(1)
@@ -265,6 +268,17 @@ class Trainer(HyperParameters):
         else:
             self._add("val", as_number(loss))
 
+    def after_step(self, value: Any, draw: Callable[[], None]) -> None:
+        """Call `draw`, which plots `value`, when the step is done: a Dask array has its value by then."""
+        self._step_points.append((value, draw))
+
+    def compute_step(self) -> None:
+        """Of Dask arrays, compute what a step needs: its losses and the gradient of every parameter, in one
+        `dask.compute`. The parameters are NumPy's, and stay in this process.
+        """
+        plotted = [value for value, _ in self._step_points]
+        compute([*self._step_losses, *plotted, *(p.grad for p in self.model.parameters())])
+
     def check_loss(self, loss: Any) -> None:
         """See that `training_step` returned a loss, and take it into account if it was not plotted."""
         if loss is None:
@@ -284,6 +298,9 @@ class Trainer(HyperParameters):
         self.history[name].append((self.epoch + 1, (total + loss) / (number + 1)))
 
     def _end_step(self) -> None:
+        points, self._step_points = self._step_points, []
+        for _, draw in points:
+            draw()
         if not self._step_losses:
             return
         losses, self._step_losses = self._step_losses, []
