@@ -81,8 +81,8 @@ def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any 
     >>> arange(3), arange(1, 3, dtype=int)
     (tensor([0., 1., 2.]), tensor([1, 2]))
     """
-    bounds = (0, start) if stop is None else (start, stop)
-    return tensor(np.arange(*bounds, step), dtype)
+    start, stop = (0, start) if stop is None else (start, stop)
+    return tensor(np.arange(start, stop, step), dtype)
 
 
 def linspace(start: float, stop: float, num: int = 50, dtype: Any = None) -> Tensor:
