@@ -41,6 +41,14 @@ class Trainer:
         and "epsilon".
 
     Raises ValueError for another optimizer, and TypeError for another hyperparameter.
+
+    >>> from tinygrad_lr import gluon, tensor
+    >>> w = tensor([4.0, 2.0])
+    >>> w.attach_grad()
+    >>> w.grad = [10.0, 20.0]  # of a loss that is the sum over ten examples
+    >>> gluon.Trainer([w], "sgd", {"learning_rate": 0.1}).step(batch_size=10)
+    >>> w
+    tensor([3.9, 1.8])
     """
 
     def __init__(
@@ -72,15 +80,19 @@ class Trainer:
 
     @property
     def learning_rate(self) -> float:
+        """That of the next step."""
         return self.optimizer.lr
 
     def set_learning_rate(self, lr: float) -> None:
+        """Take the next steps with another learning rate."""
         self.optimizer.lr = lr
 
     def state_dict(self) -> dict[str, Any]:
+        """What the next steps depend on, as of the optimizer inside."""
         return self.optimizer.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a `state_dict`. Raises ValueError if it is of other parameters."""
         self.optimizer.load_state_dict(state)
 
 
@@ -94,8 +106,6 @@ class ArrayDataset:
     >>> dataset = gluon.data.ArrayDataset(tensor([[1.0], [2.0], [3.0]]), tensor([0, 1, 0]))
     >>> len(dataset), dataset[1]
     (3, (tensor([2.]), tensor(1)))
-    >>> len(gluon.data.DataLoader(dataset, batch_size=2, shuffle=True))
-    2
     """
 
     def __init__(self, *arrays: Any) -> None:
@@ -114,6 +124,11 @@ def data_loader(
 ) -> TensorLoader:
     """Minibatches of a dataset: a `TensorLoader`, shuffled by a seed from NumPy's global generator;
     `num_workers` has no effect.
+
+    >>> from tinygrad_lr import gluon, tensor
+    >>> dataset = gluon.data.ArrayDataset(tensor([[1.0], [2.0], [3.0]]), tensor([0, 1, 0]))
+    >>> len(gluon.data.DataLoader(dataset, batch_size=2, shuffle=True))
+    2
     """
     return TensorLoader(dataset.arrays, batch_size, int(np.random.randint(2**31)) if shuffle else None)
 
@@ -131,21 +146,38 @@ def _of_examples(losses: Tensor) -> Tensor:
 
 
 class L2Loss:
-    """Half the squared error of each example."""
+    """Half the squared error of each example: predictions (n, ...) and as many true values give (n,).
+
+    >>> from tinygrad_lr import gluon, tensor
+    >>> gluon.loss.L2Loss()(tensor([[1.0], [5.0]]), tensor([1.0, 3.0]))
+    tensor([0., 2.])
+    """
 
     def __call__(self, y_hat: Tensor, y: Any) -> Tensor:
         return _of_examples((y_hat - y.reshape(y_hat.shape)) ** 2 / 2)
 
 
 class L1Loss:
-    """The absolute error of each example."""
+    """The absolute error of each example: predictions (n, ...) and as many true values give (n,).
+
+    >>> from tinygrad_lr import gluon, tensor
+    >>> gluon.loss.L1Loss()(tensor([[1.0], [5.0]]), tensor([1.0, 3.0]))
+    tensor([0., 2.])
+    """
 
     def __call__(self, y_hat: Tensor, y: Any) -> Tensor:
         return _of_examples(abs(y_hat - y.reshape(y_hat.shape)))
 
 
 class HuberLoss:
-    """Up to an error of `rho` its square over 2 rho, and from there on a straight line of slope 1."""
+    """Up to an error of `rho` its square over 2 rho, and from there on a straight line of slope 1.
+
+    Predictions (n, ...) and as many true values give (n,).
+
+    >>> from tinygrad_lr import gluon, tensor
+    >>> gluon.loss.HuberLoss(rho=1)(tensor([[1.5], [5.0]]), tensor([1.0, 3.0]))
+    tensor([0.125, 1.5  ])
+    """
 
     def __init__(self, rho: float = 1.0) -> None:
         self.rho = rho
@@ -155,14 +187,24 @@ class HuberLoss:
 
 
 class SoftmaxCrossEntropyLoss:
-    """The cross-entropy of each example, from logits and classes."""
+    """The cross-entropy of each example, from logits (n, classes) and classes (n,); gives (n,).
+
+    >>> from tinygrad_lr import gluon, tensor
+    >>> gluon.loss.SoftmaxCrossEntropyLoss()(tensor([[0.0, 0.0], [1000.0, 0.0]]), tensor([0, 1]))
+    tensor([6.93147181e-01, 1.00000000e+03])
+    """
 
     def __call__(self, y_hat: Tensor, y: Any) -> Tensor:
         return nn.CrossEntropyLoss("none")(y_hat, y.reshape(-1))
 
 
 class SigmoidBinaryCrossEntropyLoss:
-    """The binary cross-entropy of each example, from logits."""
+    """The binary cross-entropy of each example, from logits (n, ...) and labels of 0 or 1; gives (n,).
+
+    >>> from tinygrad_lr import gluon, tensor
+    >>> gluon.loss.SigmoidBinaryCrossEntropyLoss()(tensor([1000.0, 1000.0]), tensor([1.0, 0.0]))
+    tensor([   0., 1000.])
+    """
 
     def __call__(self, y_hat: Tensor, y: Any) -> Tensor:
         return _of_examples(nn.BCEWithLogitsLoss("none")(y_hat, y.reshape(y_hat.shape)))

@@ -258,6 +258,20 @@ class Schedule(HyperParameters):
     ----------
     base_lr : the learning rate of the optimizer at the start.
     epoch : number of steps done.
+
+    A subclass says what the learning rate of an epoch is:
+
+    >>> from tinygrad_lr import optim, tensor
+    >>> class Inverse(optim.Schedule):
+    ...     def lr_at(self, epoch):
+    ...         return self.base_lr / (1 + epoch)
+    >>> x = tensor(4.0)
+    >>> x.attach_grad()
+    >>> optimizer = optim.SGD([x], lr=0.6)
+    >>> schedule = Inverse(optimizer)
+    >>> schedule.step()
+    >>> optimizer.lr
+    0.3
     """
 
     def __init__(self, optimizer: Any) -> None:
@@ -273,14 +287,18 @@ class Schedule(HyperParameters):
         self.optimizer.lr = self.lr_at(self.epoch)
 
     def state_dict(self) -> dict[str, Any]:
+        """What the learning rates of the next epochs depend on."""
         return {"epoch": self.epoch, "base_lr": self.base_lr}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a `state_dict`."""
         self.epoch, self.base_lr = state["epoch"], state["base_lr"]
 
 
 class StepLR(Schedule):
     """The learning rate times `gamma` after every `step_size` epochs.
+
+    Raises ValueError for a `step_size` below 1.
 
     >>> from tinygrad_lr import tensor
     >>> from tinygrad_lr.optim import SGD, StepLR
@@ -307,6 +325,8 @@ class StepLR(Schedule):
 class CosineAnnealingLR(Schedule):
     """The learning rate falls along half a cosine to `eta_min`, in `T_max` epochs (Loshchilov and Hutter,
     SGDR, 2017, equation 5).
+
+    Raises ValueError for a `T_max` below 1.
 
     >>> from tinygrad_lr import tensor
     >>> from tinygrad_lr.optim import SGD, CosineAnnealingLR

@@ -34,7 +34,16 @@ WRITERS |= {np.put_along_axis: "arr", np.nan_to_num: "x"}  # the latter with cop
 
 
 class Origin(NamedTuple):
-    """Where a tensor came from: the call that made it."""
+    """Where a tensor came from: the call that made it.
+
+    >>> from tinygrad_lr import record, tensor
+    >>> x = tensor(2.0)
+    >>> x.attach_grad()
+    >>> with record():
+    ...     y = np.exp(x)
+    >>> y.origin.function, y.origin.arguments
+    (<ufunc 'exp'>, (tensor(2.),))
+    """
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
@@ -373,24 +382,28 @@ class Tensor:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The lengths of the axes."""
         return self.array.shape  # type: ignore[no-any-return]  # of any array type
 
     @property
     def dtype(self) -> Any:
+        """The type of the elements."""
         return self.array.dtype
 
     @property
     def ndim(self) -> int:
+        """The number of axes."""
         return self.array.ndim  # type: ignore[no-any-return]
 
     @property
     def size(self) -> int:
+        """The number of elements."""
         return self.array.size  # type: ignore[no-any-return]
 
-    T = property(lambda self: call(np.transpose, (self,)))
-    mT = property(lambda self: call(np.swapaxes, (self, -1, -2)))  # noqa: N815
-    real = property(lambda self: call(np.real, (self,)))
-    imag = property(lambda self: call(np.imag, (self,)))
+    T = property(lambda self: call(np.transpose, (self,)), doc="The axes in reverse order.")
+    mT = property(lambda self: call(np.swapaxes, (self, -1, -2)), doc="The last two axes swapped.")  # noqa: N815
+    real = property(lambda self: call(np.real, (self,)), doc="The real part.")
+    imag = property(lambda self: call(np.imag, (self,)), doc="The imaginary part.")
 
     def __len__(self) -> int:
         if not self.shape:
@@ -827,6 +840,17 @@ def backward(
     """Differentiate several heads at once, as `Tensor.backward` does one.
 
     With one head gradient for each head, the gradients are those of the sum of `head_grads[i] * heads[i]`.
+
+    Raises what `Tensor.backward` does, and ValueError unless there are as many head gradients as heads.
+
+    >>> from tinygrad_lr import autograd, record, tensor
+    >>> x = tensor(3.0)
+    >>> x.attach_grad()
+    >>> with record():
+    ...     y, z = x**2, 10 * x
+    >>> autograd.backward([y, z])
+    >>> x.grad
+    tensor(16.)
     """
     pairs = with_gradients(heads, head_grads)
     for attachment, gradient in _gradients(pairs, retain_graph or create_graph, create_graph).items():

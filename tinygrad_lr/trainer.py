@@ -192,7 +192,10 @@ class Trainer(HyperParameters):
             self.val_batch_idx += 1
 
     def prepare_data(self, data: Any) -> None:
-        """Get the minibatches from a DataModule."""
+        """Get the minibatches from a DataModule.
+
+        Raises TypeError if they have no length, and ValueError if there is none to train on.
+        """
         self.train_dataloader = data.train_dataloader()
         self.val_dataloader = data.val_dataloader()
         for name, loader in (("train", self.train_dataloader), ("val", self.val_dataloader)):
@@ -215,7 +218,10 @@ class Trainer(HyperParameters):
         self.model = model
 
     def prepare_optimizers(self, model: Module) -> None:
-        """Get the optimizer from a model, and the schedule of its learning rate if there is one."""
+        """Get the optimizer from a model, and the schedule of its learning rate if there is one.
+
+        Raises TypeError for one without a method `step`.
+        """
         returned = model.configure_optimizers()
         self.optim, self.schedule = returned if isinstance(returned, tuple) else (returned, None)
         for part in (self.optim, *([] if self.schedule is None else [self.schedule])):
@@ -280,7 +286,10 @@ class Trainer(HyperParameters):
         compute([*self._step_losses, *plotted, *(p.grad for p in self.model.parameters())])
 
     def check_loss(self, loss: Any) -> None:
-        """See that `training_step` returned a loss, and take it into account if it was not plotted."""
+        """See that `training_step` returned a loss, and take it into account if it was not plotted.
+
+        Raises TypeError if it returned None.
+        """
         if loss is None:
             raise TypeError(
                 f"{type(self.model).__name__}.training_step returned None. Does it lack its `return`?"
@@ -358,7 +367,10 @@ class Trainer(HyperParameters):
         save_state(path, CHECKPOINT, self.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the rest of the run depends on, between two epochs: see `checkpoints.run_state`."""
+        """All that the rest of the run depends on, between two epochs: see `checkpoints.run_state`.
+
+        Raises RuntimeError in the middle of an epoch, and TypeError if something would be lost.
+        """
         if self.in_epoch:
             raise RuntimeError(
                 f"epoch {self.epoch + 1} is not finished, and a checkpoint would lose its minibatches: "

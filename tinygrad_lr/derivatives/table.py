@@ -165,7 +165,22 @@ def composed(function: Callable[..., Any], written: Callable[..., Any]) -> None:
 
 
 def constant(*functions: Callable[..., Any]) -> None:
-    """Declare functions that are piecewise constant, or whose result is nothing to differentiate."""
+    """Declare functions that are piecewise constant, or whose result is nothing to differentiate.
+
+    Called with a tensor that is being differentiated they return a constant. Without a row at all they would
+    raise, as no gradient is to be lost in silence.
+
+    >>> import numpy as np
+    >>> from tinygrad_lr import constant, record, tensor
+    >>> constant(np.floor)
+    >>> x = tensor(2.5)
+    >>> x.attach_grad()
+    >>> with record():
+    ...     y = x - np.floor(x)
+    >>> y.backward()
+    >>> x.grad
+    tensor(1.)
+    """
     for function in functions:
         DERIVATIVES[function] = Derivative(function, ())
 
