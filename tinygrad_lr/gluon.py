@@ -15,7 +15,7 @@
 (4,)
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,7 +24,7 @@ import numpy as np
 from . import nn as nn
 from .data import TensorLoader
 from .module import ParameterDict
-from .optim import SGD, Adam
+from .optim import SGD, Adam, Parameters, listed
 from .tensor import Tensor
 
 parameter = SimpleNamespace(Parameter=nn.Parameter, ParameterDict=ParameterDict)
@@ -53,11 +53,11 @@ class Trainer:
 
     def __init__(
         self,
-        params: Mapping[str, Tensor] | Iterable[Tensor],
+        params: Parameters,
         optimizer: str,
         optimizer_params: Mapping[str, Any] | None = None,
     ) -> None:
-        params = list(params.values() if isinstance(params, Mapping) else params)
+        params = listed(params)
         given = {"learning_rate": 0.01 if optimizer == "sgd" else 0.001, **(optimizer_params or {})}
         options: dict[str, Any] = {"lr": given.pop("learning_rate")}
         decay = given.pop("wd", 0.0)

@@ -234,9 +234,9 @@ class ParameterDict(dict[str, Any]):
 
     >>> from tinygrad_lr import nn
     >>> net = nn.Linear(2, 1)
-    >>> net.collect_params(".*bias").setattr("grad_req", "null")
-    >>> net.bias.grad_req
-    'null'
+    >>> net.collect_params(".*bias").setattr("wd_mult", 0.0)  # for `gluon.Trainer`
+    >>> net.bias.wd_mult
+    0.0
     """
 
     def setattr(self, name: str, value: Any) -> None:

@@ -42,11 +42,12 @@ class Parameter(Tensor):
     (1,)
     """
 
-    wd_mult: float = 1.0  # what the weight decay of `gluon.Trainer` is multiplied by for it
+    __slots__ = ("wd_mult",)
 
     def __init__(self, array: Any) -> None:
         super().__init__(array)
         self.attach_grad()
+        self.wd_mult = 1.0  # what the weight decay of `gluon.Trainer` is multiplied by for it
 
     def data(self) -> Tensor:
         """The parameter itself."""
