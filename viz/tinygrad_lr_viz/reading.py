@@ -225,7 +225,7 @@ def short(text: str, length: int = LINE) -> str:
 def number(value: Any, digits: int = 3) -> str:
     if not isinstance(value, (float, np.floating)):
         return str(value)
-    return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.{digits}g}"
+    return f"{value:.0f}" if 1000 <= abs(float(value)) < 1e6 else f"{value:.{digits}g}"
 
 
 def summary(array: Any) -> str:
