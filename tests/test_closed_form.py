@@ -133,6 +133,18 @@ def test_parameters_in_data_units_predict_the_same(
     np.testing.assert_allclose(X @ w_data + b_data, predicted, rtol=0, atol=1e-9 * np.abs(y).max())
 
 
+@given(problems(), st.floats(-10, 10), st.floats(-10, 10))
+def test_a_single_column_has_a_number_for_its_weight(
+    problem: tuple[Floats, Floats], w: float, b: float
+) -> None:
+    x, target = problem[0][:, 0], Standardisation.fit(problem[1])
+    of_numbers = Standardisation.fit(x).to_data_units(w, b, target)
+    of_columns = Standardisation.fit(x[:, None]).to_data_units([w], b, target)
+    assert of_numbers[0].shape == of_numbers[1].shape == ()
+    assert of_numbers[0] == of_columns[0].item()
+    assert of_numbers[1] == of_columns[1]
+
+
 @given(st.floats(-1e100, 1e100), st.integers(1, 20))
 def test_a_constant_column_becomes_zeros_not_rounding_noise(value: float, rows: int) -> None:
     standardisation = Standardisation.fit(np.full((rows, 1), value))

@@ -85,4 +85,6 @@ def test_a_wrong_answer_is_not_right() -> None:
 
 
 def test_there_are_notebooks() -> None:
-    assert len(SCRIPTS) >= 8
+    numbers = sorted(int(path.stem.split("_")[0]) for path in SCRIPTS)
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) >= 9

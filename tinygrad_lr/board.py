@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .hyperparameters import HyperParameters
+from .lazy import compute
 from .tensor import Tensor
 
 if TYPE_CHECKING:
@@ -208,6 +209,7 @@ def _new_figure(figsize: tuple[float, float]) -> Any:
 
 def as_number(value: Any) -> float:
     """A number, or the mean of an array or a Tensor, as a float."""
+    compute([value])
     array: Any = value.array if isinstance(value, Tensor) else value
     return float(array if np.ndim(array) == 0 else array.mean())
 

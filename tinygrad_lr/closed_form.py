@@ -55,6 +55,7 @@ class Standardisation:
             y = x @ w' + b',   w' = s_y * w / s,   b' = m_y + s_y * b - m @ w'
 
         `w` (features,) goes with `b` (), and `w` (features, 1) with `b` (1,); the results have these shapes.
+        Of a single column of shape (rows,) `w` is a number too, with the shape ().
 
         >>> X, y = np.array([[1.0], [3.0]]), np.array([10.0, 50.0])
         >>> w, b = Standardisation.fit(X).to_data_units([1.0], 0.0, target=Standardisation.fit(y))
@@ -62,8 +63,9 @@ class Standardisation:
         ([20.0], -10.0)
         """
         target = target or Standardisation(np.zeros(()), np.ones(()))
-        w = (target.scale * np.asarray(w, dtype=np.float64).T / self.scale).T
-        return w, np.asarray(target.mean + target.scale * np.asarray(b, dtype=np.float64) - self.mean @ w)
+        w = np.asarray((target.scale * np.asarray(w, dtype=np.float64).T / self.scale).T)
+        b = target.mean + target.scale * np.asarray(b, dtype=np.float64) - np.dot(self.mean, w)
+        return w, np.asarray(b)
 
 
 def least_squares(X: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from .hyperparameters import HyperParameters
+from .lazy import is_lazy
 from .names import matmul
 from .tensor import Tensor, asarray
 
@@ -31,7 +33,7 @@ class TensorLoader:
 
     >>> from tinygrad_lr import arange
     >>> from tinygrad_lr.data import TensorLoader
-    >>> loader = TensorLoader([arange(5)], batch_size=3)
+    >>> loader = TensorLoader([arange(5, dtype=int)], batch_size=3)
     >>> len(loader), list(loader)
     (2, [(tensor([0, 1, 2]),), (tensor([3, 4]),)])
     """
@@ -45,14 +47,23 @@ class TensorLoader:
     ) -> None:
         self.tensors = tuple(asarray(mapped(t)) for t in tensors)
         self.batch_size, self.seed, self.epoch = batch_size, seed, 0
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        self.rows = self._choose(indices)
+        if not len(self.rows):
+            raise ValueError("a loader needs at least one example, but there is none")
+
+    def _choose(self, indices: Any) -> Any:
+        """The numbers of the rows to go through."""
         lengths = [len(t) for t in self.tensors]
         if len(set(lengths)) > 1:
             raise ValueError(f"the tensors need one row per example each, but their lengths are {lengths}")
-        self.rows = np.arange(lengths[0] if lengths else 0)[indices]
-        if not len(self.rows):
-            raise ValueError("a loader needs at least one example, but there is none")
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        return np.arange(lengths[0] if lengths else 0)[indices]
+
+    @property
+    def num_examples(self) -> int:
+        """The number of examples that an epoch goes through."""
+        return len(self.rows)
 
     def __len__(self) -> int:
         return -(-len(self.rows) // self.batch_size)
@@ -66,14 +77,87 @@ class TensorLoader:
 
     def _batches(self, rows: Any) -> Iterator[tuple[Tensor, ...]]:
         for start in range(0, len(rows), self.batch_size):
-            yield tuple(t[rows[start : start + self.batch_size]] for t in self.tensors)
+            batch = rows[start : start + self.batch_size]
+            yield tuple(self._take(tensor, batch) for tensor in self.tensors)
+
+    def _take(self, tensor: Tensor, rows: Any) -> Tensor:
+        return cast(Tensor, tensor[rows])
 
     def state_dict(self) -> dict[str, Any]:
         """The position between two epochs: what the order of the next one depends on."""
         return {"seed": self.seed, "epoch": self.epoch}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a `state_dict`."""
         self.seed, self.epoch = state["seed"], state["epoch"]
+
+
+class BlockLoader(TensorLoader):
+    """Minibatches of Dask arrays: whole chunks of rows, so that each is used where it lies.
+
+    As `TensorLoader`, but it is the chunks that are shuffled for every epoch; within a chunk the examples
+    stay in order. So shuffle those of a sorted file when it is written.
+
+    Parameters
+    ----------
+    tensors : of Dask arrays, chunked alike along the rows.
+    batch_size : number of examples in a minibatch, roughly: so many chunks as have them on average.
+    seed : of the order, or None for the order of the rows.
+    indices : the rows to go through, as a slice.
+
+    Raises ValueError for chunks of unknown or unequal lengths and for no examples, and TypeError for other
+    arrays and other indices.
+
+    >>> import dask.array
+    >>> from tinygrad_lr.data import BlockLoader
+    >>> loader = BlockLoader([dask.array.arange(8, chunks=2)], batch_size=4, seed=0)
+    >>> [batch.array.compute().tolist() for (batch,) in loader]
+    [[0, 1, 4, 5], [2, 3, 6, 7]]
+    """
+
+    def _choose(self, indices: Any) -> Any:
+        """The numbers of the chunks; the tensors lose the other rows, and the batch size counts chunks."""
+        check_chunks(self.tensors)
+        if not isinstance(indices, slice):
+            raise TypeError(
+                f"rows of Dask arrays are chosen by a slice, not by {type(indices).__name__}, which would "
+                "take some out of every chunk. Write slice(0, n), and the data in an order it can split."
+            )
+        self.tensors = tuple(t[indices] for t in self.tensors)
+        chunks = np.flatnonzero(self.tensors[0].array.chunks[0])  # others have no rows
+        self.batch_size = math.ceil(self.batch_size * len(chunks) / max(1, self.num_examples))
+        return chunks
+
+    @property
+    def num_examples(self) -> int:
+        return len(self.tensors[0])
+
+    def _take(self, tensor: Tensor, rows: Any) -> Tensor:
+        return asarray(tensor.array.blocks[np.sort(rows)])
+
+
+def check_chunks(tensors: Sequence[Tensor]) -> None:
+    """See that all arrays are Dask's, and chunked alike along the rows, in known lengths.
+
+    Raises TypeError and ValueError that say how to make them so.
+    """
+    chunks = next(t.array.chunks[0] for t in tensors if is_lazy(t.array))
+    for i, array in enumerate(t.array for t in tensors):
+        if not is_lazy(array):
+            raise TypeError(
+                f"tensors[{i}] is a {type(array).__name__} among Dask arrays. Chunk it as they are: "
+                "dask.array.from_array(y, chunks=(X.chunks[0], *y.shape[1:]))"
+            )
+        if unknown := sum(map(math.isnan, array.chunks[0])):
+            raise ValueError(
+                f"{unknown} of the {array.numblocks[0]} chunks of tensors[{i}] are of unknown length. Write "
+                "X = X.compute_chunk_sizes(), which computes it once."
+            )
+        if array.chunks[0] != chunks:
+            raise ValueError(
+                f"tensors[{i}] has {array.numblocks[0]} chunks of up to {max(array.chunks[0])} rows, but "
+                f"others have {len(chunks)} of up to {max(chunks)}. Write y = y.rechunk({{0: X.chunks[0]}})."
+            )
 
 
 def mapped(source: Any) -> Any:
@@ -98,6 +182,20 @@ class DataModule(HyperParameters):
     root : folder of the files, for subclasses that read some.
     num_workers : has no effect. In the book it is the number of processes that load; here minibatches are
         rows of arrays, which the training process takes itself.
+
+    >>> import numpy as np
+    >>> from tinygrad_lr.data import DataModule
+    >>> class Squares(DataModule):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.batch_size, self.seed = 4, 0
+    ...     def get_dataloader(self, train):
+    ...         x = np.arange(10.0)[:, None]
+    ...         return self.get_tensorloader((x, x**2), train, slice(0, 8) if train else slice(8, 10))
+    >>> [len(x) for x, y in Squares().train_dataloader()]
+    [4, 4]
+    >>> [(x.tolist(), y.tolist()) for x, y in Squares().val_dataloader()]
+    [([[8.0], [9.0]], [[64.0], [81.0]])]
     """
 
     batch_size: int = 32
@@ -107,7 +205,10 @@ class DataModule(HyperParameters):
         self.save_hyperparameters()
 
     def get_dataloader(self, train: bool) -> Any:
-        """The minibatches for training, or those for validation: something with `len()` to iterate over."""
+        """The minibatches for training, or those for validation: something with `len()` to iterate over.
+
+        Raises NotImplementedError where no subclass has written it.
+        """
         cls = type(self).__name__
         raise NotImplementedError(
             f"{cls} has no method get_dataloader. Write `def get_dataloader(self, train):` in the class, or "
@@ -128,12 +229,14 @@ class DataModule(HyperParameters):
         """Minibatches of `self.batch_size` from the rows `indices` of the tensors, shuffled for training.
 
         The order depends on `self.seed`; if that is None, on NumPy's global generator. For the tensors, which
-        can also be paths of .npy files, see `TensorLoader`.
+        can also be paths of .npy files, see `TensorLoader`; for those of Dask arrays, `BlockLoader`.
         """
         seed = self.seed
         if train and seed is None:
             seed = int(np.random.randint(2**31))
-        return TensorLoader(tensors, self.batch_size, seed if train else None, indices)
+        lazy = any(is_lazy(getattr(t, "array", t)) for t in tensors)
+        loader = BlockLoader if lazy else TensorLoader
+        return loader(tensors, self.batch_size, seed if train else None, indices)
 
 
 class SyntheticRegressionData(DataModule):

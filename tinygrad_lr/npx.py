@@ -8,14 +8,21 @@ from typing import Any
 import numpy as np
 
 from .derivatives import differentiable
+from .lazy import is_lazy
 
 
 def set_np(*_: Any, **__: Any) -> None:
-    """Nothing: NumPy's semantics, which the book's programs switch on by this, are always on here."""
+    """Nothing: NumPy's semantics, which the book's programs switch on by this, are always on here.
+
+    >>> set_np()
+    """
 
 
 def reset_np() -> None:
-    """Nothing, as `set_np`."""
+    """Nothing, as `set_np`.
+
+    >>> reset_np()
+    """
 
 
 @differentiable(lambda g, y, x: g * (y > 0))
@@ -102,6 +109,9 @@ def pick(x: Any, index: Any, axis: int = -1) -> Any:
     array([0.1, 0.5])
     """
     index = as_index(index, x.shape[axis])
+    if is_lazy(index):  # Dask has no keys of several arrays
+        x = np.moveaxis(x, axis, -1)
+        return np.sum(np.where(index[..., np.newaxis] == np.arange(x.shape[-1]), x, 0), axis=-1)
     key: list[Any] = list(np.indices(index.shape, sparse=True))
     key.insert(axis % x.ndim, index)
     return x[tuple(key)]
@@ -112,7 +122,10 @@ def as_index(values: Any, size: int) -> Any:
 
     Raises ValueError if they are anything else: a negative index would count from the end, in silence.
     """
-    array = np.asarray(getattr(values, "array", values))
+    array = getattr(values, "array", values)
+    if is_lazy(array):  # then it is looked at where it is computed
+        return array.map_blocks(as_index, size, dtype=np.intp)
+    array = np.asarray(array)
     if array.dtype.kind not in "iufb" or np.any(array != np.floor(array)):
         raise ValueError(f"classes must be whole numbers from 0 to {size - 1}, not {array.dtype} fractions")
     if array.size and not (array.min() >= 0 and array.max() < size):

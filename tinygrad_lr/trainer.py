@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,9 @@ import numpy as np
 from .board import ProgressBar, as_number
 from .checkpoints import load_run_state, load_state, run_state, save_state
 from .hyperparameters import HyperParameters
+from .lazy import compute
 from .module import Module
+from .optim import listed
 from .scope import record
 
 HOOKS = ("on_fit_start", "on_step_end", "on_epoch_end", "on_fit_end")
@@ -109,6 +111,7 @@ class Trainer(HyperParameters):
         self._train_batch_idx = first_epoch * self.num_train_batches
         self.val_batch_idx = first_epoch * self.num_val_batches
         self._step_losses: list[Any] = []  # of the step that is being taken
+        self._step_points: list[tuple[Any, Callable[[], None]]] = []  # what it plots, and how
         self._sums = {"train": (-1, 0.0, 0), "val": (-1, 0.0, 0)}  # epoch, its losses' sum and their number
         self.history: dict[str, list[tuple[int, float]]] = {"train": [], "val": []}
 
@@ -178,6 +181,7 @@ class Trainer(HyperParameters):
                 loss = self.model.training_step(self.prepare_batch(batch))
             self.check_loss(loss)
             loss.backward()
+            self.compute_step()
             if self.gradient_clip_val > 0:
                 self.clip_gradients(self.gradient_clip_val, self.model)
             self.optim.step(1)
@@ -189,7 +193,10 @@ class Trainer(HyperParameters):
             self.val_batch_idx += 1
 
     def prepare_data(self, data: Any) -> None:
-        """Get the minibatches from a DataModule."""
+        """Get the minibatches from a DataModule.
+
+        Raises TypeError if they have no length, and ValueError if there is none to train on.
+        """
         self.train_dataloader = data.train_dataloader()
         self.val_dataloader = data.val_dataloader()
         for name, loader in (("train", self.train_dataloader), ("val", self.val_dataloader)):
@@ -212,7 +219,10 @@ class Trainer(HyperParameters):
         self.model = model
 
     def prepare_optimizers(self, model: Module) -> None:
-        """Get the optimizer from a model, and the schedule of its learning rate if there is one."""
+        """Get the optimizer from a model, and the schedule of its learning rate if there is one.
+
+        Raises TypeError for one without a method `step`.
+        """
         returned = model.configure_optimizers()
         self.optim, self.schedule = returned if isinstance(returned, tuple) else (returned, None)
         for part in (self.optim, *([] if self.schedule is None else [self.schedule])):
@@ -228,7 +238,7 @@ class Trainer(HyperParameters):
 
     def clip_gradients(self, grad_clip_val: float, model: Module) -> None:
         """Shorten the gradient of all parameters together, in place, to the norm `grad_clip_val` at most."""
-        gradients = [parameter.grad for parameter in model.parameters()]
+        gradients = [parameter.grad for parameter in listed(model.parameters())]
         largest = max((float(abs(g.array).max()) for g in gradients if g.size), default=0.0)
         if largest == 0:
             return
@@ -263,8 +273,22 @@ class Trainer(HyperParameters):
         else:
             self._add("val", as_number(loss))
 
+    def after_step(self, value: Any, draw: Callable[[], None]) -> None:
+        """Call `draw`, which plots `value`, when the step is done: a Dask array has its value by then."""
+        self._step_points.append((value, draw))
+
+    def compute_step(self) -> None:
+        """Of Dask arrays, compute what a step needs: its losses and the gradient of every parameter, in one
+        `dask.compute`. The parameters are NumPy's, and stay in this process.
+        """
+        plotted = [value for value, _ in self._step_points]
+        compute([*self._step_losses, *plotted, *(p.grad for p in listed(self.model.parameters()))])
+
     def check_loss(self, loss: Any) -> None:
-        """See that `training_step` returned a loss, and take it into account if it was not plotted."""
+        """See that `training_step` returned a loss, and take it into account if it was not plotted.
+
+        Raises TypeError if it returned None.
+        """
         if loss is None:
             raise TypeError(
                 f"{type(self.model).__name__}.training_step returned None. Does it lack its `return`?"
@@ -282,6 +306,9 @@ class Trainer(HyperParameters):
         self.history[name].append((self.epoch + 1, (total + loss) / (number + 1)))
 
     def _end_step(self) -> None:
+        points, self._step_points = self._step_points, []
+        for _, draw in points:
+            draw()
         if not self._step_losses:
             return
         losses, self._step_losses = self._step_losses, []
@@ -339,7 +366,10 @@ class Trainer(HyperParameters):
         save_state(path, CHECKPOINT, self.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the rest of the run depends on, between two epochs: see `checkpoints.run_state`."""
+        """All that the rest of the run depends on, between two epochs: see `checkpoints.run_state`.
+
+        Raises RuntimeError in the middle of an epoch, and TypeError if something would be lost.
+        """
         if self.in_epoch:
             raise RuntimeError(
                 f"epoch {self.epoch + 1} is not finished, and a checkpoint would lose its minibatches: "

@@ -32,6 +32,17 @@ class Drawing:
     title : what is drawn, in one sentence: the picture's alternative text.
     theme : "auto", "light" or "dark".
     ids : the `id`, in the SVG, of the node that stands for a value, by the value's `reading.key`.
+
+    >>> from tinygrad_lr import record, tensor
+    >>> x = tensor(2.0)
+    >>> x.attach_grad()
+    >>> with record():
+    ...     y = x * x
+    >>> drawing = draw_graph(y)
+    >>> drawing.title
+    'Computation graph of y: 1 operation from x'
+    >>> drawing.dot.startswith("digraph")
+    True
     """
 
     dot: str = field(repr=False)
@@ -148,7 +159,7 @@ def draw_graph(
     (``model.w``, or ``w`` for ``self.w``); what belongs to a Module stands in a frame. What a backward with
     ``create_graph`` computed is framed and drawn in another shape. The graph has to be there still: draw
     before ``backward()``, or after ``backward(retain_graph=True)``, which also shows the gradients: the
-    larger the gradient of ``head`` that an edge passes on (its Euclidean norm), the wider is the edge.
+    larger the gradient of ``head`` that is passed back (its Euclidean norm), the wider is its edge.
 
     Parameters
     ----------
@@ -178,7 +189,7 @@ def draw_graph(
     >>> drawing = draw_graph(loss)
     >>> drawing
     Drawing(title='Computation graph of loss: 2 operations from w')
-    >>> drawing.dot.count('"w" -> "multiply(w, w)"')
+    >>> drawing.dot.count('"w" -> "multiply(w, w)" [id=')  # beside each is an edge for the gradient
     2
     """
     collapse = list(collapse)
