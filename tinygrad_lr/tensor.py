@@ -814,9 +814,20 @@ def _as_own(gradient: Any, array: Any, create_graph: bool) -> Tensor:
         with _recording_sweep(gradient.sweep):
             own = cast_type(Tensor, gradient.astype(array.dtype))
         return own if create_graph else own.detach()
+    if _references(gradient) == ALONE and gradient.dtype == array.dtype:
+        return Tensor(gradient)
     if not isinstance(array, ARRAYS) and isinstance(gradient, ARRAYS):  # ones, for a Dask array and the like
         gradient = np.zeros_like(array) + gradient
     return Tensor(gradient.astype(array.dtype))
+
+
+def _references(array: Any) -> int:
+    """How often an array that owns its memory is referred to."""
+    return sys.getrefcount(array) if type(array) is np.ndarray and array.base is None else 0
+
+
+#: if only the function that asks refers to it
+ALONE = (lambda array: _references(array))(np.empty(0))
 
 
 def backward(
@@ -841,8 +852,9 @@ def backward(
     tensor(16.)
     """
     pairs = with_gradients(heads, head_grads)
-    for attachment, gradient in _gradients(pairs, retain_graph or create_graph, create_graph).items():
-        own = _as_own(gradient, attachment.grad.array, create_graph)
+    gradients = _gradients(pairs, retain_graph or create_graph, create_graph)
+    for attachment in list(gradients):
+        own = _as_own(gradients.pop(attachment), attachment.grad.array, create_graph)
         if attachment.grad_req == "add":
             with Scope(RECORDING * create_graph):
                 own = attachment.grad + own

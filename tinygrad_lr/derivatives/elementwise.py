@@ -61,8 +61,11 @@ def _choice(function: Any, ahead: Any, of_nan: bool) -> None:
 
     def chosen(g: Any, a: Any, b: Any) -> Any:
         one = ahead(a, b) | np.isnan(a if of_nan else b)
-        other = ahead(b, a) | np.isnan(b if of_nan else a)
-        return np.where(one, np.where(other, g / 2, g), 0)
+        tie = one & (ahead(b, a) | np.isnan(b if of_nan else a))
+        made = np.where(one, g, 0)
+        if isinstance(tie, np.ndarray) and not tie.any():  # as most often
+            return made
+        return np.where(tie, g / 2, made)
 
     derivative(function, lambda g, y, a, b: chosen(g, a, b), lambda g, y, a, b: chosen(g, b, a))
 
