@@ -33,7 +33,7 @@ class TensorLoader:
 
     >>> from tinygrad_lr import arange
     >>> from tinygrad_lr.data import TensorLoader
-    >>> loader = TensorLoader([arange(5)], batch_size=3)
+    >>> loader = TensorLoader([arange(5, dtype=int)], batch_size=3)
     >>> len(loader), list(loader)
     (2, [(tensor([0, 1, 2]),), (tensor([3, 4]),)])
     """

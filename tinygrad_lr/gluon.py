@@ -15,13 +15,16 @@
 (4,)
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from . import nn as nn
+from .data import TensorLoader
 from .module import ParameterDict
-from .optim import SGD, Adam
+from .optim import SGD, Adam, Parameters, listed
 from .tensor import Tensor
 
 parameter = SimpleNamespace(Parameter=nn.Parameter, ParameterDict=ParameterDict)
@@ -50,11 +53,11 @@ class Trainer:
 
     def __init__(
         self,
-        params: Mapping[str, Tensor] | Iterable[Tensor],
+        params: Parameters,
         optimizer: str,
         optimizer_params: Mapping[str, Any] | None = None,
     ) -> None:
-        params = list(params.values() if isinstance(params, Mapping) else params)
+        params = listed(params)
         given = {"learning_rate": 0.01 if optimizer == "sgd" else 0.001, **(optimizer_params or {})}
         options: dict[str, Any] = {"lr": given.pop("learning_rate")}
         decay = given.pop("wd", 0.0)
@@ -91,6 +94,46 @@ class Trainer:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from a `state_dict`. Raises ValueError if it is of other parameters."""
         self.optimizer.load_state_dict(state)
+
+
+# ---- data --------------------------------------------------------------------------------------------------
+
+
+class ArrayDataset:
+    """Arrays or tensors that have one row per example: example i is a tuple of their rows i.
+
+    >>> from tinygrad_lr import gluon, tensor
+    >>> dataset = gluon.data.ArrayDataset(tensor([[1.0], [2.0], [3.0]]), tensor([0, 1, 0]))
+    >>> len(dataset), dataset[1]
+    (3, (tensor([2.]), tensor(1)))
+    """
+
+    def __init__(self, *arrays: Any) -> None:
+        self.arrays = arrays
+
+    def __len__(self) -> int:
+        return len(self.arrays[0])
+
+    def __getitem__(self, index: Any) -> Any:
+        rows = tuple(array[index] for array in self.arrays)
+        return rows if len(rows) > 1 else rows[0]
+
+
+def data_loader(
+    dataset: ArrayDataset, batch_size: int, shuffle: bool = False, num_workers: int = 0
+) -> TensorLoader:
+    """Minibatches of a dataset: a `TensorLoader`, shuffled by a seed from NumPy's global generator;
+    `num_workers` has no effect.
+
+    >>> from tinygrad_lr import gluon, tensor
+    >>> dataset = gluon.data.ArrayDataset(tensor([[1.0], [2.0], [3.0]]), tensor([0, 1, 0]))
+    >>> len(gluon.data.DataLoader(dataset, batch_size=2, shuffle=True))
+    2
+    """
+    return TensorLoader(dataset.arrays, batch_size, int(np.random.randint(2**31)) if shuffle else None)
+
+
+data = SimpleNamespace(ArrayDataset=ArrayDataset, DataLoader=data_loader)
 
 
 # ---- losses: one number for each example ------------------------------------------------------------------

@@ -213,7 +213,7 @@ class Module(HyperParameters):
     def __repr__(self) -> str:
         simple = {k: v for k, v in getattr(self, "hparams", {}).items() if isinstance(v, (int, float, str))}
         simple = {k: v for k, v in simple.items() if not k.startswith("plot_")}
-        number = sum(parameter.size for parameter in self.parameters())
+        number = sum(parameter.size for parameter in self.named_parameters().values())
         lines = [
             f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in simple.items())})"
             + (f": {number:,} parameter{'s' if number != 1 else ''}" if number else "")
@@ -226,14 +226,17 @@ class Module(HyperParameters):
         return "\n".join(lines)
 
 
+nn_Module = Module  # noqa: N816  # what the book's own Module is derived from
+
+
 class ParameterDict(dict[str, Any]):
     """Parameters by name, as Gluon collects them.
 
     >>> from tinygrad_lr import nn
     >>> net = nn.Linear(2, 1)
-    >>> net.collect_params(".*bias").setattr("grad_req", "null")
-    >>> net.bias.grad_req
-    'null'
+    >>> net.collect_params(".*bias").setattr("wd_mult", 0.0)  # for `gluon.Trainer`
+    >>> net.bias.wd_mult
+    0.0
     """
 
     def setattr(self, name: str, value: Any) -> None:

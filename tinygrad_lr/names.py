@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .derivatives import cast
-from .tensor import Tensor, call, tensor
+from .tensor import Tensor, asarray, call, tensor
 
 array = tensor
 ndarray = Tensor
@@ -88,14 +88,18 @@ def full(shape: int | tuple[int, ...], value: float, dtype: Any = None) -> Tenso
     return tensor(np.full(shape, value), dtype)
 
 
-def arange(*bounds: float, dtype: Any = None) -> Tensor:
+def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any = np.float64) -> Tensor:
     """Evenly spaced values: `arange(stop)`, `arange(start, stop)` or `arange(start, stop, step)`.
 
+    They are floats unless a dtype is given, as in the book, where they are differentiated and changed in
+    place; `np.arange` makes whole numbers of whole numbers.
+
     >>> from tinygrad_lr import arange
-    >>> arange(2, 8, 2)
-    tensor([2, 4, 6])
+    >>> arange(3), arange(1, 3, dtype=int)
+    (tensor([0., 1., 2.]), tensor([1, 2]))
     """
-    return tensor(np.arange(*bounds), dtype)
+    start, stop = (0, start) if stop is None else (start, stop)
+    return tensor(np.arange(start, stop, step), dtype)
 
 
 def linspace(start: float, stop: float, num: int = 50, dtype: Any = None) -> Tensor:
@@ -181,7 +185,7 @@ def reduce_sum(x: Any, *args: Any, **options: Any) -> Tensor:
     >>> reduce_sum([[1.0, 2.0], [3.0, 4.0]], axis=0)
     tensor([4., 6.])
     """
-    result: Tensor = call(np.sum, (x, *args), options)
+    result: Tensor = asarray(x).sum(*args, **options)
     return result
 
 
@@ -192,7 +196,7 @@ def reduce_mean(x: Any, *args: Any, **options: Any) -> Tensor:
     >>> reduce_mean([1.0, 2.0])
     tensor(1.5)
     """
-    result: Tensor = call(np.mean, (x, *args), options)
+    result: Tensor = asarray(x).mean(*args, **options)
     return result
 
 
@@ -203,7 +207,7 @@ def reduce_max(x: Any, *args: Any, **options: Any) -> Tensor:
     >>> reduce_max([1.0, 2.0])
     tensor(2.)
     """
-    result: Tensor = call(np.max, (x, *args), options)
+    result: Tensor = asarray(x).max(*args, **options)
     return result
 
 

@@ -42,11 +42,12 @@ class Parameter(Tensor):
     (1,)
     """
 
-    wd_mult: float = 1.0  # what the weight decay of `gluon.Trainer` is multiplied by for it
+    __slots__ = ("wd_mult",)
 
     def __init__(self, array: Any) -> None:
         super().__init__(array)
         self.attach_grad()
+        self.wd_mult = 1.0  # what the weight decay of `gluon.Trainer` is multiplied by for it
 
     def data(self) -> Tensor:
         """The parameter itself."""
@@ -107,7 +108,7 @@ class Linear(Module):
     def reset_parameters(self, init: Init | None = None) -> None:
         """Draw the parameters anew."""
         limit = 1 / math.sqrt(self.weight.shape[1])
-        for parameter in self.parameters():
+        for parameter in self.named_parameters().values():
             if init is None:
                 values: Any = np.random.uniform(-limit, limit, parameter.shape)
             else:

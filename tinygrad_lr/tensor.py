@@ -52,6 +52,8 @@ def _method(function: Any) -> Callable[..., Tensor]:
     """NumPy's function as a method: the tensor is its first argument."""
 
     def method(self: Tensor, *args: Any, **options: Any) -> Any:
+        if isinstance(options.get("axis"), list):  # as MXNet's may be
+            options["axis"] = tuple(options["axis"])
         return call(function, (self, *args), options)
 
     method.__name__ = method.__qualname__ = function.__name__

@@ -14,6 +14,7 @@ from .checkpoints import load_run_state, load_state, run_state, save_state
 from .hyperparameters import HyperParameters
 from .lazy import compute
 from .module import Module
+from .optim import listed
 from .scope import record
 
 HOOKS = ("on_fit_start", "on_step_end", "on_epoch_end", "on_fit_end")
@@ -237,7 +238,7 @@ class Trainer(HyperParameters):
 
     def clip_gradients(self, grad_clip_val: float, model: Module) -> None:
         """Shorten the gradient of all parameters together, in place, to the norm `grad_clip_val` at most."""
-        gradients = [parameter.grad for parameter in model.parameters()]
+        gradients = [parameter.grad for parameter in listed(model.parameters())]
         largest = max((float(abs(g.array).max()) for g in gradients if g.size), default=0.0)
         if largest == 0:
             return
@@ -281,7 +282,7 @@ class Trainer(HyperParameters):
         `dask.compute`. The parameters are NumPy's, and stay in this process.
         """
         plotted = [value for value, _ in self._step_points]
-        compute([*self._step_losses, *plotted, *(p.grad for p in self.model.parameters())])
+        compute([*self._step_losses, *plotted, *(p.grad for p in listed(self.model.parameters()))])
 
     def check_loss(self, loss: Any) -> None:
         """See that `training_step` returned a loss, and take it into account if it was not plotted.
