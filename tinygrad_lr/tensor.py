@@ -615,7 +615,9 @@ def recorded(
     if not row.rules:
         return wrapped(value, UNATTACHED)
     tape: Tape = LOCAL.tape or Tape()
-    places: tuple[Any, ...] = tuple([_place(a, tape) for a in args])
+    places: tuple[Any, ...] = tuple(
+        [a.index if isinstance(a, Tensor) and a.tape is tape else _place(a, tape) for a in args]
+    )
     if options:
         named = tuple([_place(v, tape) for v in options.values()])
         places = places if named.count(CONSTANT) == len(named) else places + named
@@ -626,11 +628,12 @@ def recorded(
     if places.count(CONSTANT) == len(places):
         return wrapped(value, UNATTACHED)
     several = isinstance(value, (list, tuple))
-    kinds = [getattr(part, "dtype", OBJECT).kind for part in (value if several else (value,))]
-    if "c" in kinds or "O" in kinds:
-        raise errors.ComplexResultError(function=errors.name_of(row.function))
-    if "f" not in kinds:
-        return wrapped(value, UNATTACHED)
+    kinds = {getattr(part, "dtype", OBJECT).kind for part in (value if several else (value,))}
+    if kinds != {"f"}:
+        if kinds & {"c", "O"}:
+            raise errors.ComplexResultError(function=errors.name_of(row.function))
+        if "f" not in kinds:
+            return wrapped(value, UNATTACHED)
     if options or len(args) > len(row.rules) or not row.everywhere:
         places = _with_rules(row, args, options, places)
         if places.count(CONSTANT) == len(places):
