@@ -21,6 +21,7 @@ class Partial:
     """
 
     __slots__ = ("depth", "gradient", "uses")
+    shape = None  # unlike that of any array: the sweep looks into it
 
     def __init__(self, gradient: Any, use: Callable[[], Any], depth: int = 0) -> None:
         self.gradient, self.uses, self.depth = gradient, [use], depth
