@@ -15,6 +15,7 @@ from tinygrad_lr import Module, SyntheticRegressionData, Tensor, autograd, block
 from tinygrad_lr.compiler import CACHE_SIZE, compile
 from tinygrad_lr.errors import NothingAttachedError, TraceError
 from tinygrad_lr.func import value_and_grad
+from tinygrad_lr.optim import StepLR
 
 close = {"rtol": 1e-10, "atol": 1e-12}
 
@@ -195,6 +196,40 @@ def test_many_training_steps_with_updates_in_place(dtype: Any) -> None:
     assert step.traces == 1
     for eager, fast in zip(*runs, strict=True):
         np.testing.assert_allclose(fast, eager, **tolerance)
+
+
+def test_trainer_with_compile() -> None:
+    """Losses, parameters and points of the board are those of the eager run, bit for bit or to rounding."""
+    results = []
+    for compiling in (False, True):
+        np.random.seed(0)
+        model = Line()
+        adam = tinygrad_lr.Adam([model.w, model.b], lr=0.01)
+        model.configure_optimizers = lambda adam=adam: (adam, StepLR(adam, 1))  # type: ignore[misc]
+        trainer = tinygrad_lr.Trainer(max_epochs=3, gradient_clip_val=0.5, progress=False, compile=compiling)
+        trainer.fit(model, SyntheticRegressionData([1.0, 2.0], 0.5, num_train=40, num_val=8, seed=0))
+        curves = [[float(y) for _, y in points] for points in model.board.data.values()]
+        results.append([*trainer.history["train"], *trainer.history["val"], model.w.numpy(), model.b.numpy()])
+        results[-1] += curves
+    assert trainer._compiled.traces == 2  # the last minibatch is smaller
+    for eager, fast in zip(*results, strict=True):
+        np.testing.assert_allclose(fast, eager, rtol=1e-9)
+
+
+def test_trainer_with_compile_wants_the_usual_training_step() -> None:
+    class Own(Line):
+        def training_step(self, batch: Any) -> Any:
+            return super().training_step(batch)
+
+    with pytest.raises(TypeError, match=r"cannot use the training_step of Own.*leave compile away"):
+        tinygrad_lr.Trainer(1, compile=True).fit(Own(), SyntheticRegressionData([1.0, 2.0], 0.5))
+
+
+def test_steps_of_optimizers_are_not_frozen() -> None:
+    model = Line()
+    optimizer = tinygrad_lr.SGD([model.w], 0.1)
+    with pytest.raises(TraceError, match=r"SGD.step\(\) counts its steps.*p -= lr \* p.grad"):
+        compile(lambda x: optimizer.step())(np.ones(2))
 
 
 def test_source_of_the_chapters_step() -> None:

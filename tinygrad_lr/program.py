@@ -136,7 +136,7 @@ def simplified(program: Program) -> None:
 
     kept = []
     for line in program.lines:
-        line.args, line.options = mapped(current, line.args), mapped(current, line.options)
+        line.args, line.options = mapped(current, line.args), _options(line, mapped(current, line.options))
         if line.written is not None:
             line.written = current(line.written)
             found.writes += 1
@@ -191,6 +191,15 @@ class Found:
         """The line that made a variable, if it would still make the same."""
         line, moment = self.makers.get(id(v), (None, None))
         return line if moment in (None, self.writes) else None
+
+
+def _options(line: Line, options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a call without those that say what goes without saying."""
+    if line.function not in (np.sum, np.mean, np.max, np.min):
+        return options
+    kept = {name: value for name, value in options.items() if (name, value) != ("keepdims", False)}
+    axis = kept.get("axis")
+    return {**kept, "axis": axis[0]} if isinstance(axis, tuple) and len(axis) == 1 else kept
 
 
 def _key(line: Line) -> Any:
