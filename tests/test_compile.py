@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import compositions
 import tinygrad_lr
 from tinygrad_lr import Module, SyntheticRegressionData, Tensor, autograd, blocks, record, tensor
+from tinygrad_lr.cli import main
 from tinygrad_lr.compiler import CACHE_SIZE, compile
 from tinygrad_lr.errors import NothingAttachedError, TraceError
 from tinygrad_lr.func import value_and_grad
@@ -20,11 +21,12 @@ from tinygrad_lr.optim import StepLR
 close = {"rtol": 1e-10, "atol": 1e-12}
 
 
-def run_source(compiled: Any, *arrays: Any) -> Any:
+def run_source(compiled: Any, *arrays: Any, form: str = "source") -> Any:
     """What the source computes in a namespace of its own."""
-    assert "tinygrad" not in compiled.source
+    code = getattr(compiled, form)
+    assert "tinygrad" not in code
     space: dict[str, Any] = {}
-    exec(compiled.source, space)
+    exec(code, space)
     captured = compiled._last.program.captured
     constants = {v.name: v.source for v in captured if isinstance(v.source, np.ndarray)}
     return space[compiled.name](*arrays, **constants)
@@ -53,9 +55,10 @@ def test_random_programs(program: Any, shape: Any, seed: int, small_blocks: bool
             value, gradient = compiled(x)
         np.testing.assert_allclose(value, compositions.run(program, x), **close)
         np.testing.assert_allclose(gradient, compositions.gradient(program, x), **close)
-        again, gradient_again = run_source(compiled, x)
-        np.testing.assert_allclose(again, value, **close)
-        np.testing.assert_allclose(gradient_again, gradient, **close)
+        for form in ("source", "executed"):
+            again, gradient_again = run_source(compiled, x, form=form)
+            np.testing.assert_allclose(again, value, **close)
+            np.testing.assert_allclose(gradient_again, gradient, **close)
     assert compiled.traces == 1
 
 
@@ -232,6 +235,19 @@ def test_steps_of_optimizers_are_not_frozen() -> None:
         compile(lambda x: optimizer.step())(np.ones(2))
 
 
+@pytest.mark.parametrize("options", [[], ["--executed"]])
+def test_printed_step_of_the_chapter(options: list[str], capsys: Any) -> None:
+    assert main(["source", *options]) == 0
+    assert main(["--seed", "1", "source"]) == 2  # an option of training
+    space: dict[str, Any] = {}
+    exec(capsys.readouterr().out, space)
+    X, w, b = np.random.default_rng(0).normal(size=(32, 2)), np.ones((2, 1)), np.ones(1)
+    truth = X @ [[2.0], [-3.4]] + 4.2
+    for _ in range(2000):
+        loss, *_ = space["training_step"](X, truth, w, b)
+    np.testing.assert_allclose([loss, w[0, 0], w[1, 0], b[0]], [0, 2, -3.4, 4.2], atol=1e-6)
+
+
 def test_source_of_the_chapters_step() -> None:
     model = Line()
 
@@ -272,7 +288,7 @@ def test_traced_again_for_other_shapes_dtypes_and_static_values() -> None:
     assert compiled.traces == 4
     for n in range(2 * CACHE_SIZE):
         compiled(x, n + 10)
-    assert len(compiled._cache) == CACHE_SIZE
+    assert compiled.programs == CACHE_SIZE
 
 
 def test_one_array_given_twice_is_another_program() -> None:

@@ -71,9 +71,9 @@ class Optimizer(HyperParameters):
         """
         if MODE.get() & TRACING:
             raise TraceError(
-                f"{type(self).__name__}.step() counts its steps and works on arrays, which a compiled function "
-                "would do once only. Compile the loss and its gradients, and call step() after it; or write "
-                "the update with tensors, p -= lr * p.grad."
+                f"{type(self).__name__}.step() counts its steps and works on arrays, which a compiled "
+                "function would do once only. Compile the loss and its gradients, and call step() after it; "
+                "or write the update with tensors, p -= lr * p.grad."
             )
         self.steps += 1
         for i, (param, decay) in enumerate(zip(self.params, self.decays, strict=True)):
