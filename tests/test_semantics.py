@@ -181,6 +181,17 @@ def test_setting_a_gradient() -> None:
 # ---- attach on an intermediate ----------------------------------------------------------------------------
 
 
+def test_dropping_a_gradient_after_recording() -> None:
+    """The others still get theirs."""
+    x, w = leaf(2.0), leaf(3.0)
+    with record():
+        y = x * w
+    x.drop_grad()
+    y.backward(create_graph=True)
+    same(w.grad, 2)
+    assert x.grad is None
+
+
 def test_attach_on_an_intermediate_keeps_the_graph() -> None:
     x = leaf(3.0)
     with record():
@@ -1789,6 +1800,16 @@ def test_changes_of_options_are_found_or_have_no_effect() -> None:
 def test_a_number_that_is_indexed_several_times() -> None:
     x = leaf(2.0)
     with record():
-        y = x[()] * x[...] * x[None][0]
+        y = x[()] * x[...] * x[None][0] * (x + 1) * x[()]
     y.backward()
-    same(x.grad, 12)
+    same(x.grad, 4 * 2**3 * 3 + 2**4)
+
+
+@pytest.mark.parametrize("joined", [np.concatenate, np.hstack, np.stack, lambda rows: np.block(rows)])
+def test_a_list_may_be_long(joined: Any) -> None:
+    """Longer than any call has arguments."""
+    rows, weights = [leaf([float(i)]) for i in range(200)], np.arange(200.0)
+    with record():
+        y = np.sum(weights * np.ravel(joined(rows)))
+    y.backward()
+    same(np.concatenate([row.grad for row in rows]), weights)

@@ -44,11 +44,11 @@ def sweep(
     waiting: dict[Tape, Gradients] = {}  # for tapes still to be read
     while True:
         for tensor, gradient in heads:
-            if tensor.tape is not LEAVES:
+            if tensor.tape is LEAVES:
+                received[tensor.attachment] = add(received.get(tensor.attachment), whole(gradient))
+            elif tensor.tape is not None:  # it is where drop_grad() came after the call
                 gradients = waiting.setdefault(tensor.tape, {})
                 gradients[tensor.index] = add(gradients.get(tensor.index), gradient)
-            elif tensor.attachment is not None:
-                received[tensor.attachment] = add(received.get(tensor.attachment), whole(gradient))
         if not waiting:
             return received
         tape = max(waiting, key=lambda tape: tape.number)
@@ -108,7 +108,7 @@ def _sweep_tape(
         for rule, parent, argument in zip(rules, parents, inputs, strict=False):
             if parent == CONSTANT:
                 continue
-            if into is not None and parent in buffers:
+            if into is not None and parent in buffers and isinstance(whole(gradients[parent]), np.ndarray):
                 into(whole(total := gradients[parent]), *given)
                 if total.__class__ is Partial:
                     total.uses.append(use_of(gradient, rule, given, options))
@@ -136,7 +136,7 @@ def _sweep_tape(
                 gradients[parent] = add(gradients[parent], made)
             else:
                 gradients[parent] = gradients[parent] + made
-            if into is not None and isinstance(whole(gradients[parent]), np.ndarray):
+            if into is not None:
                 buffers.add(parent)
 
 
