@@ -1,6 +1,7 @@
 """The backward sweep: the tape read backwards, each call passing its gradient on to what it was made from."""
 
 import functools
+import heapq
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -42,16 +43,20 @@ def sweep(
     """
     received: Gradients = {}
     waiting: dict[Tape, Gradients] = {}  # for tapes still to be read
+    order: list[tuple[int, Tape]] = []  # the youngest of them first
     while True:
         for tensor, gradient in heads:
             if tensor.tape is LEAVES:
                 received[tensor.attachment] = add(received.get(tensor.attachment), whole(gradient))
             elif tensor.tape is not None:  # it is where drop_grad() came after the call
-                gradients = waiting.setdefault(tensor.tape, {})
+                if tensor.tape not in waiting:
+                    waiting[tensor.tape] = {}
+                    heapq.heappush(order, (-tensor.tape.number, tensor.tape))
+                gradients = waiting[tensor.tape]
                 gradients[tensor.index] = add(gradients.get(tensor.index), gradient)
-        if not waiting:
+        if not order:
             return received
-        tape = max(waiting, key=lambda tape: tape.number)
+        _, tape = heapq.heappop(order)
         gradients = waiting.pop(tape)
         _sweep_tape(tape, gradients, received, retain_graph, lift)
         heads = [(tape.source(place), gradient) for place, gradient in gradients.items()]

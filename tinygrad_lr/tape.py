@@ -50,7 +50,7 @@ NO_OPTIONS: dict[str, Any] = {}
 
 
 class Picks:
-    """The rules of a list of arrays, however long: each array has the gradient at its own place in the list."""
+    """The rules of a list of arrays, however long: of its gradients each array gets the one in its place."""
 
     def __iter__(self) -> Iterator[Rule]:
         return (partial(lambda i, g, y, *arrays: g[i], i) for i in itertools.count())
@@ -78,8 +78,9 @@ class Writes:
 
     @staticmethod
     def _owner(array: Any) -> Any:
-        while hasattr(base := getattr(array, "base", None), "__array_ufunc__"):
-            array = base
+        base = getattr(array, "base", None)
+        while hasattr(base, "__array_ufunc__") or hasattr(base, "__array_interface__"):
+            array, base = base, getattr(base, "base", None)
         return array
 
     def entry(self, array: Any) -> tuple[int, Any]:

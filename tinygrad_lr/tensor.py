@@ -81,7 +81,7 @@ def _operator(function: Any, symbol: Any, reflected: bool = False) -> Callable[.
         if not mode & (RECORDING | TRACING):
             return Tensor(value)
         if tape is None and mode & RECORDING:
-            tape = LOCAL.tape = Tape()
+            tape = _new_tape()
         if not mode & TRACING and tape.places is None:
             i = self.index if self.tape is tape else tape.place_of(self)
             if y is not other:
@@ -196,7 +196,7 @@ class Tensor:
         gradient = asarray(gradient)
         if gradient.shape != self.shape:
             raise ValueError(f"a gradient of shape {gradient.shape} for {errors.describe(self)}")
-        self.attachment.grad = Tensor(gradient.array.astype(self.dtype))
+        self.attachment.grad = gradient.astype(self.dtype)
         self.attachment.written = True
 
     def backward(self, out_grad: Any = None, retain_graph: bool = False, create_graph: bool = False) -> None:
@@ -476,9 +476,10 @@ def tensor_at(array: Any, tape: Tape, place: int) -> Any:
     """The tensor at a place on a tape: the very one that entered there, or one made for the purpose."""
     if place == CONSTANT:
         return wrapped(array, UNATTACHED)
-    if place < CONSTANT:
-        return tape.source(place)
-    return Tensor(array, tape, place, tape.attachments.get(place))
+    if place >= 0:
+        return Tensor(array, tape, place, tape.attachments.get(place))
+    source: Any = tape.source(place)  # whose array may be another since, if the old one could not be written
+    return source if source.array is array else Tensor(array, source.tape, source.index, source.attachment)
 
 
 def tensors_in(values: Any) -> Iterator[Tensor]:
@@ -592,10 +593,23 @@ def _before_write(
             t.array = np.array(scalar := t.array)
             if mode & TRACING:
                 LOCAL.tracer.copied(scalar, t.array)
+            if t.tape is not None and t.tape is not LEAVES:
+                t.tape.calls[t.index + 1] = t.array  # for the write to be noticed
         if own or isinstance(t, np.ndarray):
             WRITES.note(t.array if own else t)
     if mode & TRACING:
         LOCAL.tracer.write(function, target, args, options)
+
+
+def _new_tape() -> Tape:
+    """A tape for the calls from now on; for one call if no scope of this thread is there to end it.
+
+    Such is a thread that runs in the context of another one, as with `asyncio.to_thread`.
+    """
+    tape = Tape()
+    if LOCAL.scopes:
+        LOCAL.tape = tape
+    return tape
 
 
 def recorded(
@@ -614,7 +628,7 @@ def recorded(
         return wrapped(value, OUTSIDE)
     if not row.rules:
         return wrapped(value, UNATTACHED)
-    tape: Tape = LOCAL.tape or Tape()
+    tape: Tape = LOCAL.tape or _new_tape()
     places: tuple[Any, ...] = tuple(
         [a.index if isinstance(a, Tensor) and a.tape is tape else _place(a, tape) for a in args]
     )
@@ -624,7 +638,6 @@ def recorded(
     if None in places:  # one is on a newer tape
         LOCAL.tape = None
         return recorded(row, args, arrays, value, options, plain)
-    LOCAL.tape = tape
     if places.count(CONSTANT) == len(places):
         return wrapped(value, UNATTACHED)
     several = isinstance(value, (list, tuple))
