@@ -748,6 +748,24 @@ def test_grad_of_something_else_than_a_tensor() -> None:
         autograd.grad(3.0, x)
 
 
+def test_two_calls_of_grad_may_ask_for_the_same_tensor_at_once() -> None:
+    """As in two threads; here one is made by a rule of what the other differentiates."""
+    seen = []
+
+    def rule(g: Any, y: Any, a: Any) -> Any:
+        if not seen:
+            seen.append(autograd.grad(z, x2, retain_graph=True))
+        return g * 3
+
+    tripled = differentiable(rule)(lambda a: a * 3)
+    x = leaf(2.0)
+    with record():
+        x2 = x * x
+        z = tripled(x2)
+    same(autograd.grad(z, x2), 3)
+    same(seen[0], 3)
+
+
 def test_a_failed_grad_leaves_no_listener_behind() -> None:
     x = leaf(3.0)
     with record():

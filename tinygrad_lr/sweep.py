@@ -27,12 +27,18 @@ from .tape import (
 
 Lift = Callable[[Any, Tape, int], Any]
 Gradients = dict[Any, Any]  # by place on a tape
+Attachments = dict[int, Attachment]  # by place on a tape
 
 
 def sweep(
-    heads: Iterable[tuple[Traceable, Any]], retain_graph: bool, lift: Lift | None = None
+    heads: Iterable[tuple[Traceable, Any]],
+    retain_graph: bool,
+    lift: Lift | None = None,
+    listeners: dict[Tape, Attachments] | None = None,
 ) -> dict[Attachment, Any]:
     """The gradient for every attachment that the heads depend on, from each head's own gradient.
+
+    These are the leaves' own, and those of computed tensors; or in place of the latter the given listeners.
 
     A call stands on its tape after the calls that made its arguments, and a tape reads older tapes only. So
     with the youngest tape read from its end, then the next, a call's turn comes when everything that used its
@@ -58,15 +64,21 @@ def sweep(
             return received
         _, tape = heapq.heappop(order)
         gradients = waiting.pop(tape)
-        _sweep_tape(tape, gradients, received, retain_graph, lift)
+        attachments = tape.attachments if listeners is None else listeners.get(tape, {})
+        _sweep_tape(tape, gradients, attachments, received, retain_graph, lift)
         heads = [(tape.source(place), gradient) for place, gradient in gradients.items()]
 
 
 def _sweep_tape(
-    tape: Tape, gradients: Gradients, received: Gradients, retain_graph: bool, lift: Lift | None
+    tape: Tape,
+    gradients: Gradients,
+    attachments: Attachments,
+    received: Gradients,
+    retain_graph: bool,
+    lift: Lift | None,
 ) -> None:
     """Sweep one tape from the places that have a gradient; what is left then are those of its inputs."""
-    calls, attachments, now = tape.calls, tape.attachments, WRITES.now
+    calls, now = tape.calls, WRITES.now
     anomaly = MODE.get() & (ANOMALY | TRACING) == ANOMALY
     buffers: set[int] = set()  # places whose gradient is an array that nothing else holds
     index = max(gradients) + ENTRY

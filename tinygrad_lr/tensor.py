@@ -802,17 +802,20 @@ def with_gradients(heads: Any, head_grads: Any) -> list[tuple[Tensor, Any]]:
 
 
 def _gradients(
-    pairs: list[tuple[Tensor, Any]], retain_graph: bool, create_graph: bool
+    pairs: list[tuple[Tensor, Any]],
+    retain_graph: bool,
+    create_graph: bool,
+    listeners: dict[Tape, dict[int, Attachment]] | None = None,
 ) -> dict[Attachment, Any]:
     """Sweep from the heads: arrays, or with `create_graph` Tensors that can be differentiated again."""
     if not create_graph and not MODE.get() & TRACING:
-        gradients = sweep([(head, unwrapped(g)) for head, g in pairs], retain_graph)
+        gradients = sweep([(head, unwrapped(g)) for head, g in pairs], retain_graph, None, listeners)
         if not retain_graph:
             LOCAL.tape = None  # it has gaps now: go on with a new one, so that this one can be freed
         return gradients
     with _recording_sweep():
         lifted = [(head, g if isinstance(g, Tensor) else Tensor(g, None, UNATTACHED)) for head, g in pairs]
-        return sweep(lifted, True, tensor_at)
+        return sweep(lifted, True, tensor_at, listeners)
 
 
 @contextmanager
@@ -920,17 +923,12 @@ def gradients_at(
 ) -> list[Tensor | None]:
     """The gradient at each of some tensors of the graph; None where the heads do not depend on it."""
     slots: list[Attachment] = []
-    listeners = [cast_type(Tape, v.tape).attachments for v in wanted]
-    try:
-        for v, places in zip(wanted, listeners, strict=True):
-            own = v.attachment if v.tape is LEAVES else None
-            # a computed tensor without an attachment of its own listens during this sweep
-            slots.append(own or places.setdefault(v.index, Attachment(None, "null")))
-        gradients = _gradients(heads, retain_graph, create_graph)
-    finally:
-        for v, places, slot in zip(wanted, listeners, slots, strict=False):
-            if slot.grad is None:
-                places.pop(v.index, None)
+    listeners: dict[Tape, dict[int, Attachment]] = {}
+    for v in wanted:
+        places = listeners.setdefault(cast_type(Tape, v.tape), {})
+        own = v.attachment if v.is_leaf else None
+        slots.append(own or places.setdefault(v.index, Attachment(None, "null")))
+    gradients = _gradients(heads, retain_graph, create_graph, listeners)
     pairs = zip(wanted, slots, strict=True)
     found = [_as_own(gradients[s], v.array, create_graph) if s in gradients else None for v, s in pairs]
     if MODE.get() & TRACING:
