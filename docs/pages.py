@@ -48,8 +48,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     return markdown if "/" in page.file.src_uri else re.sub(r"(\]\(|\]: )\.\./", r"\1", markdown)
 
 
-def on_page_content(html: str, **_: Any) -> str:
-    """Formulas as MathML, which browsers show without a library from elsewhere."""
+def on_page_content(html: str, page: Any, **_: Any) -> str:
+    """Formulas as MathML, which browsers show without a library from elsewhere; links of notebooks to others."""
 
     def drawn(match: re.Match[str]) -> str:
         display, *inline = match.groups()[1:]
@@ -58,6 +58,8 @@ def on_page_content(html: str, **_: Any) -> str:
             return match[0]
         return convert(unescape(formula), display="block" if display else "inline")
 
+    if page.file.src_uri.endswith(".ipynb"):
+        html = re.sub(r'href="(\w+)\.ipynb"', r'href="../\1/"', html)
     return MATH.sub(drawn, html)
 
 

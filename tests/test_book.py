@@ -396,6 +396,44 @@ def test_errors_of_gluon(make: Any, error: type[Exception], message: str) -> Non
     assert str(caught.value) == message
 
 
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_gluons_loader_has_every_example_once(shuffle: bool) -> None:
+    X, y = np.arange(14).reshape(7, 2), np.arange(7)
+    dataset = gluon.data.ArrayDataset(X, y)
+    loader = gluon.data.DataLoader(dataset, batch_size=3, shuffle=shuffle, num_workers=4)
+    batches = list(loader)
+    assert [len(rows) for rows, _ in batches] == [3, 3, 1]
+    assert len(loader) == 3
+    labels = np.concatenate([labels for _, labels in batches])
+    assert sorted(labels.tolist()) == y.tolist()
+    assert (labels.tolist() == y.tolist()) is not shuffle
+    rows = np.concatenate([rows for rows, _ in batches])
+    assert (rows == X[labels.astype(int)]).all()
+    assert len(gluon.data.ArrayDataset(X)) == 7
+    assert gluon.data.ArrayDataset(X)[2].tolist() == [4.0, 5.0]
+
+
+def test_parameters_may_be_gluons_dict() -> None:
+    class Own(d2l.nn_Module, d2l.HyperParameters):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = nn.Dense(1)
+
+        def parameters(self) -> Any:
+            return self.collect_params()
+
+        def loss(self, y_hat: Any, y: Any) -> Any:
+            return ((y_hat - y) ** 2).mean()
+
+        def configure_optimizers(self) -> Any:
+            return gluon.Trainer(self.parameters(), "sgd", {"learning_rate": 0.03})
+
+    model, data = Own(), d2l.SyntheticRegressionData(w=d2l.tensor([2, -3.4]), b=4.2)
+    d2l.Trainer(max_epochs=3, gradient_clip_val=5).fit(model, data)
+    assert model.net.weight.numpy() == pytest.approx(numpy.array([[2, -3.4]]), abs=0.1)
+    assert repr(model).splitlines()[0] == "Own(): 3 parameters"
+
+
 def test_scratch_parameters_are_all_tensors() -> None:
     model = d2l.Module()
     model.w, model.layer = np.ones(2), nn.Dense(1, in_units=2)  # type: ignore[attr-defined]

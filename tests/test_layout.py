@@ -300,6 +300,14 @@ def test_wasi_speaks_for_itself() -> None:
         render("digraph { a -> ")
 
 
+def test_wasi_needs_no_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nor a folder that can be written: it is slower then."""
+    (tmp_path / "file").write_text("")
+    for variable in ("XDG_CACHE_HOME", "HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(variable, str(tmp_path / "file"))
+    assert b"<svg" in render("digraph { a }")
+
+
 def test_pygraphviz_speaks_for_itself_in_any_locale(
     fake_pygraphviz: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

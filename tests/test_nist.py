@@ -24,7 +24,8 @@ HARD = {"Filip": 6.5, "Wampler3": 8.5, "Wampler4": 6.5, "Wampler5": 4.5}
 def test_linear_problems(name: str) -> None:
     problem = PROBLEMS["linear"][name]
     reached = EXAMPLE["digits"](EXAMPLE["linear"](problem), problem["certified"])
-    assert reached > HARD.get(name, 9)
+    longer = np.finfo(np.longdouble).eps < 1e-18  # than double precision
+    assert reached > (9 if longer else HARD.get(name, 9))
 
 
 @pytest.mark.parametrize("name", [n for n in PROBLEMS["linear"] if not n.startswith("NoInt")])

@@ -105,6 +105,7 @@ _LEARNING = {
     "WeightDecayScratch": "models",
     "add_to_class": "hyperparameters",
     "log_softmax": "npx",
+    "nn_Module": "module",
     "one_hot": "npx",
     "pick": "npx",
     "plot": "book",

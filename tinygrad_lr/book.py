@@ -25,13 +25,25 @@ def __getattr__(name: str) -> Any:
 
 
 def use_svg_display() -> None:
-    """Show the plots of a notebook as SVG; elsewhere nothing changes."""
+    """Show the plots of a notebook as SVG; elsewhere nothing changes.
+
+    >>> use_svg_display()
+    """
     if notebook() is not None:
         import_module("matplotlib_inline.backend_inline").set_matplotlib_formats("svg")
 
 
 def set_figsize(figsize: tuple[float, float] = (3.5, 2.5)) -> None:
-    """Set the size of the figures to come, in inches."""
+    """Set the size of the figures to come, in inches.
+
+    Raises ModuleNotFoundError if matplotlib is not installed.
+
+    >>> import matplotlib
+    >>> with matplotlib.rc_context():
+    ...     set_figsize((4, 3))
+    ...     matplotlib.rcParams["figure.figsize"]
+    [4.0, 3.0]
+    """
     use_svg_display()
     __getattr__("plt").rcParams["figure.figsize"] = figsize
 
@@ -39,7 +51,14 @@ def set_figsize(figsize: tuple[float, float] = (3.5, 2.5)) -> None:
 def set_axes(
     axes: Any, xlabel: Any, ylabel: Any, xlim: Any, ylim: Any, xscale: str, yscale: str, legend: Sequence[str]
 ) -> None:
-    """Label and scale matplotlib's axes, and add a legend if it has entries."""
+    """Label and scale matplotlib's axes, and add a legend if it has entries.
+
+    >>> from matplotlib.figure import Figure
+    >>> axes = Figure().add_subplot()
+    >>> set_axes(axes, "x", "f(x)", [1, 100], None, "log", "linear", legend=())
+    >>> axes.get_xlabel(), axes.get_xscale()
+    ('x', 'log')
+    """
     axes.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale, xlim=xlim, ylim=ylim)
     if legend:
         axes.legend(legend)
@@ -72,6 +91,12 @@ def plot(
 
     Raises ModuleNotFoundError if matplotlib is not installed, and ValueError for numbers of lines that do not
     agree.
+
+    >>> from matplotlib.figure import Figure
+    >>> axes = Figure().add_subplot()
+    >>> plot([1, 2, 3], [[1, 4, 9], [1, 8, 27]], "x", legend=["square", "cube"], axes=axes)
+    >>> [text.get_text() for text in axes.get_legend().get_texts()]
+    ['square', 'cube']
     """
     set_figsize(figsize)
     axes = axes or __getattr__("plt").gca()
@@ -123,9 +148,11 @@ class Timer:
         return self.times[-1]
 
     def avg(self) -> float:
+        """The mean of the runs, in seconds."""
         return sum(self.times) / len(self.times)
 
     def sum(self) -> float:
+        """All runs together, in seconds."""
         return sum(self.times)
 
     def cumsum(self) -> list[float]:

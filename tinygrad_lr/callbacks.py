@@ -18,6 +18,8 @@ class Checkpoint:
     path : of the file; a new checkpoint replaces the older one, whole or not at all.
     every : number of epochs between two; one is also written when the run ends between two epochs.
 
+    Raises ValueError for `every` below 1.
+
     >>> import tempfile
     >>> from tinygrad_lr import LinearRegression, SyntheticRegressionData, Trainer
     >>> path = tempfile.mkdtemp() + "/run.npz"
@@ -64,6 +66,14 @@ class EarlyStopping:
     Attributes
     ----------
     best : the smallest loss so far, which counted.
+
+    Raises ValueError for `patience` below 1, for another `monitor`, and in the run if there is no such loss.
+
+    >>> from tinygrad_lr import LinearRegression, SyntheticRegressionData, Trainer
+    >>> trainer = Trainer(max_epochs=1000, callbacks=[EarlyStopping(patience=2)])
+    >>> trainer.fit(LinearRegression(lr=0.1), SyntheticRegressionData(w=[2, -3.4], b=4.2, num_train=64))
+    >>> trainer.finished_epochs < 1000
+    True
     """
 
     def __init__(self, patience: int = 3, min_delta: float = 0.0, monitor: str = "val") -> None:
@@ -96,9 +106,11 @@ class EarlyStopping:
         self._decide(trainer)
 
     def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it."""
         return {"best": self.best, "waited": self.waited}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint's `state_dict`."""
         self.best, self.waited = state["best"], state["waited"]
 
 
@@ -108,6 +120,13 @@ class History:
     Attributes
     ----------
     losses, lrs : lists of numbers; a learning rate is None if the optimizer has no `lr`.
+
+    >>> from tinygrad_lr import LinearRegression, SyntheticRegressionData, Trainer
+    >>> history = History()
+    >>> data = SyntheticRegressionData(w=[2, -3.4], b=4.2, num_train=64)
+    >>> Trainer(max_epochs=2, callbacks=[history]).fit(LinearRegression(lr=0.03), data)
+    >>> len(history.losses), history.lrs
+    (4, [0.03, 0.03, 0.03, 0.03])
     """
 
     def __init__(self) -> None:
@@ -123,9 +142,11 @@ class History:
         self.lrs.append(getattr(trainer.optim, "lr", None))
 
     def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it."""
         return {"losses": list(self.losses), "lrs": list(self.lrs)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint's `state_dict`."""
         self.losses, self.lrs = list(state["losses"]), list(state["lrs"])
 
 
@@ -135,6 +156,14 @@ class Board:
     Parameters
     ----------
     board : a `ProgressBoard`; by default a new one.
+
+    >>> from tinygrad_lr import LinearRegression, SyntheticRegressionData, Trainer
+    >>> board = Board()
+    >>> Trainer(max_epochs=3, callbacks=[board]).fit(
+    ...     LinearRegression(lr=0.03), SyntheticRegressionData(w=[2, -3.4], b=4.2)
+    ... )
+    >>> [point.x for point in board.board.data["train_loss"]]
+    [1.0, 2.0, 3.0]
     """
 
     def __init__(self, board: ProgressBoard | None = None) -> None:

@@ -33,7 +33,7 @@ class TensorLoader:
 
     >>> from tinygrad_lr import arange
     >>> from tinygrad_lr.data import TensorLoader
-    >>> loader = TensorLoader([arange(5)], batch_size=3)
+    >>> loader = TensorLoader([arange(5, dtype=int)], batch_size=3)
     >>> len(loader), list(loader)
     (2, [(tensor([0, 1, 2]),), (tensor([3, 4]),)])
     """
@@ -88,6 +88,7 @@ class TensorLoader:
         return {"seed": self.seed, "epoch": self.epoch}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a `state_dict`."""
         self.seed, self.epoch = state["seed"], state["epoch"]
 
 
@@ -183,6 +184,20 @@ class DataModule(HyperParameters):
     root : folder of the files, for subclasses that read some.
     num_workers : has no effect. In the book it is the number of processes that load; here minibatches are
         rows of arrays, which the training process takes itself.
+
+    >>> import numpy as np
+    >>> from tinygrad_lr.data import DataModule
+    >>> class Squares(DataModule):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.batch_size, self.seed = 4, 0
+    ...     def get_dataloader(self, train):
+    ...         x = np.arange(10.0)[:, None]
+    ...         return self.get_tensorloader((x, x**2), train, slice(0, 8) if train else slice(8, 10))
+    >>> [len(x) for x, y in Squares().train_dataloader()]
+    [4, 4]
+    >>> [(x.tolist(), y.tolist()) for x, y in Squares().val_dataloader()]
+    [([[8.0], [9.0]], [[64.0], [81.0]])]
     """
 
     batch_size: int = 32
@@ -192,7 +207,10 @@ class DataModule(HyperParameters):
         self.save_hyperparameters()
 
     def get_dataloader(self, train: bool) -> Any:
-        """The minibatches for training, or those for validation: something with `len()` to iterate over."""
+        """The minibatches for training, or those for validation: something with `len()` to iterate over.
+
+        Raises NotImplementedError where no subclass has written it.
+        """
         cls = type(self).__name__
         raise NotImplementedError(
             f"{cls} has no method get_dataloader. Write `def get_dataloader(self, train):` in the class, or "

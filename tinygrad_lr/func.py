@@ -134,6 +134,10 @@ def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
     argnums : the position of the argument to differentiate with respect to, or several of them; then the
         gradient is a tuple.
 
+    The gradient has the form of the argument, its shape and its dtype. The function that is returned raises
+    ValueError where the value of f is not one number, IndexError where there is no such argument, and the
+    engine's errors (`tinygrad_lr.errors`) where a gradient would be lost.
+
     >>> import numpy as np
     >>> value, gradient = value_and_grad(lambda w, x: np.dot(w, x))(np.ones(2), np.array([3.0, 4.0]))
     >>> print(value, gradient)
@@ -156,7 +160,9 @@ def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
 
 
 def grad(f: Function, argnums: Argnums = 0) -> Function:
-    """A function that returns the gradient of f, whose value is one number; see `value_and_grad`.
+    """A function that returns the gradient of f, whose value is one number.
+
+    Arguments, form of the gradient and errors are those of `value_and_grad`.
 
     >>> import numpy as np
     >>> grad(lambda p: p["a"] * p["b"] ** 2)({"a": 2.0, "b": 3.0})
@@ -175,6 +181,9 @@ def grad(f: Function, argnums: Argnums = 0) -> Function:
 
 def elementwise_grad(f: Function, argnums: Argnums = 0) -> Function:
     """The derivative of a function that works element by element, in every element at once.
+
+    It is the gradient of the sum, so it has the argument's shape. Of a function that does not work element by
+    element it is not the derivative. Arguments and errors are those of `value_and_grad`.
 
     >>> import numpy as np
     >>> elementwise_grad(np.square)(np.array([1.0, 2.0, 3.0]))
@@ -211,6 +220,8 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any,
 
     vᵀJ is linear in v, and its derivative with respect to v, along t, is Jt: so two reverse sweeps make one
     forward derivative (Townsend, "A new trick for calculating Jacobian vector products", 2017).
+
+    Raises ValueError unless there is a tangent for each argument, in its shape.
 
     >>> import numpy as np
     >>> value, slope = jvp(np.sin, [np.array([0.0, np.pi])], [np.array([1.0, 1.0])])

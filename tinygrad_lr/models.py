@@ -31,6 +31,15 @@ class LinearRegression(Module):
     ----------
     lr : the learning rate.
     sigma : standard deviation of the weights at the start.
+
+    >>> from tinygrad_lr import tensor
+    >>> from tinygrad_lr.models import LinearRegression
+    >>> model = LinearRegression(lr=0.03, sigma=0)
+    >>> model(tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[0.],
+            [0.]])
+    >>> model.get_w_b()
+    (tensor([[0., 0.]]), tensor([0.]))
     """
 
     lr: float
@@ -56,6 +65,14 @@ class WeightDecayScratch(LinearRegressionScratch):
     num_inputs : number of features d.
     lambd : strength of the penalty, 0 for none; the bias is not penalised.
     lr, sigma : as in LinearRegressionScratch.
+
+    >>> from tinygrad_lr import tensor
+    >>> from tinygrad_lr.models import WeightDecayScratch
+    >>> model = WeightDecayScratch(2, lambd=10, lr=0.03, sigma=0)
+    >>> model.w[:] = [[3.0], [4.0]]
+    >>> y = tensor([[1.0]])
+    >>> model.loss(y, y)  # 10 / 2 * (9 + 16)
+    tensor(125.)
     """
 
     lambd: float
@@ -102,6 +119,12 @@ class SoftmaxRegression(Classifier):
     ----------
     num_outputs : number of classes.
     lr : the learning rate.
+
+    >>> import numpy as np
+    >>> from tinygrad_lr import tensor
+    >>> from tinygrad_lr.models import SoftmaxRegression
+    >>> SoftmaxRegression(num_outputs=10, lr=0.1)(tensor(np.zeros((3, 28, 28)))).shape
+    (3, 10)
     """
 
     lr: float

@@ -62,18 +62,24 @@ class Module(HyperParameters):
     # ---- what a subclass writes ----------------------------------------------------------------------------
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
-        """The predictions for a minibatch of inputs; by default those of `self.net`."""
+        """The predictions for a minibatch of inputs; by default those of `self.net`.
+
+        Raises NotImplementedError if there is no such attribute.
+        """
         if not hasattr(self, "net"):
             raise self._lacks("forward", "self, X", "the predictions")
         return self.net(*inputs, **options)
 
     def loss(self, y_hat: Any, y: Any) -> Any:
-        """The loss of the predictions `y_hat` where the truth is `y`: a Tensor, usually with one element."""
+        """The loss of the predictions `y_hat` where the truth is `y`: a Tensor, usually with one element.
+
+        Raises NotImplementedError where no subclass has written it.
+        """
         raise self._lacks("loss", "self, y_hat, y", "the mean loss of the minibatch")
 
     def configure_optimizers(self) -> Any:
         """The optimizer that trains this model, an object with a method `step`; or a pair of an optimizer and
-        a schedule. By default SGD, if the model has a learning rate `lr`.
+        a schedule. By default SGD, if the model has a learning rate `lr`; else it raises NotImplementedError.
         """
         if (lr := getattr(self, "lr", None)) is not None:
             return SGD(self.parameters(), lr)
@@ -207,7 +213,7 @@ class Module(HyperParameters):
     def __repr__(self) -> str:
         simple = {k: v for k, v in getattr(self, "hparams", {}).items() if isinstance(v, (int, float, str))}
         simple = {k: v for k, v in simple.items() if not k.startswith("plot_")}
-        number = sum(parameter.size for parameter in self.parameters())
+        number = sum(parameter.size for parameter in self.named_parameters().values())
         lines = [
             f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in simple.items())})"
             + (f": {number:,} parameter{'s' if number != 1 else ''}" if number else "")
@@ -220,8 +226,18 @@ class Module(HyperParameters):
         return "\n".join(lines)
 
 
+nn_Module = Module  # noqa: N816  # what the book's own Module is derived from
+
+
 class ParameterDict(dict[str, Any]):
-    """Parameters by name, as Gluon collects them."""
+    """Parameters by name, as Gluon collects them.
+
+    >>> from tinygrad_lr import nn
+    >>> net = nn.Linear(2, 1)
+    >>> net.collect_params(".*bias").setattr("wd_mult", 0.0)  # for `gluon.Trainer`
+    >>> net.bias.wd_mult
+    0.0
+    """
 
     def setattr(self, name: str, value: Any) -> None:
         """Set an attribute of all of them."""

@@ -35,13 +35,19 @@ Block = Module  # Gluon's name
 
 
 class Parameter(Tensor):
-    """An attached tensor of a layer. It also answers to what Gluon's programs ask of a parameter."""
+    """An attached tensor of a layer. It also answers to what Gluon's programs ask of a parameter.
 
-    wd_mult: float = 1.0  # what the weight decay of `gluon.Trainer` is multiplied by for it
+    >>> from tinygrad_lr import nn
+    >>> nn.Linear(2, 1).bias.data().shape
+    (1,)
+    """
+
+    __slots__ = ("wd_mult",)
 
     def __init__(self, array: Any) -> None:
         super().__init__(array)
         self.attach_grad()
+        self.wd_mult = 1.0  # what the weight decay of `gluon.Trainer` is multiplied by for it
 
     def data(self) -> Tensor:
         """The parameter itself."""
@@ -102,7 +108,7 @@ class Linear(Module):
     def reset_parameters(self, init: Init | None = None) -> None:
         """Draw the parameters anew."""
         limit = 1 / math.sqrt(self.weight.shape[1])
-        for parameter in self.parameters():
+        for parameter in self.named_parameters().values():
             if init is None:
                 values: Any = np.random.uniform(-limit, limit, parameter.shape)
             else:
@@ -110,7 +116,7 @@ class Linear(Module):
             assign(parameter, np.broadcast_to(values, parameter.shape).astype(parameter.dtype))
 
     def forward(self, X: Any) -> Tensor:
-        """X of shape (..., num_inputs) gives (..., num_outputs)."""
+        """X of shape (..., num_inputs) gives (..., num_outputs). Raises ValueError for another length."""
         num_inputs = self.weight.shape[1]
         if X.shape[-1:] != (num_inputs,):
             raise ValueError(
@@ -260,28 +266,48 @@ class Sequential(Module):
 
 
 class Flatten(Module):
-    """All axes but the first made one: shape (n, a, b) becomes (n, a * b)."""
+    """All axes but the first made one: shape (n, a, b) becomes (n, a * b).
+
+    >>> from tinygrad_lr import nn, zeros
+    >>> nn.Flatten()(zeros((5, 2, 3))).shape
+    (5, 6)
+    """
 
     def forward(self, X: Any) -> Any:
         return X.reshape(X.shape[0], math.prod(X.shape[1:]))
 
 
 class ReLU(Module):
-    """max(X, 0); its derivative at 0 is 0."""
+    """max(X, 0); its derivative at 0 is 0.
+
+    >>> from tinygrad_lr import nn, tensor
+    >>> nn.ReLU()(tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
 
     def forward(self, X: Any) -> Any:
         return relu(X)
 
 
 class Sigmoid(Module):
-    """1 / (1 + exp(-X))."""
+    """1 / (1 + exp(-X)).
+
+    >>> from tinygrad_lr import nn, tensor
+    >>> nn.Sigmoid()(tensor([0.0, 1000.0]))
+    tensor([0.5, 1. ])
+    """
 
     def forward(self, X: Any) -> Any:
         return sigmoid(X)
 
 
 class Tanh(Module):
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent.
+
+    >>> from tinygrad_lr import nn, tensor
+    >>> nn.Tanh()(tensor([0.0, 1000.0]))
+    tensor([0., 1.])
+    """
 
     def forward(self, X: Any) -> Any:
         return np.tanh(X)
@@ -335,7 +361,15 @@ class Loss(HyperParameters):
     ----------
     reduction : "mean" of all elements, "sum" of them, or "none" to return them all.
 
-    Raises ValueError if the shapes differ, as they would broadcast to a loss of all pairs.
+    Raises ValueError for another reduction, and if the shapes differ, as they would broadcast to a loss of
+    all pairs.
+
+    >>> from tinygrad_lr import nn, tensor
+    >>> class QuarticLoss(nn.Loss):
+    ...     def elements(self, y_hat, y):
+    ...         return (y_hat - y) ** 4
+    >>> QuarticLoss(reduction="sum")(tensor([1.0, 2.0]), tensor([2.0, 4.0]))
+    tensor(17.)
     """
 
     reduction: str
@@ -356,6 +390,7 @@ class Loss(HyperParameters):
         return losses if self.reduction == "none" else getattr(losses, self.reduction)()
 
     def check(self, predicted: tuple[int, ...], true: tuple[int, ...]) -> None:
+        """Raise ValueError if predictions and truth do not have the shapes that they should."""
         if predicted != true:
             raise ValueError(
                 f"{type(self).__name__}: the predictions have shape {predicted}, but y has {true}. "
@@ -377,7 +412,12 @@ class MSELoss(Loss):
 
 
 class L1Loss(Loss):
-    """The mean absolute error, mean(|y_hat - y|); its derivative where the two are equal is 0."""
+    """The mean absolute error, mean(|y_hat - y|); its derivative where the two are equal is 0.
+
+    >>> from tinygrad_lr import nn, tensor
+    >>> nn.L1Loss()(tensor([1.0, 2.0]), tensor([1.0, 4.0]))
+    tensor(1.)
+    """
 
     def elements(self, y_hat: Any, y: Any) -> Any:
         return np.abs(y_hat - y)

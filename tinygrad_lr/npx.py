@@ -12,11 +12,17 @@ from .lazy import is_lazy
 
 
 def set_np(*_: Any, **__: Any) -> None:
-    """Nothing: NumPy's semantics, which the book's programs switch on by this, are always on here."""
+    """Nothing: NumPy's semantics, which the book's programs switch on by this, are always on here.
+
+    >>> set_np()
+    """
 
 
 def reset_np() -> None:
-    """Nothing, as `set_np`."""
+    """Nothing, as `set_np`.
+
+    >>> reset_np()
+    """
 
 
 @differentiable(lambda g, y, x: g * (y > 0))

@@ -13,13 +13,15 @@ import numpy as np
 from .hyperparameters import HyperParameters
 from .tensor import Tensor
 
+Parameters = Iterable[Tensor] | Mapping[str, Tensor]
+
 
 class Optimizer(HyperParameters):
     """What optimizers share: the parameters, and the arrays that belong to each of them.
 
     Parameters
     ----------
-    params : attached tensors, as `Module.parameters()` gives them.
+    params : attached tensors, as `Module.parameters()` gives them, or a dict of them.
     lr : the learning rate; it may be changed between steps.
     weight_decay : how much of a parameter is added to its gradient, as a penalty weight_decay / 2 * |param|^2
         in the loss would do. One number, or one for each of the parameters.
@@ -32,11 +34,11 @@ class Optimizer(HyperParameters):
     rescale: float = 1.0  #: what every gradient is multiplied by first
     arrays: tuple[str, ...] = ()  #: names of those that a step depends on
 
-    def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float | Sequence[float]) -> None:
+    def __init__(self, params: Parameters, lr: float, weight_decay: float | Sequence[float]) -> None:
         name = type(self).__name__
         if isinstance(params, Tensor):
             raise TypeError(f"{name} takes a list of parameters, not a tensor. Write {name}([w, b], lr).")
-        self.params = list(params)
+        self.params = listed(params)
         if not self.params:
             raise ValueError(
                 f"{name} got no parameters. Make them attributes of the model, and call attach_grad() on "
@@ -114,6 +116,11 @@ class Optimizer(HyperParameters):
             self.state[int(i)][part] = array.astype(self.params[int(i)].dtype)
 
 
+def listed(params: Parameters) -> list[Tensor]:
+    """Parameters as a list, which may be the values of a dict: Gluon's `collect_params()` makes one."""
+    return list(params.values() if isinstance(params, Mapping) else params)
+
+
 def describe(shapes: Mapping[str, tuple[int, ...]]) -> str:
     return ", ".join(f"{name} of shape {shape}" for name, shape in shapes.items()) or "no arrays"
 
@@ -154,7 +161,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: Parameters,
         lr: float,
         momentum: float = 0,
         nesterov: bool = False,
@@ -214,7 +221,7 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: Parameters,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -258,6 +265,20 @@ class Schedule(HyperParameters):
     ----------
     base_lr : the learning rate of the optimizer at the start.
     epoch : number of steps done.
+
+    A subclass says what the learning rate of an epoch is:
+
+    >>> from tinygrad_lr import optim, tensor
+    >>> class Inverse(optim.Schedule):
+    ...     def lr_at(self, epoch):
+    ...         return self.base_lr / (1 + epoch)
+    >>> x = tensor(4.0)
+    >>> x.attach_grad()
+    >>> optimizer = optim.SGD([x], lr=0.6)
+    >>> schedule = Inverse(optimizer)
+    >>> schedule.step()
+    >>> optimizer.lr
+    0.3
     """
 
     def __init__(self, optimizer: Any) -> None:
@@ -273,14 +294,18 @@ class Schedule(HyperParameters):
         self.optimizer.lr = self.lr_at(self.epoch)
 
     def state_dict(self) -> dict[str, Any]:
+        """What the learning rates of the next epochs depend on."""
         return {"epoch": self.epoch, "base_lr": self.base_lr}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a `state_dict`."""
         self.epoch, self.base_lr = state["epoch"], state["base_lr"]
 
 
 class StepLR(Schedule):
     """The learning rate times `gamma` after every `step_size` epochs.
+
+    Raises ValueError for a `step_size` below 1.
 
     >>> from tinygrad_lr import tensor
     >>> from tinygrad_lr.optim import SGD, StepLR
@@ -307,6 +332,8 @@ class StepLR(Schedule):
 class CosineAnnealingLR(Schedule):
     """The learning rate falls along half a cosine to `eta_min`, in `T_max` epochs (Loshchilov and Hutter,
     SGDR, 2017, equation 5).
+
+    Raises ValueError for a `T_max` below 1.
 
     >>> from tinygrad_lr import tensor
     >>> from tinygrad_lr.optim import SGD, CosineAnnealingLR

@@ -678,7 +678,9 @@ def draw(folder: Path, problem: Problem, data: DataModule, checkpoint: Checkpoin
             list(zip(epochs, losses, strict=True)) for losses in checkpoint.history.T.tolist()
         )
         scale = "" if problem.true else " (of the standardised target)"
-        training_curves({"train": train, "validation": validation}, path, ylabel="loss" + scale)
+        losses = {"train": train, "validation": validation}
+        note = "Training: the mean over each epoch, while the model learns. Validation: after it."
+        training_curves(losses, path, ylabel="loss" + scale, note=note)
 
     def surface(path: Path) -> None:
         from tinygrad_lr_viz.plots import loss_surface
@@ -686,7 +688,7 @@ def draw(folder: Path, problem: Problem, data: DataModule, checkpoint: Checkpoin
         last = checkpoint.epoch * len(data.train_dataloader())
         steps = checkpoint.path | {last: np.append(checkpoint.w, checkpoint.b)}
         names = None if problem.true else problem.features
-        loss_surface(*problem.standardised(), list(steps.values()), path, names=names)
+        loss_surface(*problem.standardised(), list(steps.values()), path, names=names, steps=last)
 
     def fit(path: Path) -> None:
         from tinygrad_lr_viz.plots import fit_plot

@@ -127,10 +127,22 @@ def detect_anomaly() -> Scope:
 
 
 def is_recording() -> bool:
-    """Whether calls on attached tensors are being recorded here."""
+    """Whether calls on attached tensors are being recorded here.
+
+    >>> from tinygrad_lr import is_recording, record
+    >>> with record():
+    ...     is_recording()
+    True
+    """
     return bool(MODE.get() & RECORDING)
 
 
 def is_training() -> bool:
-    """Whether layers should behave as in training here."""
+    """Whether layers should behave as in training here.
+
+    >>> from tinygrad_lr import is_training, record
+    >>> with record():
+    ...     is_training()
+    True
+    """
     return bool(MODE.get() & TRAINING)

@@ -1,17 +1,57 @@
 """The backward sweep: the tape read backwards, each call passing its gradient on to what it was made from."""
 
-from collections.abc import Callable, Iterable, Iterator
-from heapq import heapify, heappop, heappush
+import functools
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from . import errors
 from .scope import ANOMALY, MODE, TRACING
-from .tape import ENTRY, FREED, FREED_CALL, INPUT, LEAVES, PART, WRITES, Attachment, Call, Tape, Traceable
+from .tape import (
+    CONSTANT,
+    ENTRY,
+    FREED,
+    FREED_CALL,
+    LEAVES,
+    NO_OPTIONS,
+    PACK,
+    WRITES,
+    Attachment,
+    Call,
+    Tape,
+    Traceable,
+)
 
 Lift = Callable[[Any, Tape, int], Any]
-Gradients = dict[int, Any]  # for places on a tape
+Gradients = dict[Any, Any]  # by place on a tape
+DEEPEST = 50
+
+
+class Partial:
+    """A gradient at a place of which later calls left out some elements.
+
+    `use()` is positive at those that they used. A gradient of zero there is a number like any other. At an
+    element that nothing used it stays zero, even where the derivative of the function that made the element
+    is infinite. It is computed when a function asks for it, as few do.
+    """
+
+    __slots__ = ("depth", "gradient", "uses")
+
+    def __init__(self, gradient: Any, use: Callable[[], Any], depth: int = 0) -> None:
+        self.gradient, self.uses, self.depth = gradient, [use], depth
+        if depth > DEEPEST:  # of those that wait for one another: Python's stack is not endless
+            self.use()
+
+    def use(self) -> Any:
+        total = self.uses[0]()
+        for use in self.uses[1:]:
+            total = total + use()
+        self.uses, self.depth = [lambda: total], 0
+        return total
+
+    def mapped(self, function: Callable[[Any], Any]) -> "Partial":
+        return Partial(function(self.gradient), lambda: function(self.use()), self.depth + 1)
 
 
 def sweep(
@@ -26,161 +66,166 @@ def sweep(
     The rules get arrays; or, with `lift`, which makes a tensor of a place on a tape, tensors, and so are
     recorded themselves. A gradient may be smaller than its tensor as long as it broadcasts to it.
     """
-    received: dict[Attachment, Any] = {}
-    waiting: dict[Tape, tuple[Gradients, Gradients]] = {}  # gradients and uses on tapes still to be read
-
-    def give(tensor: Traceable, gradient: Any, use: Any = None) -> None:
-        if tensor.tape is LEAVES:
-            if (leaf := tensor.attachment) is not None:
-                received[leaf] = received[leaf] + gradient if leaf in received else gradient
-        elif tensor.tape is not None:
-            _add(*waiting.setdefault(tensor.tape, ({}, {})), tensor.index, gradient, use)
-
-    for head, gradient in heads:
-        give(head, gradient)
-    while waiting:
+    received: Gradients = {}
+    waiting: dict[Tape, Gradients] = {}  # for tapes still to be read
+    while True:
+        for tensor, gradient in heads:
+            if tensor.tape is not LEAVES:
+                gradients = waiting.setdefault(tensor.tape, {})
+                gradients[tensor.index] = _sum(gradients.get(tensor.index), gradient)
+            elif tensor.attachment is not None:
+                received[tensor.attachment] = _sum(received.get(tensor.attachment), _whole(gradient))
+        if not waiting:
+            return received
         tape = max(waiting, key=lambda tape: tape.number)
-        for arrived in _sweep_tape(tape, *waiting.pop(tape), received, retain_graph, lift):
-            give(*arrived)
-    return received
+        gradients = waiting.pop(tape)
+        _sweep_tape(tape, gradients, received, retain_graph, lift)
+        heads = [(tape.source(place), gradient) for place, gradient in gradients.items()]
 
 
 def _sweep_tape(
-    tape: Tape,
-    gradients: Gradients,
-    uses: Gradients,
-    received: dict[Attachment, Any],
-    retain_graph: bool,
-    lift: Lift | None,
-) -> Iterator[tuple[Traceable, Any, Any]]:
-    """Sweep one tape from the places that have a gradient; yields what arrives at its inputs.
-
-    `uses` knows of the places of which later calls left out some elements: it is positive at those that they
-    used. A gradient of zero there is a number like any other. At an element that nothing used it stays zero,
-    even where the derivative of the function that made the element is infinite.
-    """
-    calls, attachments, anomaly = tape.calls, tape.attachments, MODE.get() & (ANOMALY | TRACING) == ANOMALY
-    turns = [-index for index in gradients]  # a heap: the place nearest to the end comes first
-    heapify(turns)
+    tape: Tape, gradients: Gradients, received: Gradients, retain_graph: bool, lift: Lift | None
+) -> None:
+    """Sweep one tape from the places that have a gradient; what is left then are those of its inputs."""
+    calls, attachments, now = tape.calls, tape.attachments, WRITES.now
+    anomaly = MODE.get() & (ANOMALY | TRACING) == ANOMALY
     buffers: set[int] = set()  # places whose gradient is an array that nothing else holds
-
-    def give(parent: int, argument: Any, made: Any, use: Any) -> None:
-        given, wanted = getattr(made, "shape", None), argument.shape
-        # one number fits everywhere, unless it stands for many that are to be summed
-        if broadcast not in (None, wanted) or given not in (wanted, ()):
-            made = _fitted(made, argument, broadcast, row.function)
-        if anomaly and not np.all(np.isfinite(made)):
-            raise _anomaly(row, made, value, (tape.places or {}).get(index))
-        if use is not None:
-            use = _fitted(np.abs(use), argument, broadcast, row.function)
-        if parent not in gradients:
-            heappush(turns, -parent)
-        _add(gradients, uses, parent, made, use)
-
-    def matters(parent: Any) -> bool:
-        """Whether the function that made a place asks which of its elements were used."""
-        if isinstance(parent, tuple):
-            return True
-        maker = calls[parent]
-        if maker is INPUT:
-            return calls[parent + 2].tape is not LEAVES
-        return maker is PART or (maker is not FREED and (maker.elementwise or maker.moves))
-
-    while turns:
-        index = -heappop(turns)
-        gradient, use = gradients.pop(index), uses.pop(index, None)
+    index = max(gradients) + ENTRY
+    waiting = len(gradients)  # calls whose gradient is to be passed on
+    partial = any(gradient.__class__ is Partial for gradient in gradients.values())
+    while waiting:
+        index -= ENTRY
+        gradient = gradients.pop(index, None)
+        if gradient is None:
+            continue
+        waiting -= 1
         row, value, arguments, parents, options, moment = calls[index : index + ENTRY]
         if attachments and index in attachments:
-            received[attachments[index]] = gradient
-        if row is INPUT:
-            yield arguments, gradient, use
-            continue
-        if row is FREED:
-            raise errors.GraphFreedError
-        if moment != WRITES.now:
+            received[attachments[index]] = _whole(gradient)
+        if moment != now:
             _check_unmodified(tape[index])
+        rules, inputs = row.rules, arguments
+        if not rules:
+            if row is FREED:
+                raise errors.GraphFreedError
+            whole, part = parents[0], arguments[1]  # of several results: its gradient waits for the others'
+            waiting += whole not in gradients
+            gradients.setdefault(whole, {})[part] = gradient
         if not retain_graph:
             calls[index : index + ENTRY] = FREED_CALL
-        if row is PART:  # one of several results: its gradient waits for those of the others
-            parent, part = parents[0], arguments[1]
-            if parent not in gradients:
-                gradients[parent], uses[parent] = {}, {}
-                heappush(turns, -parent)
-            gradients[parent][part] = gradient
-            uses[parent][part] = np.ones_like(gradient) if use is None else use
-            continue
-        rules = row.rules
-        if len(parents) > len(arguments):  # a gradient flows back to options as well
-            named = zip(options, parents[len(arguments) :], strict=True)
-            first = [*rules, *[None] * len(arguments)][: len(arguments)]
-            rules = [*first, *(p != -1 and row.rule_of(name) for name, p in named)]
         if lift is not None:
-            value, arguments, options = _lifted(lift, tape, index)
-        broadcast = value.shape if row.elementwise else None  # what the arguments were broadcast to
-        if not row.elementwise:
-            gradient = _in_full(gradient, value)
-            use = None if use is None or not row.moves else _in_full(use, value)
-        inputs = (*arguments, *options.values()) if options else arguments
+            if isinstance(value, tuple):  # the entries of its parts follow it
+                value = tuple([lift(part, tape, index + ENTRY * i) for i, part in enumerate(value, start=1)])
+            elif not isinstance(value, list):
+                value = lift(value, tape, index)
+            arguments, options = lifted_arguments(lift, tape, arguments, parents, options)
+        if options:
+            inputs = (*arguments, *options.values())
+            if len(parents) > len(arguments):  # a gradient flows back to options as well
+                rules = [row.rule_of(key) for key in (*range(len(arguments)), *options)]
         if row.elementwise:
-            options = {}  # dtype and the like do not concern its rules
+            broadcast, options = value.shape, NO_OPTIONS  # dtype and the like do not concern its rules
+        else:
+            broadcast, gradient = None, _in_full(gradient, value, row.moves)
+        selected = row.selects or gradient.__class__ is Partial or ("where" in options and row.moves)
+        partial = partial or selected
+        into = row.into if lift is None else None
+        given = (_whole(gradient) if selected else gradient, value, *arguments)
         for rule, parent, argument in zip(rules, parents, inputs, strict=False):
-            if parent == -1:
+            if parent == CONSTANT:
                 continue
-            if row.into is not None and parent in buffers:
-                row.into(gradients[parent], gradient, value, *arguments)
-                if parent in uses:
-                    row.into(uses[parent], np.ones_like(gradient) if use is None else use, value, *arguments)
+            if into is not None and parent in buffers:
+                into(_whole(total := gradients[parent]), *given)
+                if total.__class__ is Partial:
+                    total.uses.append(_use(gradient, rule, given, options))
                 continue
-            used = None
-            if use is None:
-                made = rule(gradient, value, *arguments, **options)
-                if (row.selects or (row.moves and "where" in options)) and matters(parent):
-                    used = rule(np.ones_like(gradient), value, *arguments, **options)
-            elif row.moves:
-                made = rule(gradient, value, *arguments, **options)
-                used = rule(use, value, *arguments, **options)
+            made: Any
+            if selected:
+                made = _partial(row.moves, gradient, rule, given, options, lift is None)
+                if parent < CONSTANT and tape.source(parent).tape is LEAVES:  # nobody asks for its uses
+                    made = made.gradient
             else:
-                with np.errstate(all="ignore"):
-                    made = np.where(use, rule(gradient, value, *arguments, **options), 0)
-                used = use
-            if type(parent) is int:
-                give(parent, argument, made, used)
+                made = rule(*given, **options) if options else rule(*given)
+            try:  # one number fits everywhere, unless it stands for many that are to be summed
+                shape = argument.shape
+                fits = (made.shape == shape or made.shape == ()) and (broadcast is None or broadcast == shape)
+            except AttributeError:  # no array
+                fits = False
+            if not fits:
+                made = _fitted(made, argument, broadcast, row.function)
+            if anomaly:
+                _check_finite(made, row, value, (tape.places or {}).get(index))
+            if parent not in gradients:
+                gradients[parent] = made
+                waiting += parent > CONSTANT
+            elif partial:
+                gradients[parent] = _sum(gradients[parent], made)
             else:
-                for part in _parts(parent, argument, made, used):
-                    give(*part)
-            if row.into is not None and lift is None and isinstance(made, np.ndarray) and argument.ndim:
+                gradients[parent] = gradients[parent] + made
+            if into is not None and isinstance(_whole(gradients[parent]), np.ndarray):
                 buffers.add(parent)
 
 
-def _add(gradients: Gradients, uses: Gradients, place: int, gradient: Any, use: Any) -> None:
-    """Add a gradient to those that arrived at a place before; without a use it says: all is used."""
-    if place not in gradients:
-        gradients[place] = gradient
-        if use is not None:
-            uses[place] = use
-    else:
-        gradients[place] = gradients[place] + gradient
-        if use is None:
-            uses.pop(place, None)
-        elif place in uses:
-            uses[place] = uses[place] + use
+def _sum(before: Any, more: Any) -> Any:
+    """The sum of a gradient that arrived at a place, if one did, and the next; either may be partial."""
+    if before is None:
+        return more
+    if before.__class__ is more.__class__ is Partial:
+        before.gradient = before.gradient + more.gradient
+        before.uses.append(more.use)
+        before.depth = max(before.depth, more.depth + 1)
+        return before
+    return _whole(before) + _whole(more)  # one of them uses all of it
 
 
-def _parts(parents: Any, arguments: Any, made: Any, used: Any) -> Iterator[tuple[int, Any, Any, Any]]:
-    """The arrays of a list, also of one within a list, that a gradient flows back to."""
-    for parent, argument, one, use in zip(
-        parents, arguments, made, used or [None] * len(parents), strict=True
-    ):
-        if type(parent) is tuple:
-            yield from _parts(parent, argument, one, use)
-        elif parent != -1:
-            yield parent, argument, one, use
+def _whole(gradient: Any) -> Any:
+    return gradient.gradient if gradient.__class__ is Partial else gradient
 
 
-def _in_full(gradient: Any, value: Any) -> Any:
+def _use(gradient: Any, rule: Any, given: tuple[Any, ...], options: dict[str, Any]) -> Callable[[], Any]:
+    """The uses of an argument, by a rule that moves elements, from those of the result."""
+
+    def use() -> Any:
+        used = gradient.use() if gradient.__class__ is Partial else np.ones_like(gradient)
+        made = rule(used, *given[1:], **options)
+        return made if isinstance(made, (list, tuple)) else np.abs(made)  # a rule may negate
+
+    return use
+
+
+def _partial(
+    moves: bool, gradient: Any, rule: Any, given: tuple[Any, ...], options: dict[str, Any], arrays: bool
+) -> Partial:
+    """What a rule makes of a gradient if some elements are left out: before its call, or by it."""
+    depth = getattr(gradient, "depth", -1) + 1
+    if moves:
+        return Partial(rule(*given, **options), _use(gradient, rule, given, options), depth)
+    with np.errstate(all="ignore"):
+        made = rule(*given, **options)
+    if not (arrays and isinstance(made, (np.ndarray, np.generic)) and np.all(np.isfinite(made))):
+        made = np.where(gradient.use(), made, 0)
+    return Partial(made, gradient.use, depth)
+
+
+def _in_full(gradient: Any, value: Any, moves: bool) -> Any:
     """The gradient in the shape of the output; a tuple for several outputs, zeros where nothing arrived."""
+    if isinstance(value, list):  # one for each array of it
+        return gradient
     if isinstance(value, tuple):
-        return tuple(_in_full(gradient.get(i, y.dtype.type(0)), y) for i, y in enumerate(value))
+        parts = [gradient.get(i, Partial(zero := y.dtype.type(0), zero.copy)) for i, y in enumerate(value)]
+        whole = tuple(_in_full(_whole(part), y, False) for part, y in zip(parts, value, strict=True))
+        if not moves:
+            return whole
+        uses = [
+            part.use if part.__class__ is Partial else functools.partial(np.ones_like, part) for part in parts
+        ]
+        return Partial(
+            whole, lambda: tuple(_in_full(u(), y, False) for u, y in zip(uses, value, strict=True))
+        )
+    if gradient.__class__ is Partial:
+        if moves:
+            return gradient.mapped(lambda g: _in_full(g, value, False))
+        gradient = gradient.gradient
     return gradient if gradient.shape == value.shape else np.broadcast_to(gradient, value.shape)
 
 
@@ -189,18 +234,26 @@ def _fitted(gradient: Any, argument: Any, broadcast: Any, function: Any) -> Any:
 
     It may stay smaller than the argument, as long as it broadcasts to it.
     """
+    if gradient.__class__ is Partial:
+        return gradient.mapped(lambda made: _fitted(made, argument, broadcast, function))
     if gradient is None:
         raise TypeError(f"a rule of {errors.name_of(function)} returned None instead of a gradient")
+    if isinstance(argument, list):
+        return gradient
+    if not hasattr(gradient, "shape"):
+        gradient = np.asarray(gradient, argument.dtype)
     shape = argument.shape
-    gradient = gradient if hasattr(gradient, "shape") else np.asarray(gradient, argument.dtype)
-    if broadcast is not None and shape != broadcast:
+    if broadcast is not None and shape != broadcast and gradient.shape != broadcast:
         gradient = np.broadcast_to(gradient, broadcast)
-    if (extra := gradient.ndim - len(shape)) > 0:
-        gradient = np.sum(gradient, axis=tuple(range(extra)))
-    sizes = (1,) * -extra + gradient.shape
-    if axes := tuple(axis for axis, n in enumerate(shape) if n == 1 and sizes[axis] != 1):
-        gradient = np.sum(np.reshape(gradient, sizes), axis=axes, keepdims=True)
-    if any(n != 1 and m not in (1, n) for n, m in zip(shape, sizes, strict=True)):
+    sizes, extra = gradient.shape, gradient.ndim - len(shape)
+    if axes := [i for i, n in enumerate(sizes) if i < extra or (n != 1 and shape[i - extra] == 1)]:
+        total = np.add.reduce if type(gradient) is np.ndarray else np.sum  # the former is quicker
+        gradient = total(gradient, axis=tuple(axes), keepdims=len(axes) > extra)
+    if gradient.ndim > len(shape):
+        gradient = gradient.reshape(gradient.shape[extra:])
+    if gradient.shape != shape and any(
+        n not in (1, m) for n, m in zip(gradient.shape[::-1], shape[::-1], strict=False)
+    ):
         raise ValueError(
             f"a rule of {errors.name_of(function)} returned a gradient of shape {gradient.shape} "
             f"for an argument of shape {shape}"
@@ -208,33 +261,24 @@ def _fitted(gradient: Any, argument: Any, broadcast: Any, function: Any) -> Any:
     return gradient
 
 
-def _lifted(lift: Lift, tape: Tape, index: int) -> tuple[Any, list[Any], dict[str, Any]]:
-    """The output, the arguments and the options of a call as tensors, where they are on the tape."""
-    call = tape[index]
-    value = call.value
-    if isinstance(value, tuple):  # the entries of its parts follow it
-        value = tuple(lift(part, tape, index + ENTRY * i) for i, part in enumerate(value, start=1))
-    else:
-        value = lift(value, tape, index)
-    return value, *lifted_arguments(lift, tape, call)
-
-
-def lifted_arguments(lift: Lift, tape: Tape, call: Call) -> tuple[list[Any], dict[str, Any]]:
+def lifted_arguments(
+    lift: Lift, tape: Tape, arguments: Any, places: Any, options: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments and the options of a call with those that are on the tape as tensors."""
-    arguments = _lifted_parts(lift, tape, call.arguments, call.parents)
-    named = _lifted_parts(lift, tape, call.options.values(), call.parents[len(call.arguments) :])
-    return arguments, {**call.options, **dict(zip(call.options, named, strict=False))}
+    values = tuple(_lifted_parts(lift, tape, (*arguments, *options.values()), places))
+    named = zip(options, values[len(arguments) :], strict=False)
+    return values[: len(arguments)], {**options, **dict(named)}
 
 
-def _lifted_parts(lift: Lift, tape: Tape, values: Any, parents: Any) -> list[Any]:
+def _lifted_parts(lift: Lift, tape: Tape, values: Any, places: Any) -> list[Any]:
     tracing = MODE.get() & TRACING  # then constants are tensors as well, so that nothing escapes the tracer
     return [
-        _lifted_parts(lift, tape, value, parent)
-        if isinstance(parent, tuple)
+        _lifted_parts(lift, tape, tape[place].arguments, tape[place].parents)
+        if place >= 0 and tape.calls[place] is PACK
         else value
-        if parent == -1 and not tracing
-        else lift(value, tape, parent)
-        for value, parent in zip(values, parents, strict=False)
+        if place == CONSTANT and not tracing
+        else lift(value, tape, place)
+        for value, place in zip(values, places, strict=False)
     ]
 
 
@@ -253,9 +297,13 @@ def _check_unmodified(call: Call) -> None:
             raise errors.ModifiedError(what=what, function=function, shape=array.shape)
 
 
-def _anomaly(row: Any, gradient: Any, value: Any, place: str | None) -> errors.AnomalyError:
+def _check_finite(gradient: Any, row: Any, value: Any, place: str | None) -> None:
+    """Raise if a rule made NaN or infinity."""
+    gradient = _whole(gradient)
+    if isinstance(gradient, list) or np.all(np.isfinite(gradient)):
+        return
     then = "" if place else " Put the computation under detect_anomaly() too, to see the line that called it."
-    return errors.AnomalyError(
+    raise errors.AnomalyError(
         function=errors.name_of(row.function),
         at=f", called at {place}," if place else "",
         kind="NaN" if np.any(np.isnan(gradient)) else "infinite",

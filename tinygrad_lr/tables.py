@@ -77,6 +77,13 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> Table:
     spaces around names and numbers are dropped. A number is what `float` reads, if finite and without "_".
 
     Raises DataError if the file cannot be read, is no such table, or holds anything but numbers in `columns`.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "pets.csv")
+    ...     _ = path.write_text("name;age\\nRex;3\\nTom;5\\n")
+    ...     read_table(path, ["age"]).values.tolist()
+    [[3.0], [5.0]]
     """
     path = Path(path)
     text = _read_text(path)

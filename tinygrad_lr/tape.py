@@ -9,11 +9,12 @@ inputs from older tapes only, so that tapes never refer to each other in a circl
 """
 
 import itertools
-import threading
+import operator
 import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+from .derivatives import Derivative, each
 from .scope import ANOMALY, MODE
 
 
@@ -31,19 +32,26 @@ class Traceable(Protocol):
 class Call(NamedTuple):
     """One entry of a tape: six items of its list."""
 
-    derivative: Any  # the row of the table; INPUT for an input, FREED after a backward that went past it
+    derivative: Any  # the row of the table; FREED after a backward that went past it
     value: Any
-    arguments: Any  # arrays, in the order of the call; for an input the tensor itself
-    # for each argument its index on this tape, or -1; a tuple of them for a list of arrays. Those of the
-    # options follow if there is one among them.
+    arguments: Any  # arrays, in the order of the call
+    # for each argument its place: where it was computed on this tape, -1 for a constant, less for an input;
+    # a tuple of them for a list of arrays. Those of the options follow if there is one among them.
     parents: Any
     options: Any
     moment: int  # of the clock of writes
 
 
 ENTRY = len(Call._fields)
-INPUT, FREED, PART = "input", "freed", "part"
-FREED_CALL: tuple[Any, ...] = (FREED, None, (), (), {}, 0)
+CONSTANT = -1
+NO_OPTIONS: dict[str, Any] = {}
+#: a list of arrays, made of them for the call that follows
+PACK = Derivative(list, tuple(each(lambda i, g, y, *arrays: g[i])))
+PACK.moves = True
+#: one of several results of a call: arguments (None, its number)
+PART = Derivative(operator.getitem, ())
+FREED = Derivative(lambda: None, ())
+FREED_CALL: tuple[Any, ...] = (FREED, None, (), (), NO_OPTIONS, 0)
 
 
 class Writes:
@@ -64,7 +72,7 @@ class Writes:
 
     def entry(self, array: Any) -> tuple[int, Any]:
         """The key of an array in `last`, and what removes it there when the array is gone."""
-        owner = self._owner(array)
+        owner = array if getattr(array, "base", self) is None else self._owner(array)
         key = id(owner)
         last = self.last.get(key)
         return key, last[1] if last else weakref.ref(owner, lambda _: self.last.pop(key, None))
@@ -97,17 +105,15 @@ class Attachment:
 class Tape:
     """Calls in the order in which they were made, ENTRY items each, in one list."""
 
-    __slots__ = ("attachments", "calls", "inputs", "number", "places", "sweep")
+    __slots__ = ("attachments", "calls", "inputs", "number", "places", "sources", "sweep")
     _numbers = itertools.count()
-    _lock = threading.Lock()
-    newest = 0  # the number of the newest tape of all threads
 
     def __init__(self) -> None:
-        with Tape._lock:
-            Tape.newest = self.number = next(Tape._numbers)
+        self.number = next(Tape._numbers)  # newer tapes have higher ones
         self.sweep = 0  # its number if a sweep with create_graph writes on it
         self.calls: list[Any] = []
-        self.inputs: dict[Traceable, int] = {}
+        self.sources: list[Traceable] = []  # the tensors that entered as inputs: the first has the place -2
+        self.inputs: dict[Traceable, int] = {}  # their places
         self.attachments: dict[int, Attachment] = {}  # of tensors on this tape that have their own .grad
         # the user's file and row of each call, under detect_anomaly()
         self.places: dict[int, str] | None = {} if MODE.get() & ANOMALY else None
@@ -115,19 +121,33 @@ class Tape:
     def __getitem__(self, index: int) -> Call:
         return Call(*self.calls[index : index + ENTRY])
 
-    def append(self, *call: Any) -> int:
-        index = len(self.calls)
-        self.calls += call
-        return index
+    def append(
+        self, row: Derivative, value: Any, arguments: Any, parents: Any, options: Any = NO_OPTIONS
+    ) -> int:
+        """Write down a call; returns its place."""
+        self.calls += (row, value, arguments, parents, options, WRITES.now)
+        return len(self.calls) - ENTRY
 
-    def index_of(self, tensor: Traceable) -> int:
-        """Where a tracked tensor stands on this tape, after entering it as an input if need be."""
+    def place_of(self, tensor: Traceable) -> int | None:
+        """Where a tensor stands on this tape, after entering it as an input if need be.
+
+        None if it is on a newer tape, which this one must not read.
+        """
         if tensor.tape is self:
             return tensor.index
-        index = self.inputs.get(tensor)
-        if index is None:
-            self.inputs[tensor] = index = self.append(INPUT, tensor.array, tensor, (), {}, 0)
-        return index
+        if tensor.tape is None:
+            return CONSTANT
+        place = self.inputs.get(tensor)
+        if place is None:
+            if tensor.tape.number > self.number:
+                return None
+            self.sources.append(tensor)
+            self.inputs[tensor] = place = CONSTANT - len(self.sources)
+        return place
+
+    def source(self, place: int) -> Traceable:
+        """The tensor that entered as an input at a place."""
+        return self.sources[CONSTANT - 1 - place]
 
 
 LEAVES = Tape()  # the tape of those who were not computed: an attached leaf is one of its (unwritten) entries

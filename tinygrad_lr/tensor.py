@@ -20,21 +20,28 @@ from . import errors
 from .derivatives import DERIVATIVES, Derivative, cast
 from .scope import LOCAL, MODE, RECORDING, TRACING, Scope
 from .sweep import lifted_arguments, sweep
-from .tape import FREED, INPUT, LEAVES, PART, WRITES, Attachment, Tape, new_leaf
+from .tape import CONSTANT, FREED, LEAVES, NO_OPTIONS, PACK, PART, WRITES, Attachment, Tape, new_leaf
 
 OUTSIDE, UNATTACHED = -1, -2  # why a tensor is on no tape
-NO_OPTIONS: dict[str, Any] = {}
 OBJECT = np.dtype(object)
 ARRAYS = (np.ndarray, np.generic)
+PLAIN = {np.ndarray, np.float64, np.float32, float, int, type(None)}  # arguments that hold no tensors
 LISTS = {"arrays", "choicelist", "choices", "tup"}  # how the rules, and NumPy, call a list of arrays
 UFUNC_OPTIONS = {"casting", "dtype", "order", "signature", "subok"}  # of no concern to a derivative
-#: functions that write into their first argument, and its name
-WRITERS = {np.copyto: "dst", np.put: "a", np.place: "arr", np.putmask: "a", np.fill_diagonal: "a"}
-WRITERS |= {np.put_along_axis: "arr", np.nan_to_num: "x"}  # the latter with copy=False
+NO_OUT = "np.where(mask, value, x), and no out="
 
 
 class Origin(NamedTuple):
-    """Where a tensor came from: the call that made it."""
+    """Where a tensor came from: the call that made it.
+
+    >>> from tinygrad_lr import record, tensor
+    >>> x = tensor(2.0)
+    >>> x.attach_grad()
+    >>> with record():
+    ...     y = np.exp(x)
+    >>> y.origin.function, y.origin.arguments
+    (<ufunc 'exp'>, (tensor(2.),))
+    """
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
@@ -45,6 +52,8 @@ def _method(function: Any) -> Callable[..., Tensor]:
     """NumPy's function as a method: the tensor is its first argument."""
 
     def method(self: Tensor, *args: Any, **options: Any) -> Any:
+        if isinstance(options.get("axis"), list):  # as MXNet's may be
+            options["axis"] = tuple(options["axis"])
         return call(function, (self, *args), options)
 
     method.__name__ = method.__qualname__ = function.__name__
@@ -55,44 +64,39 @@ def _method(function: Any) -> Callable[..., Tensor]:
 def _operator(function: Any, symbol: Any, reflected: bool = False) -> Callable[..., Tensor]:
     """The method of an operator: the operator on the arrays, recorded as a call of NumPy's function.
 
-    For two operands that stand on the current tape, or are constants, it does what `call` does, but faster:
-    most calls are of this kind.
+    It does what `call` does, but faster where nothing is unusual: most calls are of this kind.
     """
     row = DERIVATIVES[function]
     if function.nargs != 3 or not row.rules:
         return lambda *operands: call(function, operands[::-1] if reflected else operands)
 
     def method(self: Tensor, other: Any) -> Any:
-        if isinstance(other, (list, tuple)):
+        x, y, j = self.array, other, CONSTANT
+        if isinstance(other, Tensor):
+            y = other.array
+        elif isinstance(other, (list, tuple)):
             return call(function, (other, self) if reflected else (self, other))
-        x, y = self.array, other.array if isinstance(other, Tensor) else other
         value = symbol(y, x) if reflected else symbol(x, y)
-        mode = MODE.get()
+        mode, tape = MODE.get(), LOCAL.tape
         if not mode & (RECORDING | TRACING):
-            return wrapped(value, OUTSIDE)
-        tape: Tape | None = LOCAL.tape
-        if (
-            tape is None
-            or tape.number != Tape.newest
-            or tape.places is not None
-            or mode & TRACING
-            or getattr(value, "dtype", OBJECT).kind != "f"
-        ):
-            args, arrays = ((other, self), (y, x)) if reflected else ((self, other), (x, y))
-            return recorded(row, args, arrays, value)
-        i = self.index if self.tape is tape else -1 if self.tape is None else tape.index_of(self)
-        j = -1
-        if isinstance(other, Tensor) and other.tape is not None:
-            j = other.index if other.tape is tape else tape.index_of(other)
-        if i == j == -1:
-            return Tensor(value, None, UNATTACHED)
-        calls = tape.calls
-        index = len(calls)
-        if reflected:
-            calls += (row, value, (y, x), (j, i), NO_OPTIONS, WRITES.now)
-        else:
-            calls += (row, value, (x, y), (i, j), NO_OPTIONS, WRITES.now)
-        return Tensor(value, tape, index)
+            return Tensor(value)
+        if tape is None and mode & RECORDING:
+            tape = LOCAL.tape = Tape()
+        if not mode & TRACING and tape.places is None:
+            i = self.index if self.tape is tape else tape.place_of(self)
+            if y is not other:
+                j = other.index if other.tape is tape else tape.place_of(other)
+            if i == j == CONSTANT:
+                return Tensor(value, None, UNATTACHED)
+            constant = i == CONSTANT or j == CONSTANT  # which may be complex
+            if i is not None and j is not None and not (constant and value.dtype.kind != "f"):
+                calls = tape.calls
+                index = len(calls)
+                arrays, places = ((y, x), (j, i)) if reflected else ((x, y), (i, j))
+                calls += (row, value, arrays, places, NO_OPTIONS, WRITES.now)
+                return Tensor(value, tape, index)
+        args, arrays = ((other, self), (y, x)) if reflected else ((self, other), (x, y))
+        return recorded(row, args, arrays, value)
 
     return method
 
@@ -104,10 +108,10 @@ def _operators(function: Any, symbol: Any) -> tuple[Callable[..., Tensor], Calla
 
 def _in_place(function: Any, symbol: str) -> Callable[[Tensor, Any], Tensor]:
     """An operator that writes into its left operand."""
+    instead = f"`x = x {symbol} ...` instead of `x {symbol}= ...`"
 
     def method(self: Tensor, other: Any) -> Any:
-        self._check_writable((other,), f"`x = x {symbol} ...` instead of `x {symbol}= ...`")
-        _trace_write(function, self, (self, other))
+        _before_write(function, self, (self, other), NO_OPTIONS, instead)
         array = function(self.array, other.array if isinstance(other, Tensor) else other)
         if array is not self.array:  # immutable arrays, such as Dask's, are replaced
             if array.shape != self.shape:
@@ -248,14 +252,15 @@ class Tensor:
         """
         if self.tape is None or self.tape is LEAVES:
             return None
-        index = self.index
-        if self.tape.calls[index] is PART:  # one of several results of a call
-            index = self.tape[index].parents[0]
-        if self.tape.calls[index] is FREED:
+        call = self.tape[self.index]
+        if call.derivative is PART:  # one of several results of a call
+            call = self.tape[call.parents[0]]
+        if call.derivative is FREED:
             return None
-        call = self.tape[index]
-        arguments, options = lifted_arguments(tensor_at, self.tape, call)
-        return Origin(call.derivative.function, tuple(arguments), options)
+        arguments, options = lifted_arguments(
+            tensor_at, self.tape, call.arguments, call.parents, call.options
+        )
+        return Origin(call.derivative.function, arguments, options)
 
     @property
     def part(self) -> int | None:
@@ -271,19 +276,8 @@ class Tensor:
 
     # ---- in place -----------------------------------------------------------------------------------------
 
-    def _check_writable(self, values: Any, instead: str) -> None:
-        if self.tape is not None and MODE.get() & RECORDING:
-            raise errors.InPlaceError(tensor=errors.describe(self), instead=instead)
-        _check_nothing_lost(values, self, instead)
-        if isinstance(self.array, np.generic):  # a 0-d result: NumPy hands those out as immutable scalars
-            self.array = np.array(scalar := self.array)
-            if MODE.get() & TRACING:
-                LOCAL.tracer.copied(scalar, self.array)
-        WRITES.note(self.array)
-
     def __setitem__(self, key: Any, value: Any) -> None:
-        self._check_writable((value,), "np.where(mask, value, x) or np.concatenate")
-        _trace_write(operator.setitem, self, (self, key, value))
+        _before_write(operator.setitem, self, (self, key, value), NO_OPTIONS, "np.where or np.concatenate")
         self.array[unwrapped(key)] = unwrapped(value)
 
     __iadd__, __isub__ = _in_place(operator.iadd, "+"), _in_place(operator.isub, "-")
@@ -371,24 +365,28 @@ class Tensor:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The lengths of the axes."""
         return self.array.shape  # type: ignore[no-any-return]  # of any array type
 
     @property
     def dtype(self) -> Any:
+        """The type of the elements."""
         return self.array.dtype
 
     @property
     def ndim(self) -> int:
+        """The number of axes."""
         return self.array.ndim  # type: ignore[no-any-return]
 
     @property
     def size(self) -> int:
+        """The number of elements."""
         return self.array.size  # type: ignore[no-any-return]
 
-    T = property(lambda self: call(np.transpose, (self,)))
-    mT = property(lambda self: call(np.swapaxes, (self, -1, -2)))  # noqa: N815
-    real = property(lambda self: call(np.real, (self,)))
-    imag = property(lambda self: call(np.imag, (self,)))
+    T = property(lambda self: call(np.transpose, (self,)), doc="The axes in reverse order.")
+    mT = property(lambda self: call(np.swapaxes, (self, -1, -2)), doc="The last two axes swapped.")  # noqa: N815
+    real = property(lambda self: call(np.real, (self,)), doc="The real part.")
+    imag = property(lambda self: call(np.imag, (self,)), doc="The imaginary part.")
 
     def __len__(self) -> int:
         if not self.shape:
@@ -474,16 +472,13 @@ class Tensor:
     copy, conj, conjugate, compress = map(_method, (np.copy, np.conj, np.conj, np.compress))
 
 
-def tensor_at(array: Any, tape: Tape, index: int) -> Tensor:
-    """The tensor at a place on a tape: the very one that entered there, or one made for the purpose.
-
-    A constant, with index -1, is on no tape.
-    """
-    if index == -1:
-        return cast_type(Tensor, wrapped(array, UNATTACHED))
-    if tape.calls[index] is INPUT:
-        return cast_type(Tensor, tape[index].arguments)
-    return Tensor(array, tape, index, tape.attachments.get(index))
+def tensor_at(array: Any, tape: Tape, place: int) -> Any:
+    """The tensor at a place on a tape: the very one that entered there, or one made for the purpose."""
+    if place == CONSTANT:
+        return wrapped(array, UNATTACHED)
+    if place < CONSTANT:
+        return tape.source(place)
+    return Tensor(array, tape, place, tape.attachments.get(place))
 
 
 def tensors_in(values: Any) -> Iterator[Tensor]:
@@ -501,24 +496,24 @@ def tracked(values: Any) -> Iterator[Tensor]:
         yield from (t for t in tensors_in(values) if t.tape is not None)
 
 
+def _mapped(function: Callable[[Any], Any], parts: Any) -> Any:
+    """A list or tuple of the same type, with the function of each part."""
+    made = map(function, parts)
+    return type(parts)(*made) if hasattr(parts, "_fields") else type(parts)(made)
+
+
 def unwrapped(value: Any) -> Any:
     """The same value with the array in place of each tensor."""
     if isinstance(value, Tensor):
         return value.array
-    if isinstance(value, (list, tuple)):
-        parts = [unwrapped(part) for part in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-    return value
+    return _mapped(unwrapped, value) if isinstance(value, (list, tuple)) else value
 
 
 def wrapped(value: Any, index: int) -> Any:
     """The same value with a constant Tensor in place of each array."""
     if isinstance(value, ARRAYS) or hasattr(value, "__array_ufunc__"):
         return Tensor(value, None, index)
-    if isinstance(value, (list, tuple)):
-        parts = [wrapped(part, index) for part in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-    return value
+    return _mapped(lambda part: wrapped(part, index), value) if isinstance(value, (list, tuple)) else value
 
 
 def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, Any] = NO_OPTIONS) -> Any:
@@ -526,31 +521,40 @@ def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, A
 
     Returns what NumPy returns, with a Tensor in place of each array.
     """
-    row = DERIVATIVES.get(function)
-    if row is None and "scipy.special" in sys.modules:
-        import_module(".derivatives.special", __package__)  # SciPy's rows, which only now are of use
-    row = row or DERIVATIVES.get(function) or Derivative(function, ())
-    in_place = function is not np.nan_to_num or False in (*args[1:2], options.get("copy"))
-    if (function in WRITERS and in_place) or options.get("overwrite_input"):
-        return _write(function, args[0] if args else options[WRITERS[function]], args, options)
-    if options or len(args) > row.out:
-        target = args[row.out] if len(args) > row.out else options.get("out")
+    row = DERIVATIVES.get(function) or _unlisted(function)
+    if options or row.target is not None or len(args) > row.out:
+        target = row.written_by(args, options)
         if target is not None:
             return _write(function, target, args, options)
-    if function not in DERIVATIVES:
-        for t in tracked((*args, *options.values())):
-            raise errors.NoDerivativeError(function=errors.name_of(function), tensor=errors.describe(t))
-    if row.written and next(tracked((*args, *options.values())), None) is not None:
+    if row.written is not None and next(tracked((*args, *options.values())), None) is not None:
         result = row.written(*args, **options)
         if result is not NotImplemented:
             return result
-    names = [name if rule else "" for name, rule in zip(row.names, row.rules, strict=False)]
-    args = [*map(_operand, names, args), *args[len(names) :]]
-    if options:
-        options = {n: _operand(n, v) if n in names or n in row.named_rules else v for n, v in options.items()}
-    arrays = tuple([unwrapped(a) for a in args])
+    arrays = tuple([a.array if isinstance(a, Tensor) else a for a in args])
+    if options or not PLAIN.issuperset(map(type, arrays)):
+        names = [name if rule else "" for name, rule in zip(row.names, row.rules, strict=False)]
+        args = [*map(_operand, names, args), *args[len(names) :]]
+        names += row.named_rules
+        options = {n: _operand(n, v) if n in names else v for n, v in options.items()}
+        arrays = tuple(map(unwrapped, args))
     plain = {name: unwrapped(v) for name, v in options.items()} if options else NO_OPTIONS
     return recorded(row, args, arrays, function(*arrays, **plain), options, plain)
+
+
+def _unlisted(function: Callable[..., Any]) -> Derivative:
+    """The row of a function that is not in the table, or not yet."""
+    if "scipy.special" in sys.modules:
+        import_module(".derivatives.special", __package__)  # SciPy's rows, which only now are of use
+    if function in DERIVATIVES:
+        return DERIVATIVES[function]
+
+    def refuse(*args: Any, **options: Any) -> None:
+        tensor = next(tracked((*args, *options.values())))
+        raise errors.NoDerivativeError(function=errors.name_of(function), tensor=errors.describe(tensor))
+
+    row = Derivative(function, ())
+    row.written = refuse
+    return row
 
 
 def _operand(name: str, value: Any) -> Any:
@@ -566,30 +570,32 @@ def _operand(name: str, value: Any) -> Any:
 
 def _write(function: Callable[..., Any], target: Any, args: Sequence[Any], options: dict[str, Any]) -> Any:
     """A call that writes into some of its arguments, and so cannot be recorded."""
-    values = (*args, *options.values())
-    for t in target if isinstance(target, tuple) else (target,):
-        if isinstance(t, Tensor):
-            t._check_writable(values, "np.where(mask, value, x), and no out=")
-        else:
-            _check_nothing_lost(values, t, "np.where(mask, value, x), and no out=")
-            if isinstance(t, np.ndarray):
-                WRITES.note(t)
-    _trace_write(function, target, args, options)
+    _before_write(function, target, args, options, NO_OUT)
     value = function(*map(unwrapped, args), **{name: unwrapped(v) for name, v in options.items()})
     return value if value is None else target[0] if isinstance(target, tuple) and len(target) == 1 else target
 
 
-def _trace_write(
-    function: Any, target: Any, args: Sequence[Any], options: dict[str, Any] = NO_OPTIONS
+def _before_write(
+    function: Callable[..., Any], target: Any, args: Sequence[Any], options: dict[str, Any], instead: str
 ) -> None:
-    if MODE.get() & TRACING:
+    """Refuse a write that would make a gradient wrong, or lose one; and note all others."""
+    mode = MODE.get()
+    for t in target if isinstance(target, tuple) else (target,):
+        own = isinstance(t, Tensor)
+        if mode & RECORDING:
+            if own and t.tape is not None:
+                raise errors.InPlaceError(tensor=errors.describe(t), instead=instead)
+            for lost in tracked((*args, *options.values())):
+                into = errors.describe(t) if own else "an array"
+                raise errors.LostInWriteError(tensor=errors.describe(lost), target=into, instead=instead)
+        if own and isinstance(t.array, np.generic):  # NumPy hands 0-d results out as immutable scalars
+            t.array = np.array(scalar := t.array)
+            if mode & TRACING:
+                LOCAL.tracer.copied(scalar, t.array)
+        if own or isinstance(t, np.ndarray):
+            WRITES.note(t.array if own else t)
+    if mode & TRACING:
         LOCAL.tracer.write(function, target, args, options)
-
-
-def _check_nothing_lost(values: Any, target: Any, instead: str) -> None:
-    for t in tracked(values):
-        into = errors.describe(target) if isinstance(target, Tensor) else "an array"
-        raise errors.LostInWriteError(tensor=errors.describe(t), target=into, instead=instead)
 
 
 def recorded(
@@ -608,72 +614,71 @@ def recorded(
         return wrapped(value, OUTSIDE)
     if not row.rules:
         return wrapped(value, UNATTACHED)
-    tape: Tape | None = LOCAL.tape
-    if tape is None or (tape.number != Tape.newest and _is_older(tape, (args, *options.values()))):
-        tape = LOCAL.tape = Tape()
-    parents = tuple([a.index if isinstance(a, Tensor) and a.tape is tape else _parent(a, tape) for a in args])
+    tape: Tape = LOCAL.tape or Tape()
+    places: tuple[Any, ...] = tuple([_place(a, tape) for a in args])
     if options:
-        more = tuple([_parent(v, tape) for v in options.values()])
-        parents = parents if more.count(-1) == len(more) else parents + more
-    if parents.count(-1) == len(parents):
+        named = tuple([_place(v, tape) for v in options.values()])
+        places = places if named.count(CONSTANT) == len(named) else places + named
+    if None in places:  # one is on a newer tape
+        LOCAL.tape = None
+        return recorded(row, args, arrays, value, options, plain)
+    LOCAL.tape = tape
+    if places.count(CONSTANT) == len(places):
         return wrapped(value, UNATTACHED)
     several = isinstance(value, (list, tuple))
     kinds = [getattr(part, "dtype", OBJECT).kind for part in (value if several else (value,))]
-    if "f" not in kinds or "c" in kinds or "O" in kinds:
-        if "c" in kinds or "O" in kinds:
-            raise errors.ComplexResultError(function=errors.name_of(row.function))
+    if "c" in kinds or "O" in kinds:
+        raise errors.ComplexResultError(function=errors.name_of(row.function))
+    if "f" not in kinds:
         return wrapped(value, UNATTACHED)
-    if options or len(args) > len(row.rules) or None in row.rules or ... in row.rules:
-        parents = _with_rules(row, args, options, parents)
-        if parents.count(-1) == len(parents):
+    if options or len(args) > len(row.rules) or not row.everywhere:
+        places = _with_rules(row, args, options, places)
+        if places.count(CONSTANT) == len(places):
             return wrapped(value, UNATTACHED)
-        steers = [
-            not isinstance(a, Tensor) and row.rules[i : i + 1] in ((), (None,)) for i, a in enumerate(args)
-        ]
+        steers = [not isinstance(a, Tensor) and not callable(row.rule_of(i)) for i, a in enumerate(args)]
         arrays = tuple([_copied(x) if s else x for x, s in zip(arrays, steers, strict=True)])
         plain = {name: x if isinstance(options[name], Tensor) else _copied(x) for name, x in plain.items()}
-    index = len(tape.calls)
-    tape.calls += (row, tuple(value) if several else value, arrays, parents, plain, WRITES.now)
+    index = tape.append(row, tuple(value) if several else value, arrays, places, plain)
     if tape.places is not None:
         tape.places[index] = errors.place()
     if not several:
         return Tensor(value, tape, index)
     parts = [
-        Tensor(part, tape, tape.append(PART, part, (None, i), (index, -1), NO_OPTIONS, WRITES.now))
+        Tensor(part, tape, tape.append(PART, part, (None, i), (index, CONSTANT)))
         for i, part in enumerate(value)
     ]
-    parts = [part if kind == "f" else part.detach() for part, kind in zip(parts, kinds, strict=True)]
-    return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    made = iter([part if part.dtype.kind == "f" else part.detach() for part in parts])
+    return _mapped(lambda _: next(made), value)
 
 
-def _is_older(tape: Tape, values: Any) -> bool:
-    """Whether a tape that another thread began later made one of the values: tapes read older ones only."""
-    return any(t.tape.number > tape.number for t in tensors_in(values) if t.tape is not None)
-
-
-def _parent(value: Any, tape: Tape) -> Any:
-    """The place of an argument on the tape, -1 for a constant; a tuple of them for a list with tensors."""
+def _place(value: Any, tape: Tape) -> int | None:
+    """The place of an argument on the tape, also of a list with tensors; None if one is on a newer tape."""
     if isinstance(value, Tensor):
-        return -1 if value.tape is None else tape.index_of(value)
-    if isinstance(value, (list, tuple)):
-        parents = tuple([_parent(part, tape) for part in value])
-        return parents if any(parent != -1 for parent in parents) else -1
-    return -1
+        return tape.place_of(value)
+    if not isinstance(value, (list, tuple)) or next(tensors_in(value), None) is None:
+        return CONSTANT
+    places = tuple([_place(part, tape) for part in value])
+    if None in places:
+        return None
+    if places.count(CONSTANT) == len(places):
+        return CONSTANT
+    arrays = tuple(map(unwrapped, value))
+    return tape.append(PACK, list(arrays), arrays, places)
 
 
 def _with_rules(
-    row: Derivative, args: Sequence[Any], options: dict[str, Any], parents: tuple[Any, ...]
+    row: Derivative, args: Sequence[Any], options: dict[str, Any], places: tuple[Any, ...]
 ) -> tuple[Any, ...]:
-    """The parents that a gradient flows back to; an error if there is no rule for one, or for an option."""
+    """The places that a gradient flows back to; an error if there is no rule for one, or for an option."""
     if unknown := options.keys() - row.options - (UFUNC_OPTIONS if row.elementwise else set()):
         instead = "Write np.where(mask, f(x), x)" if unknown == {"where"} else "Leave it away"
         raise errors.OptionError(function=errors.name_of(row.function), option=min(unknown), instead=instead)
     found = []
-    for key, parent in zip((*range(len(args)), *options), parents, strict=False):
-        try:
-            found.append(-1 if parent == -1 or row.rule_of(key) is None else parent)
-        except KeyError:
-            raise errors.NoRuleError(function=errors.name_of(row.function), argument=key) from None
+    for key, place in zip((*range(len(args)), *options), places, strict=False):
+        rule = None if place == CONSTANT else row.rule_of(key)
+        if rule is ...:
+            raise errors.NoRuleError(function=errors.name_of(row.function), argument=key)
+        found.append(place if rule else CONSTANT)
     return tuple(found)
 
 
@@ -811,7 +816,7 @@ def _as_own(gradient: Any, array: Any, create_graph: bool) -> Tensor:
         with _recording_sweep(gradient.sweep):
             own = cast_type(Tensor, gradient.astype(array.dtype))
         return own if create_graph else own.detach()
-    if isinstance(gradient, ARRAYS) and not isinstance(array, ARRAYS):  # ones, for a Dask array and the like
+    if not isinstance(array, ARRAYS) and isinstance(gradient, ARRAYS):  # ones, for a Dask array and the like
         gradient = np.zeros_like(array) + gradient
     return Tensor(gradient.astype(array.dtype))
 
@@ -825,6 +830,17 @@ def backward(
     """Differentiate several heads at once, as `Tensor.backward` does one.
 
     With one head gradient for each head, the gradients are those of the sum of `head_grads[i] * heads[i]`.
+
+    Raises what `Tensor.backward` does, and ValueError unless there are as many head gradients as heads.
+
+    >>> from tinygrad_lr import autograd, record, tensor
+    >>> x = tensor(3.0)
+    >>> x.attach_grad()
+    >>> with record():
+    ...     y, z = x**2, 10 * x
+    >>> autograd.backward([y, z])
+    >>> x.grad
+    tensor(16.)
     """
     pairs = with_gradients(heads, head_grads)
     for attachment, gradient in _gradients(pairs, retain_graph or create_graph, create_graph).items():
@@ -832,8 +848,7 @@ def backward(
         if attachment.grad_req == "add":
             with Scope(RECORDING * create_graph):
                 own = attachment.grad + own
-        attachment.grad = own
-        attachment.written = True
+        attachment.grad, attachment.written = own, True
 
 
 def grad(

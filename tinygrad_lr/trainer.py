@@ -14,6 +14,7 @@ from .checkpoints import load_run_state, load_state, run_state, save_state
 from .hyperparameters import HyperParameters
 from .lazy import compute
 from .module import Module
+from .optim import listed
 from .scope import record
 
 HOOKS = ("on_fit_start", "on_step_end", "on_epoch_end", "on_fit_end")
@@ -192,7 +193,10 @@ class Trainer(HyperParameters):
             self.val_batch_idx += 1
 
     def prepare_data(self, data: Any) -> None:
-        """Get the minibatches from a DataModule."""
+        """Get the minibatches from a DataModule.
+
+        Raises TypeError if they have no length, and ValueError if there is none to train on.
+        """
         self.train_dataloader = data.train_dataloader()
         self.val_dataloader = data.val_dataloader()
         for name, loader in (("train", self.train_dataloader), ("val", self.val_dataloader)):
@@ -215,7 +219,10 @@ class Trainer(HyperParameters):
         self.model = model
 
     def prepare_optimizers(self, model: Module) -> None:
-        """Get the optimizer from a model, and the schedule of its learning rate if there is one."""
+        """Get the optimizer from a model, and the schedule of its learning rate if there is one.
+
+        Raises TypeError for one without a method `step`.
+        """
         returned = model.configure_optimizers()
         self.optim, self.schedule = returned if isinstance(returned, tuple) else (returned, None)
         for part in (self.optim, *([] if self.schedule is None else [self.schedule])):
@@ -231,7 +238,7 @@ class Trainer(HyperParameters):
 
     def clip_gradients(self, grad_clip_val: float, model: Module) -> None:
         """Shorten the gradient of all parameters together, in place, to the norm `grad_clip_val` at most."""
-        gradients = [parameter.grad for parameter in model.parameters()]
+        gradients = [parameter.grad for parameter in listed(model.parameters())]
         largest = max((float(abs(g.array).max()) for g in gradients if g.size), default=0.0)
         if largest == 0:
             return
@@ -275,10 +282,13 @@ class Trainer(HyperParameters):
         `dask.compute`. The parameters are NumPy's, and stay in this process.
         """
         plotted = [value for value, _ in self._step_points]
-        compute([*self._step_losses, *plotted, *(p.grad for p in self.model.parameters())])
+        compute([*self._step_losses, *plotted, *(p.grad for p in listed(self.model.parameters()))])
 
     def check_loss(self, loss: Any) -> None:
-        """See that `training_step` returned a loss, and take it into account if it was not plotted."""
+        """See that `training_step` returned a loss, and take it into account if it was not plotted.
+
+        Raises TypeError if it returned None.
+        """
         if loss is None:
             raise TypeError(
                 f"{type(self.model).__name__}.training_step returned None. Does it lack its `return`?"
@@ -356,7 +366,10 @@ class Trainer(HyperParameters):
         save_state(path, CHECKPOINT, self.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the rest of the run depends on, between two epochs: see `checkpoints.run_state`."""
+        """All that the rest of the run depends on, between two epochs: see `checkpoints.run_state`.
+
+        Raises RuntimeError in the middle of an epoch, and TypeError if something would be lost.
+        """
         if self.in_epoch:
             raise RuntimeError(
                 f"epoch {self.epoch + 1} is not finished, and a checkpoint would lose its minibatches: "

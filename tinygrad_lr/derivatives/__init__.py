@@ -18,6 +18,7 @@ from .table import (
     differentiable,
     each,
     moving,
+    writes,
 )
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "reductions",
     "scatter",
     "shape",
+    "writes",
 ]
 
 
@@ -60,3 +62,8 @@ moving(np.where, np.maximum, np.minimum, np.clip, np.max, np.min, np.nanmax, np.
        np.median, np.nanmedian, np.quantile, np.percentile, np.nanquantile, np.nanpercentile,
        selects=True)
 # fmt: on
+
+writes("dst", np.copyto)
+writes("a", np.put, np.putmask, np.fill_diagonal)
+writes("arr", np.place, np.put_along_axis)
+writes("x", np.nan_to_num, when=lambda x, copy=True, *_, **__: not copy)

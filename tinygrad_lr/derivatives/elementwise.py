@@ -24,7 +24,7 @@ _LN2, _LN10 = math.log(2), math.log(10)
 def _slope_of_power(power: Any, y: Any, a: Any, b: Any) -> Any:
     """The derivative of y = a**b with respect to a; 0 where b = 0, also at a = 0, where a**-1 is infinite."""
     if isinstance(b, (int, float)):
-        return b * power(a, b - 1) if b else 0
+        return b * (a if b == 2 else power(a, b - 1)) if b else 0
     flat = b == 0
     if b.dtype.kind == "f":  # the derivative, b * a**(b - 1), moves with b also at b = 0
         flat = flat & ~(abs(a) >= np.finfo(y.dtype).tiny)

@@ -16,7 +16,7 @@ from .table import constant, derivative, each
 
 def transposed(a: Any) -> Any:
     """The transposed matrices."""
-    return np.swapaxes(a, -1, -2)
+    return a.swapaxes(-1, -2)
 
 
 def ones_on_diagonal(like: Any, rows: int, columns: int, offset: int = 0) -> Any:

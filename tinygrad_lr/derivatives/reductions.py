@@ -71,7 +71,7 @@ def _sum_initial(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -
 def _share(g: Any, a: Any, axes: Axes, where: Any, ddof: Any = 0) -> Any:
     """One over the number of elements that went into one: float16 holds 1/70000, but not 70000."""
     if where is True:
-        count = math.prod(a.shape[i] for i in axes) - ddof
+        count = (a.size if len(axes) == a.ndim else math.prod(a.shape[i] for i in axes)) - ddof
         return 1 / count if count > 0 else math.nan
     counts = np.sum(np.broadcast_to(where, a.shape), axis=axes, keepdims=True) - ddof
     return (1 / np.where(counts > 0, counts, math.nan)).astype(g.dtype)

@@ -24,7 +24,7 @@ What a rule may rely on, and what it must keep to:
   them. Where it has several results (`np.split`), `g` and `y` are tuples.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial, update_wrapper
 from types import EllipsisType
 from typing import Any
@@ -40,6 +40,7 @@ class Derivative:
 
     __slots__ = (
         "elementwise",
+        "everywhere",
         "function",
         "into",
         "moves",
@@ -49,6 +50,7 @@ class Derivative:
         "out",
         "rules",
         "selects",
+        "target",
         "written",
     )
 
@@ -60,6 +62,8 @@ class Derivative:
     ) -> None:
         self.function = function
         self.rules = rules
+        #: whether every argument that it has a rule for has a derivative
+        self.everywhere = bool(rules) and all(callable(rule) for rule in rules)
         #: the rules of arguments that are given by name only
         self.named_rules = named_rules or {}
         self.elementwise = (
@@ -69,6 +73,8 @@ class Derivative:
         self.moves = self.selects = False
         #: adds the gradient of the first argument to an array in place: see `adds_into`
         self.into: Callable[..., None] | None = None
+        #: the name of the argument that it writes into, and when it does: see `writes`
+        self.target = TARGETS.get(function)
         #: the function as a program of others: see `composed`
         self.written: Callable[..., Any] | None = None
         rule: Any = next(filter(callable, rules), lambda g, y: g)
@@ -83,20 +89,27 @@ class Derivative:
         #: the position of `out`, in functions that take it by position
         self.out = self.names.index("out") if "out" in self.names else 99
 
-    def rule_of(self, argument: int | str) -> Rule | None:
-        """The rule of an argument, given by its position or its name. Raises KeyError if none is known."""
+    def rule_of(self, argument: int | str) -> Rules:
+        """The rule of an argument, given by its position or its name; `...` if none is known."""
         position = self.names.index(str(argument)) if argument in self.names else argument
-        rule: Rules = ...
         if isinstance(position, str):
-            rule = self.named_rules.get(position, ...)
-        elif position < len(self.rules):
-            rule = self.rules[position]
-        if isinstance(rule, EllipsisType):
-            raise KeyError(argument)
-        return rule
+            return self.named_rules.get(position, ...)
+        return self.rules[position] if position < len(self.rules) else ...
+
+    def written_by(self, args: Sequence[Any], options: dict[str, Any]) -> Any:
+        """The argument that a call writes into; None for most calls."""
+        if self.target is not None:
+            name, when = self.target
+            if when(*args, **options):
+                return args[0] if args else options[name]
+        if options.get("overwrite_input"):
+            return args[0]
+        return args[self.out] if len(args) > self.out else options.get("out")
 
 
 DERIVATIVES: dict[Any, Derivative] = {}
+#: functions that write into their first argument: its name, and when they do
+TARGETS: dict[Any, tuple[str, Callable[..., Any]]] = {}
 
 
 def derivative(function: Callable[..., Any], *rules: Rules, **named_rules: Rule) -> None:
@@ -155,6 +168,16 @@ def adds_into(function: Callable[..., Any], into: Callable[..., None]) -> None:
     DERIVATIVES[function].into = into
 
 
+def writes(
+    argument: str, *functions: Callable[..., Any], when: Callable[..., Any] = lambda *_, **__: True
+) -> None:
+    """Say that functions write into their first argument, which has the given name; some only `when(...)`."""
+    for function in functions:
+        TARGETS[function] = argument, when
+        if function in DERIVATIVES:
+            DERIVATIVES[function].target = TARGETS[function]
+
+
 def composed(function: Callable[..., Any], written: Callable[..., Any]) -> None:
     """Have a function that takes functions, such as np.piecewise, done by others when a gradient is wanted.
 
@@ -165,7 +188,22 @@ def composed(function: Callable[..., Any], written: Callable[..., Any]) -> None:
 
 
 def constant(*functions: Callable[..., Any]) -> None:
-    """Declare functions that are piecewise constant, or whose result is nothing to differentiate."""
+    """Declare functions that are piecewise constant, or whose result is nothing to differentiate.
+
+    Called with a tensor that is being differentiated they return a constant. Without a row at all they would
+    raise, as no gradient is to be lost in silence.
+
+    >>> import numpy as np
+    >>> from tinygrad_lr import constant, record, tensor
+    >>> constant(np.floor)
+    >>> x = tensor(2.5)
+    >>> x.attach_grad()
+    >>> with record():
+    ...     y = x - np.floor(x)
+    >>> y.backward()
+    >>> x.grad
+    tensor(1.)
+    """
     for function in functions:
         DERIVATIVES[function] = Derivative(function, ())
 

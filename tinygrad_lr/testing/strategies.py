@@ -49,7 +49,14 @@ seeds = st.integers(0, 2**32 - 1)
 def shapes(
     min_dims: int = 0, max_dims: int = 3, min_side: int = 1, max_side: int = 3
 ) -> st.SearchStrategy[Shape]:
-    """Shapes of few and short axes; also of empty arrays with `min_side=0`."""
+    """Shapes of few and short axes; also of empty arrays with `min_side=0`.
+
+    >>> from hypothesis import given
+    >>> @given(shapes(min_dims=2))
+    ... def test_transpose(shape):
+    ...     assert np.zeros(shape).T.shape == shape[::-1]
+    >>> test_transpose()
+    """
     return hnp.array_shapes(min_dims=min_dims, max_dims=max_dims, min_side=min_side, max_side=max_side)
 
 
@@ -72,6 +79,12 @@ def arrays(
         with kinks at ties or at zero have a derivative. More elements than fit in go on beyond `high`.
     layouts : whether they also lie in memory in other ways than NumPy's usual one: in Fortran order,
         backwards, as every other element of a larger array.
+
+    >>> from hypothesis import given
+    >>> @given(arrays(shape=(4,), low=0, high=1, gap=0.1))
+    ... def test_no_ties(x):
+    ...     assert np.diff(np.sort(x)).min() > 0.09
+    >>> test_no_ties()
     """
     if not isinstance(shape, tuple):
         shape = draw(shapes() if shape is None else shape)
@@ -216,6 +229,10 @@ class Program:
     leaves : for each leaf its name and its array.
     steps : lines of Python.
     heads : the names of the results that count.
+
+    >>> program = Program({"a": "np.array([1.0, 2.0])"}, ["b = a * a", "c = np.sum(b)"], heads=["c"])
+    >>> program(np.array([3.0, 4.0]))
+    [np.float64(25.0)]
     """
 
     def __init__(

@@ -45,6 +45,14 @@ class Explanation:
     Attributes
     ----------
     title : what is explained, in one sentence.
+
+    >>> from tinygrad_lr import record, tensor
+    >>> x = tensor(2.0)
+    >>> x.attach_grad()
+    >>> with record():
+    ...     y = x * x
+    >>> print(explain(y).title)
+    The chain rule for y: 1 operation from x
     """
 
     title: str

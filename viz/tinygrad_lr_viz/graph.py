@@ -32,6 +32,17 @@ class Drawing:
     title : what is drawn, in one sentence: the picture's alternative text.
     theme : "auto", "light" or "dark".
     ids : the `id`, in the SVG, of the node that stands for a value, by the value's `reading.key`.
+
+    >>> from tinygrad_lr import record, tensor
+    >>> x = tensor(2.0)
+    >>> x.attach_grad()
+    >>> with record():
+    ...     y = x * x
+    >>> drawing = draw_graph(y)
+    >>> drawing.title
+    'Computation graph of y: 1 operation from x'
+    >>> drawing.dot.startswith("digraph")
+    True
     """
 
     dot: str = field(repr=False)

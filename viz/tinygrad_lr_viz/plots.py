@@ -13,10 +13,11 @@ import unicodedata
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from itertools import count, product
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -122,13 +123,14 @@ def _figure(
     title: str, notes: Sequence[str], width: float, height: float, panels: int = 1
 ) -> tuple[Figure, list[Axes]]:
     """A figure of this many panels side by side under a heading, sizes in inches."""
-    from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    from .figure import Plot
 
     text = "\n".join(fill(note, int(10.5 * width)) for note in notes)
     heading = 0.55 + 0.21 * len(text.splitlines()) if text else 0.42
     layout = ConstrainedLayoutEngine(rect=(0, 0, 0.99, height / (height + heading)), w_pad=0.08, h_pad=0.08)
-    figure = Figure(figsize=(width, height + heading), dpi=100, facecolor="white", layout=layout)
+    figure = Plot(figsize=(width, height + heading), dpi=100, facecolor="white", layout=layout)
     look: dict[str, Any] = {"ha": "left", "va": "top", "color": INK, "parse_math": False, "in_layout": False}
     figure.suptitle(title, x=0.012, y=1 - 0.12 / (height + heading), **look)
     figure.text(0.012, 1 - 0.5 / (height + heading), text, fontsize=12, linespacing=1.25, **look)
@@ -173,23 +175,50 @@ def _legend(axes: Axes, handles: Sequence[Any], labels: Sequence[str]) -> None:
 
 
 @_drawing()
-def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure as SVG, PNG or PDF, as the path's suffix says: on white, the same bytes each time.
+def save(figure: Figure, file: str | Path | IO[bytes], format: str | None = None) -> None:
+    """Write a figure as SVG, PNG or PDF, as the file's suffix says: on white, the same bytes each time.
+
+    Parameters
+    ----------
+    figure
+        any figure of matplotlib's.
+    file
+        a path, or a binary file together with its `format`: `"svg"`, `"png"` or `"pdf"`.
 
     Raises
     ------
     ValueError
         if the path has another suffix.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> figure = training_curves({"train": [(1, 0.9), (2, 0.02)]})
+    >>> save(figure, Path(tempfile.mkdtemp(), "curves.svg"))
     """
-    path = Path(path)
+    kind = format or Path(str(file)).suffix.lower()[1:]
     metadata: dict[str, dict[str, Any]] = {
-        ".svg": {"Date": None, "Title": figure.get_suptitle()},
-        ".png": {},
-        ".pdf": {"CreationDate": None},
+        "svg": {"Date": None, "Title": figure.get_suptitle()},
+        "png": {},
+        "pdf": {"CreationDate": None},
     }
-    if path.suffix.lower() not in metadata:
-        raise ValueError(f"cannot tell how to save {path.name!r}: let its name end in .svg, .png or .pdf")
-    figure.savefig(path, metadata=metadata[path.suffix.lower()], dpi=200)
+    if kind not in metadata:
+        name = Path(str(file)).name
+        raise ValueError(f"cannot tell how to save {name!r}: let its name end in .svg, .png or .pdf")
+    picture = BytesIO()
+    figure.savefig(picture, format=kind, metadata=metadata[kind], dpi=200)
+    content = picture.getvalue()
+    if kind == "svg":
+        content = _rounded(content)
+    if isinstance(file, (str, Path)):
+        Path(file).write_bytes(content)
+    else:
+        file.write(content)
+
+
+def _rounded(svg: bytes) -> bytes:
+    """An SVG with two decimals in its tags, where matplotlib writes six: they would be half of the file."""
+    return re.sub(rb"<[^<>]*>", lambda tag: re.sub(rb"(\.\d\d)\d+(?![\d.])", rb"\1", tag[0]), svg)
 
 
 def _finish(figure: Figure, path: str | Path | None) -> Figure:
@@ -202,6 +231,8 @@ def _finish(figure: Figure, path: str | Path | None) -> Figure:
         if np.allclose(before, [axes.get_position().bounds for axes in figure.axes], atol=4e-3):
             break
     figure.set_layout_engine("none")
+    for heading in figure.texts:  # Jupyter crops figures to what is in the layout
+        heading.set_in_layout(True)
     if path is not None:
         save(figure, path)
     return figure
@@ -213,6 +244,7 @@ def training_curves(
     path: str | Path | None = None,
     *,
     ylabel: str = "loss",
+    note: str = "",
 ) -> Figure:
     """Draw losses against epochs: one line for each name, with its last value in the legend.
 
@@ -228,6 +260,13 @@ def training_curves(
         where to save the figure, as `.svg`, `.png` or `.pdf`.
     ylabel
         what the values are.
+    note
+        a sentence that stands under the heading.
+
+    Raises
+    ------
+    ValueError
+        if a history is not one of pairs.
 
     Examples
     --------
@@ -235,10 +274,10 @@ def training_curves(
     >>> figure.axes[0].get_yscale()
     'log'
     """
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     ylabel = _short(ylabel, 44)
-    figure, (axes,) = _figure(f"{ylabel[:1].upper()}{ylabel[1:]} by epoch", [], 8, 4.8)
+    figure, (axes,) = _figure(f"{ylabel[:1].upper()}{ylabel[1:]} by epoch", [note] if note else [], 8, 4.8)
     counts = {True: count(), False: count()}  # of the validation curves and the others
     handles, labels, values = [], [], []
     for name, points in history.items():
@@ -264,6 +303,7 @@ def training_curves(
     drawn = np.concatenate([*values, np.empty(0)])
     if drawn.size and drawn.min() > 1 / LARGEST and drawn.max() > 20 * drawn.min():
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(_power_of_ten))
         ylabel += ", log scale"
     axes.set_xlabel("epoch")
     axes.set_ylabel(ylabel, parse_math=False)
@@ -271,6 +311,20 @@ def training_curves(
     axes.grid(visible=True)
     _legend(axes, handles, labels)
     return _finish(figure, path)
+
+
+def _power_of_ten(value: float, _: Any = None) -> str:
+    """10⁻³: matplotlib would set it as a formula, which is slow, and no plain text in an SVG."""
+    return "10" + f"{math.log10(value):.0f}".translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def _level(value: float) -> str:
+    """1, 0.5, 2·10⁻⁷."""
+    text = f"{value:g}"
+    if "e" not in text:
+        return text
+    digit, power = text.split("e")
+    return ("" if digit == "1" else f"{digit}·") + _power_of_ten(10.0 ** int(power))
 
 
 def _levels(lowest: float, highest: float) -> Array:
@@ -293,6 +347,44 @@ def _trace(path: Array, points: int) -> Array:
     return np.column_stack([np.interp(np.linspace(0.0, along[-1], points), along, c) for c in path.T])
 
 
+def _apart(path: Array, unit: Array) -> Array:
+    """The path without the points that stand less than a unit from the last one kept; its end stays."""
+    kept = [0]
+    for i, gap in enumerate(path / unit):
+        if np.abs(gap - path[kept[-1]] / unit).max() >= 1 or i == len(path) - 1:
+            kept.append(i)
+    return path[kept[-4000:]]
+
+
+def _corners(points: Array) -> list[int]:
+    """The points that are left of a line if it may move by 1/5000 (the method of Douglas and Peucker)."""
+    kept, todo = {0, len(points) - 1}, [(0, len(points) - 1)]
+    while todo:
+        first, last = todo.pop()
+        (x, y), away = points[last] - points[first], points[first + 1 : last] - points[first]
+        length = math.hypot(x, y)
+        gaps = np.abs(away @ [-y, x]) / length if length else np.linalg.norm(away, axis=1)
+        if gaps.size and gaps.max() > 1 / 5000:
+            middle = first + 1 + int(gaps.argmax())
+            kept.add(middle)
+            todo += [(first, middle), (middle, last)]
+    return sorted(kept)
+
+
+def _lighten(contours: Any, unit: Array) -> None:
+    """Leave out the points of contours that nobody would miss: they would be most of the file."""
+    from matplotlib.path import Path as Lines
+
+    lighter = []
+    for path in contours.get_paths():
+        parts = []
+        for line in np.split(path.vertices, np.flatnonzero(path.codes == Lines.MOVETO)[1:]):
+            closed = len(line) > 0 and bool((line[0] == line[-1]).all())
+            parts.append(Lines(line[_corners(line / unit)], closed=closed) if len(line) else Lines(line))
+        lighter.append(Lines.make_compound_path(*parts))
+    contours.set_paths(lighter)
+
+
 # the directions, as unit vectors, in which texts around a point are tried
 CIRCLE = np.column_stack([f(np.linspace(0.0, 2 * np.pi, 64, endpoint=False)) for f in (np.cos, np.sin)])
 
@@ -308,7 +400,7 @@ def _draw_surface(axes: Axes, surface: Surface, first: int, offset: Array) -> No
     axes.set_box_aspect(ASPECT)
     axes.xaxis.set_major_locator(MaxNLocator(5))  # with more, long numbers would run into each other
 
-    path = path[[*range(0, len(path) - 1, 1 + len(path) // 4000), -1]]  # more could not be told apart
+    path = _apart(path, 0.002 * unit)
     axes.plot(*(path + offset).T, "-o", color=BLUE, linewidth=1.2, markersize=2.5)
     marks = [("end", path[-1], "s", 8, BLUE, "white")]
     if surface.curvature is not None:
@@ -345,7 +437,7 @@ def _draw_surface(axes: Axes, surface: Surface, first: int, offset: Array) -> No
         )
 
     exact = surface.curvature is not None
-    x, y = axes_of(low, high, 151 if exact else len(surface.x))
+    x, y = axes_of(low, high, 101 if exact else len(surface.x))
     sampled = surface.loss - surface.loss.min() if not exact and first == 0 else None
     excess = surface.excess(x, y[:, np.newaxis]) if sampled is None else sampled
     excess = excess if exact else excess - excess.min()
@@ -355,8 +447,11 @@ def _draw_surface(axes: Axes, surface: Surface, first: int, offset: Array) -> No
     levels = _levels(highest / 150, highest)
     shades = [tuple(1 - t * np.array([0.30, 0.24, 0.18])) for t in np.linspace(0.0, 1.0, len(levels) + 1)]
     grid = offset[0] + x, offset[1] + y, excess
-    axes.contourf(*grid, levels=levels, colors=shades, extend="both")
+    axes.set_facecolor(shades[-1])
+    for level, shade in zip(levels[::-1], shades[-2::-1], strict=True):  # one over the other: no seams
+        _lighten(axes.contourf(*grid, levels=[-highest, level], colors=[shade], antialiased=True), unit)
     contours = axes.contour(*grid, levels=levels, colors=GREY, linewidths=0.8)
+    _lighten(contours, unit)
     if exact:
         # where each contour crosses each ray from the optimum; its label stands where there is room, as near
         # as can be to the ray that has room for the most labels
@@ -374,7 +469,7 @@ def _draw_surface(axes: Axes, surface: Surface, first: int, offset: Array) -> No
             spot = contour[np.argmax(room > 0.05) if exact else np.argmax(room)]
             labels.append(tuple(offset + low + spot * unit))
             taken = np.vstack([taken, spot])
-    axes.clabel(contours, fmt="%g", fontsize=10, colors=INK, manual=labels)
+    axes.clabel(contours, fmt=_level, fontsize=10, colors=INK, manual=labels)
 
 
 def _direction(direction: Array, names: Sequence[str]) -> str:

@@ -251,7 +251,12 @@ def _point(model: Module) -> Array:
 
 
 def names_of(model: Module) -> list[str]:
-    """The names of all elements of a model's parameters, in their order: `w[0, 0]`, `b[0]`."""
+    """The names of all elements of a model's parameters, in their order: `w[0, 0]`, `b[0]`.
+
+    >>> from tinygrad_lr import LinearRegressionScratch
+    >>> names_of(LinearRegressionScratch(2, lr=0.03))
+    ['w[0, 0]', 'w[1, 0]', 'b[0]']
+    """
     return [
         f"{name}[{', '.join(map(str, place))}]" if place else name
         for name, parameter in model.named_parameters().items()

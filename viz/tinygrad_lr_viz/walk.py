@@ -325,7 +325,7 @@ class Walker:
                 return transcript.name(array_of(value), self.names.of(value)) if is_array(value) else value
 
             rule, options = row.rule_of(place), {} if row.elementwise else origin.options
-            assert rule is not None  # else the engine would have made the argument a constant
+            assert callable(rule)  # else the engine would have made the argument a constant
             g, y = self._output(node, transcript)
             named_values = {name: write(option) for name, option in options.items()}
             gradients = rule(g, y, *map(write, origin.arguments), **named_values)
