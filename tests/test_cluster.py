@@ -1,11 +1,13 @@
 """Training on data of Dask's: in this process, on a cluster in threads, and on one of processes that die."""
 
 import itertools
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +18,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinygrad_lr import DataModule, Trainer, asarray, nn, record
+from tinygrad_lr import DataModule, Trainer, asarray, cluster, nn, record
 from tinygrad_lr.callbacks import History
-from tinygrad_lr.cluster import connect
+from tinygrad_lr.cli import main
+from tinygrad_lr.cluster import ClusterError, check_workers, connect, facts, read_parquet
 from tinygrad_lr.data import BlockLoader
 from tinygrad_lr.linear import LinearRegressionScratch
 from tinygrad_lr.models import MLP, LinearRegression, WeightDecayScratch
 from tinygrad_lr.optim import SGD, Adam
 from tinygrad_lr_viz import draw_graph, explain
 
-distributed = pytest.importorskip("distributed", reason="THE CLUSTER IS NOT TESTED: there is no distributed")
+WHY = "THE CLUSTER IS NOT TESTED: pip install 'tinygrad_lr[cluster]'"
+distributed = pytest.importorskip("distributed", reason=WHY)
+pyarrow = pytest.importorskip("pyarrow", reason=WHY)
+pytest.importorskip("pyarrow.parquet", reason=WHY)
 
 Client = Any
 X = np.random.default_rng(0).normal(size=(60, 3))
@@ -288,3 +294,217 @@ def test_a_killed_client_goes_on_from_its_checkpoint(
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert trained(Data(*chunked(X, Y)), resume=file)[:-1] == expected[:-1]
+
+
+# ---- Parquet files and the command ------------------------------------------------------------------------
+
+
+def write(path: Path, groups: int = 2, **columns: Any) -> None:
+    """A Parquet file of so many row groups."""
+    table = pyarrow.table(columns)
+    pyarrow.parquet.write_table(table, path, row_group_size=-(-len(table) // groups))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with the 60 rows in data/0.parquet to data/2.parquet, in ten row groups."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    for i, (rows, groups) in enumerate([(slice(0, 20), 4), (slice(20, 30), 1), (slice(30, 60), 5)]):
+        write(Path(f"data/{i}.parquet"), groups, a=X[rows, 0], b=X[rows, 1], c=X[rows, 2], y=Y[rows, 0])
+    return tmp_path
+
+
+def test_a_table_in_several_files(folder: Path) -> None:
+    with dask.config.set(scheduler="sync"):
+        for pattern in ("data/*.parquet", "data", (folder / "data").as_uri()):
+            table, places = read_parquet(pattern)
+            assert table.columns == ("a", "b", "c", "y")
+            np.testing.assert_array_equal(table.values.compute(), np.hstack([X, Y]))
+        assert places[3:6] == (
+            "data/0.parquet, row group 3",
+            "data/1.parquet, row group 0",
+            "data/2.parquet, row group 0",
+        )
+        some, _ = read_parquet("data/*.parquet", ["y", "b"])
+        np.testing.assert_array_equal(some.values.compute(), np.hstack([Y, X[:, 1:2]]))
+
+
+def test_whole_numbers_truth_values_and_decimals_are_numbers(folder: Path) -> None:
+    decimals = pyarrow.array([Decimal("1.5"), None], pyarrow.decimal128(4, 2))
+    write(Path("one.parquet"), i=[1, 2], t=[True, False], f=np.float32([0.5, 1]), d=decimals)
+    with dask.config.set(scheduler="sync"):
+        found = read_parquet("one.parquet")[0].values.compute()
+    np.testing.assert_array_equal(found, [[1, 1, 0.5, 1.5], [2, 0, 1, np.nan]])
+
+
+def cli(*arguments: str, client: Client) -> int:
+    return main([*arguments, "--cluster", client.scheduler.address])
+
+
+def test_fit_on_a_cluster(folder: Path, client: Client, capsys: pytest.CaptureFixture[str]) -> None:
+    """Standardisation, least squares and R² are those of the rows in memory, split in the same way."""
+    assert cli("fit", "data/*.parquet", "--target", "y", client=client) == 0
+    out = capsys.readouterr().out
+    assert "Dask dashboard: " in out
+    assert "0 MB in 10 chunks, kept in the workers' memory.\n" in out
+    assert "Learning y from a, b, c: " in out
+    summary = json.loads(Path("runs/data/summary.json").read_text("utf-8"))
+    rows = summary["data"]["training_rows"], summary["data"]["validation_rows"]
+    assert sum(rows) == 60
+    assert 4 <= rows[1] <= 20
+    w = [entry["least_squares"] for entry in summary["parameters"]]
+    np.testing.assert_allclose(w, [2, -3.4, 1, 4.2], atol=0.02)
+    assert [entry["learned"] for entry in summary["parameters"]] == pytest.approx(w, rel=0.05)
+    assert 0.9 < summary["r_squared"]["learned"]["validation"] <= 1
+    assert summary["not_drawn"] == {}
+    assert "not computed" in Path("runs/data/graph.svg").read_text("utf-8")
+
+
+def test_resumed_it_is_as_if_it_had_never_stopped(folder: Path, client: Client) -> None:
+    fit = "fit", "data", "--target", "y", "--batch-size", "12", "--quiet", "--out"
+    assert cli(*fit, "whole", "--epochs", "3", client=client) == 0
+    assert cli(*fit, "parts", "--epochs", "2", client=client) == 0
+    assert cli(*fit, "parts", "--epochs", "3", "--resume", client=client) == 0
+    assert Path("whole/checkpoint.npz").read_bytes() == Path("parts/checkpoint.npz").read_bytes()
+
+
+def missing_column() -> None:
+    write(Path("data/1.parquet"), a=X[:10, 0], b=X[:10, 1], y=Y[:10, 0])
+
+
+def text_column() -> None:
+    write(Path("data/1.parquet"), a=X[:10, 0], b=X[:10, 1], c=["x"] * 10, y=Y[:10, 0])
+
+
+def missing_value() -> None:
+    b = [*X[:13, 1], None, *X[14:20, 1]]
+    write(Path("data/1.parquet"), 2, a=X[:20, 0], b=b, c=X[:20, 2], y=Y[:20, 0])
+
+
+def constant_column() -> None:
+    for path in Path("data").iterdir():
+        write(path, a=X[:, 0], b=X[:, 1], c=np.full(60, 0.1), y=Y[:, 0])
+
+
+def dependent_column() -> None:
+    for path in Path("data").iterdir():
+        write(path, a=X[:, 0], b=X[:, 1], c=X[:, 0] - 2 * X[:, 1] + 1, y=Y[:, 0])
+
+
+def another_file() -> None:
+    Path("data/1.parquet").write_text("a,b,c,y\n1,2,3,4\n")
+
+
+def one_group() -> None:
+    for path in Path("data").glob("[12].parquet"):
+        path.unlink()
+    write(Path("data/0.parquet"), 1, a=X[:, 0], b=X[:, 1], c=X[:, 2], y=Y[:, 0])
+
+
+def no_file() -> None:
+    for path in Path("data").iterdir():
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            missing_column,
+            "data/1.parquet has no column 'c', which data/0.parquet has; add it, or leave it out",
+        ),
+        (text_column, "data/1.parquet, column 'c': its type is string, not a number; encode it as numbers"),
+        (
+            missing_value,
+            "data/1.parquet, row group 1, row 3, column 'b': the value is missing or NaN; fill it in",
+        ),
+        (constant_column, "data/*.parquet, column 'c': constant, 0.1 in every row"),
+        (dependent_column, "data/*.parquet: column 'c' equals 'a' - 2*'b' + 1, so least squares cannot tell"),
+        (another_file, "data/1.parquet cannot be read as a Parquet file: "),
+        (one_group, "data/*.parquet has only 1 row group, and validation takes some; write it in several"),
+        (no_file, "no file is named data/*.parquet; check the path"),
+    ],
+)
+def test_bad_files(
+    folder: Path, client: Client, capsys: pytest.CaptureFixture[str], spoil: Callable[[], None], message: str
+) -> None:
+    """One line that names the file, and nothing is left behind."""
+    spoil()
+    assert cli("fit", "data/*.parquet", "--target", "y", client=client) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"tinygrad-lr: error: {message}")
+    assert error.count("\n") == 1
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["data.csv", "--workers", "2"], "data.csv: a cluster reads Parquet files; write the table as such"),
+        (
+            ["a.parquet"],
+            "a.parquet: Parquet files are read by a cluster; add --workers 2, or --cluster ADDRESS",
+        ),
+        (["a.parquet", "--workers", "0"], "argument --workers: '0' is not a whole number, 1 or more"),
+        (["a.parquet", "--cluster", "tcp://127.0.0.1:9"], "no Dask scheduler answers at tcp://127.0.0.1:9: "),
+    ],
+)
+def test_bad_arguments(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "PATIENCE", 0.1)
+    assert main(["fit", *arguments, "--target", "y"]) == 2
+    assert capsys.readouterr().err.startswith(f"tinygrad-lr: error: {message}")
+
+
+def test_a_column_that_is_nowhere(folder: Path, client: Client, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli("fit", "data", "--target", "Y", client=client) == 2
+    assert "data has no column 'Y'; did you mean 'y'?" in capsys.readouterr().err
+
+
+# ---- workers that are not fit for it ----------------------------------------------------------------------
+
+
+class Workers:
+    """A client whose workers answer as they are told."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
+        self.scheduler = type("Scheduler", (), {"address": "tcp://10.0.0.1:8786"})
+
+    def run(self, function: Any, on_error: str) -> dict[str, Any]:
+        return self.answers
+
+
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        ({}, r"^the scheduler at tcp://10.0.0.1:8786 has no workers; start some with `dask worker tcp"),
+        ({"one": {}, "two": {"numpy": "1.26.4"}}, r"^the worker two has numpy 1\.26\.4 instead of "),
+        (
+            {"one": {}, "two": {"python": "3.14"}},
+            r"^the worker two has python 3\.14 instead of 3\.\d+; install",
+        ),
+        (
+            {"one": ModuleNotFoundError("No module named 'tinygrad_lr'")},
+            "^the worker one cannot run tinygrad_lr",
+        ),
+    ],
+)
+def test_workers_that_lack_something(answers: dict[str, Any], message: str) -> None:
+    complete = {k: {**facts(), **v} if isinstance(v, dict) else v for k, v in answers.items()}
+    with pytest.raises(ClusterError, match=message):
+        check_workers(Workers(**complete))
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (distributed.KilledWorker("step", "worker", 3), "^several workers died of one task, .* row groups"),
+        (distributed.comm.CommClosedError("gone"), "^the cluster was lost: gone; what is finished is kept"),
+    ],
+)
+def test_a_cluster_that_is_lost(client: Client, error: Exception, message: str) -> None:
+    with pytest.raises(ClusterError, match=message), connect(client.scheduler.address):
+        raise error
