@@ -501,11 +501,14 @@ def test_workers_that_lack_something(answers: dict[str, Any], message: str) -> N
         check_workers(Workers(**complete))
 
 
+NAMED: Any = type("Worker", (), {"address": "tcp://10.0.0.2:40001"})
+
+
 @pytest.mark.parametrize(
     ("error", "message"),
     [
         (
-            distributed.KilledWorker("step", type("Worker", (), {"address": "one"}), 3),
+            distributed.KilledWorker("step", NAMED, 3),
             "^several workers died of one task, .* row groups",
         ),
         (distributed.comm.CommClosedError("gone"), "^the cluster was lost: gone; what is finished is kept"),
