@@ -49,7 +49,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 
 def on_page_content(html: str, page: Any, **_: Any) -> str:
-    """Formulas as MathML, which browsers show without another library; links of notebooks to others."""
+    """Formulas as MathML, which needs no library from elsewhere; and links between notebooks."""
 
     def drawn(match: re.Match[str]) -> str:
         display, *inline = match.groups()[1:]

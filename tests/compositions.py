@@ -23,6 +23,10 @@ OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "mean": lambda a, b: np.mean(a, axis=-1, keepdims=True) + b,
     "var": lambda a, b: np.var(a) + b,
     "where": lambda a, b: np.where(np.arange(np.size(a)).reshape(np.shape(a)) % 2 == 0, a, 3 * b),
+    "maximum": lambda a, b: np.maximum(a, 0) * b + np.minimum(b, 0.5),
+    "maximum of two": lambda a, b: np.maximum(a, 2 * b) - np.abs(a),
+    "selection": lambda a, b: np.where(np.sin(3 * a) > 0, a * b, 0) - np.where(b < a, 0, b),
+    "weighted sum": lambda a, b: np.sum(a * b, axis=-1, keepdims=True) + np.sum(b, axis=-1)[..., None] * a,
     "matmul": lambda a, b: a @ np.swapaxes(b, -1, -2),
     "dot": lambda a, b: np.dot(a, np.transpose(b)),
     "concatenate": lambda a, b: np.concatenate([a, b, a]),
@@ -35,6 +39,7 @@ OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 GROWING = {"multiply", "sum", "matmul", "dot", "index", "index with repeats", "reshape", "broadcast_to"}
+GROWING |= {"maximum", "selection", "weighted sum"}
 
 Step = tuple[str, int, int]
 programs = st.lists(

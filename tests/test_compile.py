@@ -1,5 +1,7 @@
 """Compiled functions: the same values, gradients and updates, and source that runs with NumPy alone."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 import compositions
 import tinygrad_lr
-from tinygrad_lr import Module, SyntheticRegressionData, Tensor, autograd, record, tensor
+from tinygrad_lr import Module, SyntheticRegressionData, Tensor, autograd, blocks, record, tensor
 from tinygrad_lr.compiler import CACHE_SIZE, compile
 from tinygrad_lr.errors import NothingAttachedError, TraceError
 from tinygrad_lr.func import value_and_grad
@@ -27,21 +29,124 @@ def run_source(compiled: Any, *arrays: Any) -> Any:
     return space[compiled.name](*arrays, **constants)
 
 
-@settings(max_examples=60, deadline=None)
-@given(compositions.programs, compositions.shapes, st.integers(0, 2**16))
-def test_random_programs(program: Any, shape: Any, seed: int) -> None:
+@contextmanager
+def blocks_of(large: int, block: int) -> Iterator[None]:
+    """Arrays of so many elements count as large, and go by blocks of so many."""
+    before = blocks.LARGE, blocks.BLOCK
+    blocks.LARGE, blocks.BLOCK = large, block
+    try:
+        yield
+    finally:
+        blocks.LARGE, blocks.BLOCK = before
+
+
+@settings(max_examples=80, deadline=None)
+@given(compositions.programs, compositions.shapes, st.integers(0, 2**16), st.booleans())
+def test_random_programs(program: Any, shape: Any, seed: int, small_blocks: bool) -> None:
     first, second = np.random.default_rng(seed).normal(size=(2, *shape))
     first, second = np.asarray(first), np.asarray(second)
     compiled = compile(value_and_grad(lambda x: compositions.run(program, x)))
     compiled.name = "f"
     for x in (first, second, first):
-        value, gradient = compiled(x)
+        with blocks_of(2, 2) if small_blocks else nullcontext():
+            value, gradient = compiled(x)
         np.testing.assert_allclose(value, compositions.run(program, x), **close)
         np.testing.assert_allclose(gradient, compositions.gradient(program, x), **close)
         again, gradient_again = run_source(compiled, x)
         np.testing.assert_allclose(again, value, **close)
         np.testing.assert_allclose(gradient_again, gradient, **close)
     assert compiled.traces == 1
+
+
+SPECIAL = [-np.inf, -1.0, -0.0, 0.0, 0.5, 1.0, np.inf, np.nan]
+special = st.lists(st.sampled_from(SPECIAL), min_size=2, max_size=9)
+KINKS: list[Any] = [
+    lambda x, y: np.maximum(x, 0),
+    lambda x, y: np.minimum(x, 0.5),
+    lambda x, y: np.maximum(x, y),
+    lambda x, y: np.fmax(x, 0.0),
+    lambda x, y: np.clip(x, -1, 0.5),
+    lambda x, y: np.where(x == 0, 3 * x, x),
+    lambda x, y: np.where(x == y, 0.25, x * y),
+    lambda x, y: np.where(y > 0, x, 0),
+    lambda x, y: np.where(y > 0, 0, x),
+    lambda x, y: np.where(np.isnan(x), 0, np.abs(x) * y),
+    lambda x, y: np.max(np.stack([x, y]), axis=0),
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(KINKS), special, special, st.sampled_from([np.float64, np.float32]), st.booleans())
+def test_selections_with_ties_and_what_is_not_finite(
+    kink: Any, xs: Any, heads: Any, dtype: Any, small_blocks: bool
+) -> None:
+    """Elements that are not selected get a gradient of zero whatever arrives there, as eagerly."""
+    n = min(len(xs), len(heads))
+    x, head = np.array(xs[:n], dtype), np.array(heads[:n], dtype)
+    function = value_and_grad(lambda x, y, h: np.sum(np.where(h == h, kink(x, y) * h, kink(x, y))))
+    compiled = compile(function)
+    with np.errstate(all="ignore"), blocks_of(2, 2) if small_blocks else nullcontext():
+        for y in (x[::-1].copy(), x, np.ones_like(x)):
+            for got, truth in zip(compiled(x, y, head), function(x, y, head), strict=True):
+                np.testing.assert_array_equal(got, truth, strict=True)
+    assert compiled.traces <= 2  # one array given twice is another program
+
+
+def test_comparisons_of_numbers_are_not_taken_for_each_other() -> None:
+    compiled = compile(lambda x: np.where(x < 0, 1, np.where(x > 2, 2, np.where(x == 1, 3, 4.0))))
+    for x, truth in ((5.0, 2), (-1.0, 1), (1.0, 3), (0.0, 4)):
+        assert compiled(np.array(x)) == truth
+
+
+def test_stored_gradients_that_somebody_holds_stay_as_they_are() -> None:
+    w = tensor([1.0, 2.0])
+    w.attach_grad()
+
+    def step(x: Any) -> Any:
+        with record():
+            loss = (w * w * x).sum()
+        loss.backward()
+        return loss
+
+    compiled = compile(step)
+    for take in (
+        lambda: w.grad,
+        lambda: w.grad.array,
+        lambda: w.grad.numpy(),
+        lambda: w.grad[1:],
+        lambda: None,
+    ):
+        held = []
+        for n in (1.0, 2.0, 3.0):
+            compiled(np.array(n))
+            assert w.grad.numpy().tolist() == [2 * n, 4 * n]
+            held.append(take())
+        expected = [[2 * n, 4 * n] for n in (1.0, 2.0, 3.0)]
+        for part, truth in zip(held, expected, strict=True):
+            if part is not None:
+                np.testing.assert_array_equal(np.asarray(part), truth[-len(part) :])
+
+
+def test_large_arrays_go_by_blocks() -> None:
+    """Rows and columns beside them, a remainder, an update in place, an array that is needed as a whole."""
+
+    def f(w: Any, x: Any, row: Any, column: Any) -> Any:
+        y = np.tanh(x * row + column) * np.exp(-x * x)
+        w -= 0.5 * (y * y)
+        return np.sum(y), y, np.sum(w * x), np.max(y, axis=0)
+
+    rng = np.random.default_rng(0)
+    with blocks_of(20, 9):
+        compiled = compile(f)
+        for _ in range(3):
+            x, row, column = rng.normal(size=(7, 3)), rng.normal(size=3), rng.normal(size=(7, 1))
+            start = rng.normal(size=(7, 3))
+            w, eager = start.copy(), tensor(start)
+            truths = f(eager, *map(tensor, (x, row, column)))
+            for got, truth in zip(compiled(w, x, row, column), truths, strict=True):
+                np.testing.assert_allclose(got, truth.numpy(), **close)
+            np.testing.assert_allclose(w, eager.numpy(), **close)
+    assert "for s in" in compiled._last.run.__doc__
 
 
 class Line(Module):

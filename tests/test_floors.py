@@ -40,6 +40,7 @@ FLOORS = {
     "linear": 3,
     "func": 3,
     "program": 3,
+    "blocks": 3,
     "executable": 3,
     "compiler": 3,
     "testing": 3,

@@ -9,6 +9,7 @@ import pytest
 from slopes import assert_slopes
 from tinygrad_lr import errors, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
+from tinygrad_lr.func import hvp
 from truths import gradient
 
 LinAlgError = np.linalg.LinAlgError
@@ -182,16 +183,17 @@ SYMMETRIC_FUNCTIONS = {
 
 
 @pytest.mark.parametrize("name", SYMMETRIC_FUNCTIONS)
-def test_gradients_for_symmetric_matrices_are_symmetric(name: str) -> None:
-    """And do not change when the function sees both triangles."""
+def test_gradients_of_functions_that_read_one_triangle(name: str) -> None:
+    """The other has a gradient of 0; the mean of both is the gradient for the symmetric part."""
     function = SYMMETRIC_FUNCTIONS[name]
     head = RNG.uniform(-1, 1, np.shape(function(POSITIVE)))
     found = gradient(function, POSITIVE, head=head)
-    np.testing.assert_allclose(found, found.T, atol=1e-14)
+    unread = (np.tril if "upper" in name or "U" in name else np.triu)(np.ones((2, 2)), k=0) - np.eye(2)
+    np.testing.assert_array_equal(found * unread, 0)
     np.testing.assert_allclose(
-        gradient(lambda a: function(mirrored(a)), POSITIVE, head=head), found, atol=1e-14
+        gradient(lambda a: function(mirrored(a)), POSITIVE, head=head), mirrored(found), atol=1e-14
     )
-    assert_slopes(lambda a: function(mirrored(a)), POSITIVE, orders=3)
+    assert_slopes(function, POSITIVE, orders=3)
 
 
 def test_what_the_cholesky_decomposition_does_not_read() -> None:
@@ -223,7 +225,7 @@ def test_eigenvectors_as_they_are() -> None:
     for part in (0, 1):
         assert_slopes(lambda a, i=part: np.linalg.eig(a)[i], SQUARE, orders=3)
         stack = np.stack([SYMMETRIC, SYMMETRIC - np.eye(3)])
-        assert_slopes(lambda a, i=part: np.linalg.eigh(mirrored(a))[i], stack, orders=2)
+        assert_slopes(lambda a, i=part: np.linalg.eigh(a)[i], stack, orders=2)
     assert_slopes(np.linalg.eigvals, SQUARE, orders=3)
 
 
@@ -281,6 +283,37 @@ def test_sums_of_equal_eigenvalues(function: Any, a: Any) -> None:
 def test_singular_values_that_are_equal() -> None:
     for function in (np.linalg.svdvals, lambda a: np.linalg.svd(a)[1]):
         np.testing.assert_allclose(gradient(function, np.eye(3)), np.eye(3), atol=1e-15)
+
+
+OF_VALUES = {
+    "eigvalsh": np.linalg.eigvalsh,
+    "eigvals": np.linalg.eigvals,
+    "eigh": lambda a: np.linalg.eigh(a)[0],
+    "eig": lambda a: np.linalg.eig(a)[0],
+    "svdvals": np.linalg.svdvals,
+    "svd": lambda a: np.linalg.svd(a)[1],
+}
+
+
+@pytest.mark.parametrize("name", OF_VALUES)
+def test_equal_values_have_no_second_derivative(name: str) -> None:
+    """Not a silent zero where the sum of the squares has one; along the diagonal it can be had."""
+
+    def squares(a: Any) -> Any:
+        return np.sum((OF_VALUES[name](a) - 1) ** 2)  # of slope 0 at 1, which must not hide it
+
+    a, off, along = np.eye(2), np.array([[0.0, 1.0], [1.0, 0.0]]), np.diag([1.0, -3.0])
+    with pytest.raises(LinAlgError, match=r"no second derivative.*np\.sum\(a \* a\)"):
+        hvp(squares, a, off)
+    np.testing.assert_allclose(hvp(squares, a, along), 2 * along, atol=1e-12)
+
+
+def test_the_nuclear_norm_of_a_rotation_has_a_second_derivative() -> None:
+    """The sum of singular values; only those of 0 have none."""
+    turned = np.linalg.qr(SQUARE)[0]
+    assert_slopes(lambda a: np.linalg.norm(a, "nuc"), turned, orders=1)
+    turn = np.array([[0.0, 1.0], [-1.0, 0.0]])
+    np.testing.assert_allclose(hvp(lambda a: np.linalg.norm(a, "nuc"), np.eye(2), turn), turn, atol=1e-14)
 
 
 @pytest.mark.parametrize("function", [np.linalg.eigh, np.linalg.eig], ids=["eigh", "eig"])

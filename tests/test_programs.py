@@ -91,10 +91,10 @@ def rows(draw: st.DrawFn) -> str:
 
 
 def test_every_row_can_be_a_step() -> None:
-    """But for those whose domain is that of another function, such as that of a matrix's symmetric part."""
+    """But for those whose domain is that of another function, such as one of what signs cannot change."""
     assert {name_of(function) for function in DOMAINS if function not in ROWS} == {
-        *(f"np.linalg.{name}" for name in ("pinv", "cholesky", "qr", "svd")),
-        *(f"np.linalg.{name}" for name in ("eig", "eigh", "eigvals", "eigvalsh")),
+        *(f"np.linalg.{name}" for name in ("qr", "svd")),
+        *(f"np.linalg.{name}" for name in ("eig", "eigh", "eigvals")),
         "np.trim_zeros",
         "np.full_like",
     }

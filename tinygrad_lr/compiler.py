@@ -30,6 +30,7 @@ import inspect
 import operator
 import sys
 import types
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -97,6 +98,8 @@ class Tracer:
 
     def call(self, row: Any, args: Any, arrays: Any, value: Any, options: Any, plain: Any) -> Any:
         """Note a call, and do what is done without a tracer."""
+        if isinstance(value, np.bool_):  # of which there are two only, not one for each result
+            value = np.array(value)
         token = MODE.set(MODE.get() & ~TRACING)
         try:
             made = recorded(row, args, arrays, value, options, plain)
@@ -199,11 +202,12 @@ class Code:
     def __init__(self, traced: Traced) -> None:
         program = traced.lowered
         self.space: dict[str, Any] = {"MISSED": MISSED, "mode": MODE.get, "T": Tensor, "W": WRITES}
+        self.space["refs"] = sys.getrefcount
         self.rows: list[str] = []
         self._bound: dict[int, str] = {}  # names of objects, by their id
         self.misses = [f"mode() != {traced.mode}"]
         self.leaves: list[Any] = []
-        self.arrays: list[str] = []
+        self.names: list[str] = []  # of the arrays of the leaves
         self._unpack_parts(traced.args, "args")
         if traced.options:
             self._unpack_parts(traced.options, "options")
@@ -213,15 +217,16 @@ class Code:
         every = "".join(f"a{place}, " for place in range(len(self.leaves)))
         if traced.overlap or attached or any(isinstance(place, int) for place in traced.written):
             self.misses.append(f"{self._bind(_overlap)}(({every})) != {traced.overlap}")
-        given = {id(v): f"x{place}" for place, v in enumerate(program.arguments)}
+        given = {id(v): self.names[place] for place, v in enumerate(program.arguments)}
         fixed: dict[int, Any] = {}
+        arrays = []
         for v in program.captured:
             t = _tensor(v.source)
             if isinstance(t, Tensor):
                 self.misses.append(f"{self._bind(t)}.attachment is not {self._bind(t.attachment)}")
             if isinstance(v.source, GradientOf):
-                given[id(v)] = f"x{len(given)}"
-                self.arrays.append(f"{given[id(v)]} = {self._bind(t.attachment)}.grad.array")
+                given[id(v)] = f"x{len(given)}_"
+                arrays.append(f"{given[id(v)]} = {self._bind(t.attachment)}.grad.array")
             else:
                 fixed[id(v)] = array = _array(v.source)
                 if isinstance(t, Tensor):
@@ -230,9 +235,10 @@ class Code:
         if traced.mode & RECORDING:
             found = "".join(f"{self._bind(_tensor(v.source))}, " for v in program.captured)
             self.rows.append(f"{self._bind(partial(_check_not_recorded, program.name))}(({every}{found}))")
-        self.rows += self.arrays
+        self.rows += arrays
         self._note_writes(traced, given, fixed)
-        self._finish(program, Writer(program, given, fixed, self.rows, self.space))
+        targets = self._targets(program)
+        self._finish(program, Writer(program, given, fixed, self.rows, self.space, targets), targets)
         self.text = "def run(args, options):\n    " + "\n    ".join(self.rows) + "\n"
 
     def _bind(self, value: Any) -> str:
@@ -251,18 +257,17 @@ class Code:
             self.misses = []
 
     def _unpack(self, value: Any, name: str) -> None:
-        """Take a nesting apart, down to the arrays."""
+        """Look at a part of the arguments, which has a name by now."""
         if isinstance(value, Shell):
-            place = len(self.leaves)
-            self.leaves.append(value)
-            self.misses.append(f"type({name}) is not {self._bind(value.type)}")
-            self._check()
             own = value.type is Tensor
-            self.rows += [f"a{place} = {name}", f"x{place} = {name}.array" if own else f"x{place} = {name}"]
+            array = f"x{name[1:]}" if own else name
+            self.leaves.append(value)
+            self.names.append(array)
+            self.misses.append(f"type({name}) is not {self._bind(value.type)}")
+            got = f"({array} := {name}.array)" if own else name
             if not issubclass(value.type, np.generic):
-                self.misses.append(
-                    f"x{place}.shape != {value.shape} or x{place}.dtype != {self._bind(value.dtype)}"
-                )
+                self.misses.append(f"{got}.shape != {value.shape}")
+                self.misses.append(f"{array}.dtype != {self._bind(value.dtype)}")
             if own and value.grad_req is None:
                 self.misses.append(f"{name}.attachment is not None")
             elif own:
@@ -279,16 +284,47 @@ class Code:
             )
 
     def _unpack_parts(self, value: Any, name: str) -> None:
+        """Take a nesting apart, down to the arrays, which are called a0, a1, ..."""
         self.misses.append(f"len({name}) != {len(value)}")
         keys = isinstance(value, dict)
         if keys:
             self.misses.append(f"tuple({name}) != {self._bind(tuple(value))}")
         self._check()
-        parts = [f"{name}_{i}" for i in range(len(value))]
-        if parts:
-            self.rows.append(f"{''.join(part + ', ' for part in parts)}= {name}{'.values()' * keys}")
-        for part, part_name in zip(value.values() if keys else value, parts, strict=True):
+        values = list(value.values() if keys else value)
+        counts = [len(_shells(part)) for part in values]
+        firsts = [len(self.leaves) + sum(counts[:i]) for i in range(len(values))]
+        names = [
+            f"a{first}" if isinstance(part, Shell) else f"{name}_{i}"
+            for i, (part, first) in enumerate(zip(values, firsts, strict=True))
+        ]
+        if names:
+            self.rows.append(f"{', '.join(names)}{',' * (len(names) == 1)} = {name}{'.values()' * keys}")
+        for part, part_name in zip(values, names, strict=True):
             self._unpack(part, part_name)
+
+    def _targets(self, program: Program) -> dict[int, str]:
+        """The arrays of the gradients that were stored last time, for those who are to be stored now.
+
+        They are used again if nobody else holds them.
+        """
+        uses = Counter(id(v) for v in program.outputs)
+        single = [line.made[0] for line in program.lines if not line.written and not line.several]
+        made = {id(v) for v in single if v.base is None}
+        read = {id(v.source.tensor) for v in program.captured if isinstance(v.source, GradientOf)}
+        targets = {}
+        for i, (place, v) in enumerate(program.stored):
+            if uses[id(v)] > 1 or id(v) not in made or v.array.ndim == 0 or id(place) in read:
+                continue
+            attachment = f"a{place}.attachment" if isinstance(place, int) else self._bind(place.attachment)
+            self.space |= {f"g{i}": None, f"h{i}": None}
+            targets[id(v)] = f"h{i}"
+            held = f"refs(g{i}) == {HELD + 1} and refs(h{i}) == {HELD + 1} and g{i}.array is h{i}"
+            fresh = f"{self._bind(np.empty)}({v.array.shape}, {self._bind(v.array.dtype)})"
+            self.rows += [
+                f"global g{i}, h{i}",
+                f"if not ({attachment}.grad is g{i} and {held}): h{i} = {fresh}; g{i} = T(h{i})",
+            ]
+        return targets
 
     def _note_writes(self, traced: Traced, given: dict[int, str], fixed: dict[int, Any]) -> None:
         """Tell the clock of writes what will be written."""
@@ -313,7 +349,7 @@ class Code:
         if last:
             self.rows += ["now = W.now = W.now + 1", "last = W.last", *last]
 
-    def _finish(self, program: Program, writer: Writer) -> None:
+    def _finish(self, program: Program, writer: Writer, targets: dict[int, str]) -> None:
         """Store the gradients and return the result, in arrays that nothing else holds."""
         owned = {id(v) for line in program.lines if not line.written for v in line.made if v.base is None}
         gone: set[int] = set()
@@ -344,10 +380,22 @@ class Code:
         stored = []
         for i, (place, v) in enumerate(program.stored):
             attachment = f"a{place}.attachment" if isinstance(place, int) else self._bind(place.attachment)
-            stored += [f"g{i} = T({own(v)})", f"{attachment}.grad = g{i}", f"{attachment}.written = True"]
-            held[id(v)] = f"g{i}"
+            if id(v) not in targets:
+                stored.append(f"g{i} = T({own(v)})")
+                held[id(v)] = f"g{i}"
+            stored += [f"{attachment}.grad = g{i}", f"{attachment}.written = True"]
         result = text(program.result, iter(program.same))
         self.rows += [*stored, f"return {result}"]
+
+
+def _held() -> int:
+    """What `sys.getrefcount` says of an object that only the code's own namespace holds."""
+    space: dict[str, Any] = {"refs": sys.getrefcount, "x": object()}
+    exec("def run(): return refs(x)", space)
+    return int(space["run"]())
+
+
+HELD = _held()
 
 
 class Shell(NamedTuple):
@@ -361,6 +409,15 @@ class Shell(NamedTuple):
 
 def _shell(leaf: Any) -> Any:
     return Shell(*_kind(leaf)) if isinstance(leaf, (Tensor, *ARRAYS)) else leaf
+
+
+def _shells(value: Any) -> list[Shell]:
+    """The shells in a nesting."""
+    if isinstance(value, Shell):
+        return [value]
+    if isinstance(value, (list, tuple, dict)):
+        return [s for part in (value.values() if isinstance(value, dict) else value) for s in _shells(part)]
+    return []
 
 
 def _tensor(source: Any) -> Any:
@@ -612,6 +669,8 @@ def _kind(leaf: Any) -> tuple[Any, ...]:
 def _overlap(leaves: Sequence[Any]) -> tuple[tuple[int, int], ...]:
     """Which of the arrays may share memory; a program that writes depends on it."""
     arrays = [leaf.array if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+    if len({id(a) for a in arrays}) == len(arrays) and all(a.base is None for a in arrays):
+        return ()  # each has memory of its own
     pairs = ((i, j) for j in range(len(arrays)) for i in range(j))
     return tuple([(i, j) for i, j in pairs if np.may_share_memory(arrays[i], arrays[j])])
 

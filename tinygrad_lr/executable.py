@@ -13,23 +13,23 @@ computes them quickest, such as products of matrices. `Writer` then writes every
 import math
 import operator
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from .blocks import Block, blocked
 from .derivatives import cast
 from .errors import TraceError
-from .program import IN_PLACE, Line, Program, Variable, factor_of, is_number, variables_in
+from .program import IN_PLACE, Line, Program, Variable, factor_of, is_number, is_zero, variables_in
 
 #: operators on NumPy's scalars
 OPERATORS = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/"}
 #: what NumPy's reductions come to
 REDUCTIONS = {np.sum: np.add.reduce, np.max: np.maximum.reduce, np.min: np.minimum.reduce}
 KEYWORD_OUT = {np.maximum, np.minimum}  # positional is deprecated, and slow
+BITS: dict[int, Any] = {4: np.int32, 8: np.int64}  # integers as long as a floating number
 FLAT = 2048  # up to as many elements a product with ones is quicker than a sum
-BLOCK = 1 << 14  # elements of a block
-LARGE = 1 << 17  # elements of arrays that are gone through by blocks
 Kind = tuple[tuple[int, ...], Any]
 
 
@@ -99,9 +99,13 @@ def lowered(program: Program) -> Program:
         if result.array.size == 1:
             how = Line(np.vdot, factors, {}, []) if shapes == [shape] * 2 else Line(np.sum, (x,), {}, [])
         elif len(shape) == 2 and len(axes) == 1 and result.array.ndim == 1:
+            row = (1, shape[1])
             if axes == {0} and sorted(shapes) == sorted([shape, column]):
                 u, V = factors if shapes[0] == column else factors[::-1]
                 how = Line(np.matmul, (new(np.reshape, (u, (-1,)), shape[:1], x, u), V), {}, [])
+            elif axes == {1} and sorted(shapes) in (sorted([shape, row]), sorted([shape, row[1:]])):
+                V, u = factors if shapes[0] == shape else factors[::-1]
+                how = Line(np.matmul, (V, new(np.reshape, (u, (-1,)), shape[1:], x, u)), {}, [])
             else:
                 ones = np.ones(shape[min(axes)], x.array.dtype)
                 how = Line(np.matmul, (ones, x) if axes == {0} else (x, ones), {}, [])
@@ -115,15 +119,35 @@ def lowered(program: Program) -> Program:
             add(how)
             add(Line(np.multiply, (factor, part), {}, [result]))
 
+    def scaling(line: Line) -> Any:
+        """The arguments of `scaled` that does what a selection does; () if none does."""
+        if line.function is not np.where or len(line.args) != 3 or not isinstance(line.args[1], Variable):
+            return ()
+        condition, product_, x = line.args
+        alone = uses[id(product_)] == 1 and kind(product_) == kind(line.made[0])
+        k = factor_of(makers.get(id(product_))) if alone else None
+        return (condition, k, x) if k is not None and makers[id(product_)].args[1] is x else ()
+
     for line in program.lines:
         x: Any = line.args[0] if len(line.args) == 1 else None
+        if arguments := scaling(line):
+            line = Line(scaled, arguments, {}, line.made)
         plain = line.function in (np.sum, np.mean) and line.options.keys() <= {"axis", "keepdims"}
         if plain and is_float(x) and x.array.size and x.array.ndim and x.array.dtype == dtype_of(line):
             summed(line)
         else:
             add(line)
     made.without_dead_code()
+    blocked(made)
     return made
+
+
+def scaled(condition: Any, factor: Any, x: Any) -> Any:
+    """x, times a factor where a condition holds."""
+    return np.where(condition, factor * x, x)
+
+
+scaled.selects = True  # type: ignore[attr-defined]
 
 
 # ---- lines as rows of code --------------------------------------------------------------------------------
@@ -145,8 +169,14 @@ class Writer:
         fixed: dict[int, Any],
         rows: list[str],
         space: dict[str, Any],
+        targets: dict[int, str] | None = None,
     ) -> None:
-        """`given` has the names of variables that come in, `fixed` the arrays of those that stay the same."""
+        """`given` has the names of variables that come in, `fixed` the arrays of those that stay the same.
+
+        `targets` has the names of arrays that some of the results are to be put into.
+        """
+        self._targets = targets or {}
+        self._makers = {id(v): line.function for line in program.lines for v in line.made}
         self.program, self.rows, self.space = program, rows, space
         self._names = dict(given)
         self._fixed = dict(fixed)  # arrays that are the same at every call: buffers, captured ones, views
@@ -175,8 +205,10 @@ class Writer:
     def bind(self, value: Any, prefix: str = "c") -> str:
         """A name for an object; one and the same for one array or function."""
         key = id(value)
-        if not isinstance(value, (np.ndarray, np.ufunc)) or key not in self._bound:
-            self._bound[key] = f"{prefix}{len(self.space)}"
+        if not (isinstance(value, np.ndarray) or callable(value)) or key not in self._bound:
+            name = getattr(value, "__name__", "") if callable(value) else ""
+            own = getattr(np, name, None) is value and name not in self.space  # NumPy's, and free
+            self._bound[key] = name if own else f"{prefix}{len(self.space)}"
             self.space[self._bound[key]] = value
         return self._bound[key]
 
@@ -261,10 +293,13 @@ class Writer:
     # lines
 
     def _line(self, line: Line, dying: dict[int, Variable]) -> None:
+        if isinstance(line.function, Block):
+            self._by_blocks(line.function)
+            return
         if line.written is not None:
             self._write(line)
             return
-        if self._is_fixed_view(line) or self._as_scalar(line):
+        if self._is_fixed_view(line) or self._as_scalar(line) or self._select(line, dying):
             return
         if line.several:
             for v in line.made:
@@ -274,8 +309,15 @@ class Writer:
             return
         (v,) = line.made
         code, out = self._quick(line)
-        if out and v.base is None and v.array.ndim and self._last[id(v)] < len(self.program.lines):
-            buffer = self._fixed[id(v)] = self._buffer(line, v, dying)
+        if id(v) in self._targets:
+            target = self._names[id(v)] = self._targets[id(v)]
+            self.rows.append(f"{code[:-1]}{out}{target})" if out else f"{target}[...] = {code}")
+        elif out and v.base is None and v.array.ndim and self._last[id(v)] < len(self.program.lines):
+            over = []
+            if isinstance(line.function, np.ufunc) and line.function.signature is None and v.array.size > 1:
+                # NumPy is slow where one element is operand and result
+                over = [w for w in line.reads if all(u is w for u in line.reads if u.root is w)]
+            buffer = self._fixed[id(v)] = self._buffer(v, dying, over)
             self.rows.append(f"{code[:-1]}{out}{self.bind(buffer, 'b')})")
         else:
             self._names[id(v)] = f"v{len(self._names)}"
@@ -283,6 +325,59 @@ class Writer:
             if line.function is operator.getitem and any(w.array.dtype.kind == "b" for w in line.reads[1:]):
                 name = self._names[id(v)]
                 self.rows.append(f"if {name}.shape != {v.array.shape}: {self.bind(_refuse, 'f')}({name})")
+
+    def _by_blocks(self, block: Block) -> None:
+        """Call a function for each block, and one for what remains."""
+        for v in block.full:
+            if id(v) in self._targets:
+                self._names[id(v)] = self._targets[id(v)]
+            elif self._last[id(v)] < len(self.program.lines):
+                self._fixed[id(v)] = self._buffer(v, {}, ())
+            else:
+                self._names[id(v)] = f"v{len(self._names)}"
+                shape, dtype = kind(v)
+                self.rows.append(f"{self.name(v)} = {self.bind(np.empty)}({shape}, {self.bind(dtype)})")
+        names = [self.name(v) + "[s]" * block.is_cut(v) for v in (*block.inputs, *block.full)]
+        totals = []
+        for v in block.totals:
+            self._scalars.add(id(v))
+            self._names[id(v)] = f"v{len(self._names)}"
+            totals.append(self._names[id(v)])
+        if totals:
+            self.rows.append(f"{' = '.join(totals)} = 0.0")
+        whole, remaining = divmod(block.shape[0], block.rows)
+        cuts = [slice(i * block.rows, (i + 1) * block.rows) for i in range(whole)]
+        steps = [(block.rows, f"for s in {self.bind(cuts)}:")]
+        if remaining:
+            steps.append((remaining, f"for s in {self.bind([slice(whole * block.rows, block.shape[0])])}:"))
+        for rows, loop in steps:
+            call = f"{self._block_function(block, rows)}({', '.join(names)})"
+            self.rows.append(loop)
+            made = f"{''.join(f'p{i}, ' for i in range(len(totals)))}= {call}" if totals else call
+            self.rows += [f"    {made}", *(f"    {name} += p{i}" for i, name in enumerate(totals))]
+        self._derived.clear()
+
+    def _block_function(self, block: Block, rows: int) -> str:
+        """The name of a function that does what is done with a block."""
+        program = block.program(rows)
+        totals, full = program.result
+        arrays = [f"x{i}" for i in range(len(program.arguments))]
+        outputs = [f"y{i}" for i in range(len(full))]
+        body: list[str] = []
+        writer = Writer(
+            program,
+            {id(v): name for v, name in zip(program.arguments, arrays, strict=True)},
+            {},
+            body,
+            self.space,
+            {id(v): name for v, name in zip(full, outputs, strict=True)},
+        )
+        body.append(f"return ({''.join(f'{writer.scalar(v)}, ' for v in totals)})")
+        text = f"def block({', '.join(arrays + outputs)}):\n    " + "\n    ".join(body) + "\n"
+        exec(compile(text, "<block>", "exec"), self.space)
+        function = self.space.pop("block")
+        function.__doc__ = text
+        return self.bind(function, "block")
 
     def _write(self, line: Line) -> None:
         target: Variable = line.written  # type: ignore[assignment]
@@ -315,6 +410,67 @@ class Writer:
         self._fixed[id(v)] = view
         return True
 
+    def _select(self, line: Line, dying: dict[int, Variable]) -> bool:
+        """Select elements of arrays without a branch for each, or if the condition is rare, for all."""
+        if line.function not in (np.where, scaled) or len(line.args) != 3 or line.options:
+            return False
+        (v,), (condition, a, b) = line.made, line.args
+        alike = is_float(v) and isinstance(condition, Variable) and kind(condition) == (v.array.shape, bool)
+        inside = v.array.size > 1 and self._last[id(v)] < len(self.program.lines)
+        if not alike or not inside or v.array.dtype.itemsize not in BITS:
+            return False
+        if line.function is scaled:
+            return self._select_rarely(line, v, dying)
+        if any(isinstance(x, Variable) and kind(x) != kind(v) for x in (a, b)):
+            return False
+        known = all(isinstance(x, Variable) or is_number(x) for x in (a, b))
+        if known and self._makers.get(id(condition)) is np.equal:
+            return self._select_rarely(line, v, dying)
+        x = a if isinstance(a, Variable) else b
+        if not isinstance(x, Variable) or not is_zero(b if x is a else a):
+            return False
+        bits = BITS[v.array.dtype.itemsize]
+        pool = self._free.setdefault((v.array.shape, bits), [])
+        mask = pool[-1] if pool else np.empty(v.array.shape, bits)
+        if not pool:
+            pool.append(mask)
+        name = self.bind(mask, "b")
+        self.rows.append(f"{name}[...] = {self.name(condition)}")
+        if x is a:
+            self.rows.append(f"{self.bind(np.negative)}({name}, {name})")
+        else:
+            self.rows.append(f"{self.bind(np.subtract)}({name}, {self.bind(np.array(1, bits))}, {name})")
+        source = self._as_bits(x, bits)
+        self._fixed[id(v)] = self._buffer(v, dying, (x,))
+        made = self._as_bits(v, bits)
+        self.rows.append(f"{self.bind(np.bitwise_and)}({source}, {name}, {made})")
+        return True
+
+    def _as_bits(self, v: Variable, bits: Any) -> str:
+        """A variable as integers of the same bits."""
+        if id(v) in self._fixed:
+            return self._view("bits", v, lambda a: a.view(bits))
+        return self._derive("bits", v, f"{self.name(v)}.view({self.bind(bits)})")
+
+    def _select_rarely(self, line: Line, v: Variable, dying: dict[int, Variable]) -> bool:
+        condition, a, b = line.args
+        if isinstance(b, Variable):
+            source = self.name(b)
+            alone = all(w is b for w in line.reads if w.root is b)
+            self._fixed[id(v)] = buffer = self._buffer(v, dying, (b,) if alone else ())
+            if buffer is not self._fixed.get(id(b)):
+                self.rows.append(f"{self.bind(np.copyto)}({self.name(v)}, {source})")
+        else:
+            self._fixed[id(v)] = self._buffer(v, {}, ())
+            self.rows.append(f"{self.name(v)}.fill({self.text(b)})")
+        own, where = self.name(v), f"where={self.name(condition)}"
+        if line.function is scaled:
+            row = f"{self.bind(np.multiply)}({self.text(a)}, {own}, {own}, {where})"
+        else:
+            row = f"{self.bind(np.copyto)}({own}, {self.text(a)}, {where})"
+        self.rows.append(f"if {self.bind(np.count_nonzero)}({self.name(condition)}): {row}")
+        return True
+
     def _as_scalar(self, line: Line) -> bool:
         """Compute one number with operators."""
         if len(line.made) != 1 or not is_one(line.made[0]):
@@ -339,6 +495,9 @@ class Writer:
         self._scalars.add(id(v))
         self._names[id(v)] = f"v{len(self._names)}"
         self.rows.append(f"{self._names[id(v)]} = {code}")
+        if id(v) in self._targets:
+            cell = f"{self._targets[id(v)]}[{', '.join('0' * v.array.ndim)}]"
+            self.rows.append(f"{cell} = {self._names[id(v)]}")
         return True
 
     def _quick(self, line: Line) -> tuple[str, str]:
@@ -384,16 +543,16 @@ class Writer:
         words = [*map(self.text, line.args), *(f"{k}={self.text(v)}" for k, v in line.options.items())]
         return f"{self.bind(line.function, 'f')}({', '.join(words)})"
 
-    def _buffer(self, line: Line, v: Variable, dying: dict[int, Variable]) -> Any:
-        """Where a result goes: over an operand that is no longer needed, or else where nothing is."""
-        elementwise = isinstance(line.function, np.ufunc) and line.function.signature is None
-        if elementwise and v.array.size > 1:  # NumPy is slow where an array of one element is both
-            for i, root in dying.items():
-                buffer = self._held.get(i)
-                alone = all(w is root for w in line.reads if w.root is root)
-                if buffer is not None and (buffer.shape, buffer.dtype) == kind(v) and alone:
-                    self._held[id(v)] = self._held.pop(i)
-                    return buffer
+    def _buffer(self, v: Variable, dying: dict[int, Variable], over: Sequence[Variable]) -> Any:
+        """Where a result goes: over an operand that is no longer needed, or else where nothing is.
+
+        `over` are the operands that it may go over, each as often as it is one.
+        """
+        for root in {id(w): w for w in over}.values():
+            buffer = self._held.get(id(root)) if id(root) in dying else None
+            if buffer is not None and (buffer.shape, buffer.dtype) == kind(v):
+                self._held[id(v)] = self._held.pop(id(root))
+                return buffer
         pool = self._free.get(kind(v), [])
         self._held[id(v)] = pool.pop() if pool else np.empty(*kind(v))
         return self._held[id(v)]

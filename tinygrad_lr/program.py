@@ -115,7 +115,8 @@ def simplified(program: Program) -> None:
     """Simplify a program in place; its results stay equal up to rounding.
 
     What a line makes is taken from an earlier line that makes the same, copies of what nobody writes are left
-    out, numbers are multiplied first, `x**2` is a product and a division by a number a multiplication.
+    out, numbers are multiplied first, `x**2` is a product and a division by a number a multiplication, a
+    number that was spread over an array stays a number, and a selection says once what it selects.
     """
     written = {id(line.written.root) for line in program.lines if line.written is not None}
     outside = list({id(v): v for v in (*program.arguments, *program.captured)}.values())
@@ -125,10 +126,12 @@ def simplified(program: Program) -> None:
         if any(w is not v and np.may_share_memory(v.array, w.array) for w in outside):
             written.add(id(v))
     instead: dict[int, Any] = {}  # of variables that are no longer made
-    makers: dict[int, Line] = {}
+    found = Found()
     seen: dict[Any, list[Variable]] = {}
 
     def current(leaf: Any) -> Any:
+        if isinstance(leaf, np.ndarray) and leaf.ndim == 0 and leaf.dtype.kind == "f":
+            return leaf[()]  # a constant
         return instead.get(id(leaf), leaf) if isinstance(leaf, Variable) else leaf
 
     kept = []
@@ -136,32 +139,58 @@ def simplified(program: Program) -> None:
         line.args, line.options = mapped(current, line.args), mapped(current, line.options)
         if line.written is not None:
             line.written = current(line.written)
+            found.writes += 1
             kept.append(line)
             continue
-        fixed = not any(id(v.root) in written for v in (*line.reads, *line.made))
+        fixed = not any(id(v.root) in written for v in line.made)
+        changing = any(id(v.root) in written for v in line.reads)  # what it makes depends on when
         if fixed and len(line.made) == 1:
-            same = _simpler(line, makers)
+            same = _simpler(line, found)
             if isinstance(same, Variable):
-                same.name = same.name or line.made[0].name
-                instead[id(line.made[0])] = same
-                continue
+                if not (changing or id(same.root) in written):
+                    same.name = same.name or line.made[0].name
+                    instead[id(line.made[0])] = same
+                    continue
+                same = None
             line = same or line
         key = _key(line) if fixed else None
-        if key is not None and key in seen:
-            for v, first in zip(line.made, seen[key], strict=True):
-                first.name = first.name or v.name
-                instead[id(v)] = first
-            continue
         if key is not None:
+            key = (key, found.writes if changing else None)
+            if key in seen:
+                for v, first in zip(line.made, seen[key], strict=True):
+                    first.name = first.name or v.name
+                    instead[id(v)] = first
+                continue
             seen[key] = line.made
         for v in line.made:
-            makers[id(v)] = line
+            found.makers[id(v)] = line, found.writes if changing else None
             v.base = current(v.base) if v.base is not None else None
         kept.append(line)
     program.lines = kept
     program.result = mapped(current, program.result)
     program.stored = [(place, current(v)) for place, v in program.stored]
+    _unnest_selections(program)
     program.without_dead_code()
+
+
+class Found:
+    """What is known of the variables that were made so far.
+
+    Attributes
+    ----------
+    makers : the line that made a variable, and how many writes there were before, if that matters.
+    uniform : the number that all elements of a variable are.
+    """
+
+    def __init__(self) -> None:
+        self.makers: dict[int, tuple[Line, int | None]] = {}
+        self.uniform: dict[int, float] = {}
+        self.writes = 0
+
+    def maker(self, v: Any) -> Line | None:
+        """The line that made a variable, if it would still make the same."""
+        line, moment = self.makers.get(id(v), (None, None))
+        return line if moment in (None, self.writes) else None
 
 
 def _key(line: Line) -> Any:
@@ -196,7 +225,12 @@ def factor_of(line: Line | None) -> Any:
     return line.args[0] if line is not None and product and is_number(line.args[0]) else None
 
 
-def _simpler(line: Line, makers: dict[int, Line]) -> Variable | Line | None:
+#: functions that put the elements of an array into another shape
+RESHAPING = {np.broadcast_to, np.reshape, np.expand_dims, np.squeeze, np.ravel, np.transpose, np.swapaxes}
+OR, AND = (np.bitwise_or, np.logical_or), (np.bitwise_and, np.logical_and)
+
+
+def _simpler(line: Line, found: Found) -> Variable | Line | None:
     """The variable that is equal to what a line makes, or a simpler line; None if there is neither."""
     made, args = line.made[0], line.args
     shape, dtype = np.shape(made.array), getattr(made.array, "dtype", None)
@@ -208,11 +242,32 @@ def _simpler(line: Line, makers: dict[int, Line]) -> Variable | Line | None:
     if line.options or dtype is None or not args:
         return None
     first = args[0]
+    if line.function in RESHAPING and dtype.kind == "f":
+        number = found.uniform.get(id(first), first)
+        if is_number(number):
+            found.uniform[id(made)] = float(number)
     if line.function in (cast, np.copy, np.positive, np.broadcast_to, np.reshape) and like(first):
         return first if isinstance(first, Variable) else None
-    if len(args) != 2 or dtype.kind != "f":
+    if line.function is np.where and len(args) == 3:
+        return _selection(line, found)
+    if len(args) != 2:
         return None
+    for a, b in (args, args[::-1]):
+        neutral = False if line.function in OR else True if line.function in AND else None
+        if like(a) and isinstance(b, (bool, np.bool_)) and dtype.kind == "b" and b == neutral:
+            return a  # type: ignore[no-any-return]
+        if like(a) and line.function is np.add and dtype.kind == "i" and type(b) is int and b == 0:
+            return a  # type: ignore[no-any-return]
+    if dtype.kind != "f":
+        return None
+    # NumPy computes with a number in the dtype of the array beside it
+    if any(map(like, args)):
+        args = tuple([found.uniform.get(id(a), a) for a in args])
+        args = tuple([float(a) if isinstance(a, np.floating) and a.dtype == dtype else a for a in args])
     a, b = args
+    if line.function is np.add and a is b and like(a):
+        line = Line(np.multiply, (2, a), {}, line.made)
+        a, b = line.args
     if line.function is np.power and is_number(b) and like(a) and b in (1, 2):
         return a if b == 1 else Line(np.multiply, (a, a), {}, line.made)
     if line.function is np.divide and is_number(b) and like(a) and b != 0 and np.isfinite(1 / b):
@@ -221,14 +276,78 @@ def _simpler(line: Line, makers: dict[int, Line]) -> Variable | Line | None:
     if line.function is np.multiply:
         a, b = (b, a) if is_number(b) else (a, b)
         if is_number(a) and like(b):
-            inner = makers.get(id(b))
+            inner = found.maker(b)
             if inner is not None and inner.function is np.multiply and is_number(inner.args[0]):
                 factor = a * inner.args[0]
                 if like(inner.args[1]) and np.finfo(dtype).tiny < abs(factor) < np.finfo(dtype).max:
                     a, b = factor, inner.args[1]
             alone: Any = b
             return alone if a == 1 else Line(np.multiply, (a, b), {}, line.made)
-    return line if line.function is np.multiply else None
+    return Line(line.function, (a, b), {}, line.made) if isinstance(line.function, np.ufunc) else None
+
+
+# selections
+
+
+def is_zero(value: Any) -> bool:
+    return is_number(value) and value == 0
+
+
+def _selection(line: Line, found: Found) -> Line | None:
+    """A selection by a condition that is no more than one: where |-where(c, 2, 0)| is not 0, c holds."""
+    condition, a, b = line.args
+    start = condition
+    while (maker := found.maker(condition)) is not None and not maker.options:
+        inner = maker.args
+        opposite = maker.function is np.logical_not
+        opposite |= maker.function is np.invert and condition.array.dtype.kind == "b"
+        if maker.function is np.where and len(inner) == 3:
+            opposite = is_zero(inner[1])
+            one, other = inner[1:] if opposite else inner[:0:-1]
+            if not is_zero(one) or not _is_something(other, found):
+                break
+        elif not opposite and maker.function not in (np.absolute, np.negative):
+            break
+        condition = inner[0]
+        a, b = (b, a) if opposite else (a, b)
+    fits = condition is not start and condition.array.shape == start.array.shape
+    return Line(np.where, (condition, a, b), {}, line.made) if fits else None
+
+
+def _is_something(value: Any, found: Found) -> bool:
+    """Whether no element of a value is 0, as far as is known."""
+    maker = found.maker(value)
+    if maker is not None and maker.function is np.where and len(maker.args) == 3:
+        return all(_is_something(part, found) for part in maker.args[1:])
+    return is_number(value) and value != 0
+
+
+def _unnest_selections(program: Program) -> None:
+    """In `where(c, -where(c, x, 0) * y, 0)` leave out the inner selection.
+
+    The other way round as well, where it is c that leaves out.
+    """
+    uses = Counter(id(v) for line in program.lines for v in line.reads)
+    uses.update(id(v) for v in program.outputs)
+    makers = {id(line.made[0]): line for line in program.lines if len(line.made) == 1}
+    for line in program.lines:
+        if line.function is not np.where or len(line.args) != 3 or not any(map(is_zero, line.args[1:])):
+            continue
+        chosen = 2 if is_zero(line.args[1]) else 1
+        pending = [(line, chosen)]
+        while pending:
+            outer, place = pending.pop()
+            v = outer.args[place]
+            inner = makers.get(id(v)) if isinstance(v, Variable) and uses[id(v)] == 1 else None
+            if inner is None or inner.options or v.array.shape != line.made[0].array.shape:
+                continue
+            if inner.function in (np.negative, np.multiply):
+                pending += [(inner, i) for i in range(len(inner.args))]
+            elif inner.function is np.where and len(inner.args) == 3:
+                same = inner.args[0] is line.args[0] and is_zero(inner.args[3 - chosen])
+                x = inner.args[chosen]
+                if same and isinstance(x, Variable) and x.array.dtype == v.array.dtype:
+                    outer.args = (*outer.args[:place], x, *outer.args[place + 1 :])
 
 
 # ---- as source --------------------------------------------------------------------------------------------

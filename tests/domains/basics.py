@@ -61,7 +61,7 @@ class Domain(NamedTuple):
     calls: st.SearchStrategy[Call]
     analytic: bool = False  # whether the function also takes complex numbers, and is analytic there
     floats: tuple[Any, ...] = (np.float64, np.float32, np.float16)  # the dtypes that the function takes
-    call: Any = None  # what is called in its place, such as the function of its argument's symmetric part
+    call: Any = None  # what is called in its place, such as a function of its result that has no signs
 
 
 generators = st.integers(0, 2**20).map(np.random.default_rng)

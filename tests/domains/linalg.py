@@ -7,6 +7,8 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from tinygrad_lr.derivatives.linalg import of_values
+
 from .basics import Call, Domain, filled, generators, nonzero, normal, shapes
 
 FLOATS = (np.float64, np.float32)  # np.linalg does not take float16
@@ -37,12 +39,15 @@ def matrices(draw: st.DrawFn, min_side: int = 0, square: bool = False, spread: i
 
 
 @st.composite
-def symmetric(draw: st.DrawFn, positive: bool = False) -> Any:
+def one_triangle(draw: st.DrawFn, positive: bool = False, upper: bool = False) -> Any:
+    """Symmetric matrices in one triangle; the other, with anything in it, is never read."""
     stack, n, rng = draw(stacks), draw(sides), draw(generators)
     q, values = orthogonal(rng, stack, n), apart(rng, stack, n)
     if not positive:
         values = values * rng.choice([-1, 1], values.shape)
-    return (q * values[..., None, :]) @ np.swapaxes(q, -1, -2)
+    a = (q * values[..., None, :]) @ np.swapaxes(q, -1, -2)
+    read = np.tri(n, dtype=bool)
+    return np.where(read.T if upper else read, a, rng.normal(size=a.shape))
 
 
 @st.composite
@@ -114,7 +119,7 @@ def decompositions(draw: st.DrawFn) -> Call:
 @st.composite
 def singular_value_decompositions(draw: st.DrawFn) -> Call:
     if draw(st.booleans()):
-        return Call((draw(symmetric()),), {"hermitian": True, "compute_uv": draw(st.booleans())})
+        return Call((draw(one_triangle()),), {"hermitian": True, "compute_uv": draw(st.booleans())})
     full = draw(st.booleans())
     a = draw(matrices(spread=1 if full else 3))
     options = {} if full and draw(st.booleans()) else {"full_matrices": full}
@@ -178,17 +183,6 @@ def conditions(draw: st.DrawFn) -> Call:
     return Call((a,), {} if p is None else {"p": p})
 
 
-def of_symmetric_part(function: Any, always: bool = True) -> Callable[..., Any]:
-    """The function of the symmetric part of its argument: it reads one triangle, and its gradient has two."""
-
-    def call(a: Any, *args: Any, **options: Any) -> Any:
-        if always or options.get("hermitian"):
-            a = (a + np.swapaxes(a, -1, -2)) / 2
-        return function(a, *args, **options)
-
-    return call
-
-
 def products(a: Any, b: Any) -> Any:
     """The products a[i, j] * b[k, j]: the same if column j changes its sign in both."""
     return np.expand_dims(a, -2) * np.expand_dims(b, -3)
@@ -234,17 +228,24 @@ def sums_over_eigenvalues(a: Any) -> Any:
     )
 
 
+@st.composite
+def values_and_gradients(draw: st.DrawFn) -> Call:
+    stack, n, rng = draw(stacks), draw(sides), draw(generators)
+    return Call((filled(draw, (*stack, n), normal), apart(rng, stack, n)))
+
+
 def domain(calls: st.SearchStrategy[Call], analytic: bool = False, call: Any = None) -> Domain:
     return Domain(calls, analytic, FLOATS, call)
 
 
-triangles = ({}, {"UPLO": "L"}, {"UPLO": "U"})
+one_triangle_given = alone(one_triangle(), {}, {"UPLO": "L"}, {"UPLO": "l"}) | alone(
+    one_triangle(upper=True), {"UPLO": "U"}
+)
 
 DOMAINS: dict[Any, Domain] = {
     np.linalg.inv: domain(alone(matrices(square=True)), analytic=True),
     np.linalg.pinv: domain(
-        alone(matrices(), {}, {"rcond": 1e-3}, {"rtol": 1e-3}) | alone(symmetric(), {"hermitian": True}),
-        call=of_symmetric_part(np.linalg.pinv, always=False),
+        alone(matrices(), {}, {"rcond": 1e-3}, {"rtol": 1e-3}) | alone(one_triangle(), {"hermitian": True}),
     ),
     np.linalg.solve: domain(systems(), analytic=True),
     np.linalg.lstsq: domain(overdetermined()),
@@ -253,20 +254,19 @@ DOMAINS: dict[Any, Domain] = {
     np.linalg.det: domain(singular_too(), analytic=True),
     np.linalg.slogdet: domain(alone(matrices(square=True))),
     np.linalg.cholesky: domain(
-        alone(symmetric(positive=True), {}, {"upper": True}, {"upper": False}),
-        call=of_symmetric_part(np.linalg.cholesky),
+        alone(one_triangle(positive=True), {}, {"upper": False})
+        | alone(one_triangle(positive=True, upper=True), {"upper": True}),
     ),
     np.linalg.qr: domain(decompositions(), call=without_signs(np.linalg.qr)),
-    np.linalg.eigh: domain(
-        alone(symmetric(), *triangles), call=of_symmetric_part(without_signs(np.linalg.eigh))
-    ),
-    np.linalg.eigvalsh: domain(alone(symmetric(), *triangles), call=of_symmetric_part(np.linalg.eigvalsh)),
+    np.linalg.eigh: domain(one_triangle_given, call=without_signs(np.linalg.eigh)),
+    np.linalg.eigvalsh: domain(one_triangle_given),
     np.linalg.eig: domain(with_real_eigenvalues(), call=sums_over_eigenvalues),
     np.linalg.eigvals: domain(with_real_eigenvalues(), call=sums_of_eigenvalues),
     np.linalg.svd: domain(
         singular_value_decompositions(),
-        call=of_symmetric_part(without_signs(np.linalg.svd), always=False),
+        call=without_signs(np.linalg.svd),
     ),
+    of_values: Domain(values_and_gradients(), analytic=True),
     np.linalg.svdvals: domain(alone(matrices())),
     np.linalg.norm: Domain(vector_norms(tuples=False) | norms_of_matrices(axes=True), floats=FLOATS),
     np.linalg.vector_norm: Domain(vector_norms(tuples=True)),

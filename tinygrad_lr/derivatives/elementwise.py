@@ -53,16 +53,21 @@ def _inverted(a: Any, b: Any) -> Any:
 # one of two operands
 
 
-def _choice(function: Any, ahead: Any, of_nan: bool) -> None:
+def _choice(function: Any, ahead: Any, behind: Any, of_nan: bool) -> None:
     """The row of a function that chooses the argument that is ahead; NaN, or what is beside NaN.
 
     Where either would do, each gets half of the gradient.
     """
 
     def chosen(g: Any, a: Any, b: Any) -> Any:
+        if of_nan and isinstance(b, (int, float)) and b == b:  # a number, not NaN: quicker
+            return np.where(behind(a, b), 0, np.where(np.equal(a, b), g / 2, g))
         one = ahead(a, b) | np.isnan(a if of_nan else b)
-        other = ahead(b, a) | np.isnan(b if of_nan else a)
-        return np.where(one, np.where(other, g / 2, g), 0)
+        tie = one & (ahead(b, a) | np.isnan(b if of_nan else a))
+        made = np.where(one, g, 0)
+        if isinstance(tie, np.ndarray) and not tie.any():  # as most often
+            return made
+        return np.where(tie, g / 2, made)
 
     derivative(function, lambda g, y, a, b: chosen(g, a, b), lambda g, y, a, b: chosen(g, b, a))
 
@@ -236,10 +241,10 @@ derivative(np.copysign,    lambda g, y, a, b: g * (np.sign(a) * np.sign(y)),
                            None)
 derivative(np.heaviside,   None,
                            lambda g, y, a, b: np.where(np.equal(a, 0), g, 0))
-_choice(np.maximum,        operator.ge, of_nan=True)
-_choice(np.minimum,        operator.le, of_nan=True)
-_choice(np.fmax,           operator.ge, of_nan=False)
-_choice(np.fmin,           operator.le, of_nan=False)
+_choice(np.maximum,      operator.ge, operator.lt, of_nan=True)
+_choice(np.minimum,      operator.le, operator.gt, of_nan=True)
+_choice(np.fmax,         operator.ge, operator.lt, of_nan=False)
+_choice(np.fmin,         operator.le, operator.gt, of_nan=False)
 derivative(np.where,       None,
                            lambda g, y, condition, a, b: np.where(condition, g, 0),
                            lambda g, y, condition, a, b: np.where(condition, 0, g))

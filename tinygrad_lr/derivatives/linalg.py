@@ -3,15 +3,17 @@
 Where a derivative does not exist, or is a matter of convention:
 
 - *Symmetric matrices.* cholesky, eigh and eigvalsh, and pinv and svd with `hermitian=True`, read one triangle
-  of their argument and stand for functions of symmetric matrices. Their gradient is the symmetric one: half
-  of it belongs to an element, half to its mirror image.
+  of their argument and take the other for its mirror image. So has their gradient: an element that is read
+  counts twice, one that is not has 0. The symmetric gradient G that other libraries give is (g + gᵀ) / 2.
 - *Singular matrices.* det has its exact gradient, the cofactors, at singular matrices of any rank as well,
   and exact higher derivatives. inv and solve have no value there, slogdet and cond are infinite: LinAlgError.
 - *Rank.* pinv and lstsq are smooth only among matrices of one rank. The gradient is exact in all directions
   at full rank; at lower rank, in those that keep the rank. qr needs its leading columns to be independent.
 - *Repeated eigenvalues or singular values.* The vectors are not determined there and have no derivative:
   LinAlgError if a gradient arrives at such a vector. The values have one-sided derivatives, and the gradient
-  is an average of these. Equal means closer than rounding lets them be known.
+  is an average of these. Their second derivatives do not exist, and those of smooth functions of them all,
+  such as the sum of their squares, are not to be had from them: LinAlgError in directions that would need
+  them. Equal means closer than rounding lets them be known.
 - *Signs.* Eigenvectors, singular vectors and the columns of q are determined up to a sign, which LAPACK
   chooses; the derivative is that of the branch it chose. Where only the space of some columns is determined
   (more than one column beyond the square part in qr's "complete" and svd's `full_matrices`), a gradient that
@@ -35,8 +37,18 @@ from .table import constant, derivative, differentiable
 # ---- inverses and solutions -------------------------------------------------------------------------------
 
 
-def _symmetric(a: Any) -> Any:
-    return (a + transposed(a)) / 2
+def _mirrored(a: Any, upper: bool = False) -> Any:
+    """The symmetric matrix with a's lower triangle, or its upper one."""
+    size = a.shape[-1]
+    half = np.tril(np.ones_like(a, shape=(size, size))) - ones_on_diagonal(a, size, size) / 2
+    one = a * (transposed(half) if upper else half)
+    return one + transposed(one)
+
+
+def _on_triangle(g: Any, upper: bool = False) -> Any:
+    """The gradient of a, from that of the symmetric matrix that has a's lower triangle, or its upper one."""
+    folded = g + transposed(g) - g * ones_on_diagonal(g, *g.shape[-2:])
+    return np.triu(folded) if upper else np.tril(folded)
 
 
 def _inv(g: Any, y: Any) -> Any:
@@ -50,10 +62,11 @@ def _tensorinv(g: Any, y: Any, a: Any, ind: int = 2) -> Any:
 
 def _pinv(g: Any, y: Any, a: Any, hermitian: bool = False) -> Any:
     """G. Golub and V. Pereyra, The differentiation of pseudo-inverses and nonlinear least squares (1973)."""
+    a = _mirrored(a) if hermitian else a
     p, q, h = y, transposed(y), transposed(g)
     outside = (h - a @ (p @ h)) @ p @ q + q @ p @ (h - (h @ p) @ a)  # what a's columns and rows do not span
     gradient = outside - q @ g @ q
-    return _symmetric(gradient) if hermitian else gradient
+    return _on_triangle(gradient) if hermitian else gradient
 
 
 def _solve_b(g: Any, a: Any, b: Any) -> Any:
@@ -191,18 +204,11 @@ derivative(np.linalg.slogdet, lambda g, y, a: np.expand_dims(g[1], (-2, -1)) * _
 # ---- decompositions ---------------------------------------------------------------------------------------
 
 
-def _mirrored(a: Any) -> Any:
-    """The symmetric matrix with a's lower triangle."""
-    size = a.shape[-1]
-    lower = a * (np.tril(np.ones_like(a, shape=(size, size))) - ones_on_diagonal(a, size, size) / 2)
-    return lower + transposed(lower)
-
-
 def _cholesky(g: Any, y: Any, a: Any, *, upper: bool = False) -> Any:
     """I. Murray, Differentiation of the Cholesky decomposition (2016), equation 10."""
     lt, g = (y, transposed(g)) if upper else (transposed(y), g)
     half = np.linalg.solve(lt, _mirrored(lt @ g))
-    return np.linalg.solve(lt, transposed(half)) / 2
+    return _on_triangle(np.linalg.solve(lt, transposed(half)) / 2, upper)
 
 
 def _from_square_part(g: Any, q: Any, size: int) -> tuple[Any, Any]:
@@ -281,15 +287,34 @@ EIGENVECTORS = "the eigenvectors of equal eigenvalues"
 SINGULAR_VECTORS = "the singular vectors of equal singular values, or of 0,"
 
 
+def _of_diagonal(h: Any, y: Any, g: Any, values: Any) -> Any:
+    """The diagonal of h; an error where the gradient g of equal values were to change with other elements."""
+    size = np.expand_dims(np.sum(np.abs(values), axis=-1, keepdims=True), -1)
+    equal = np.abs(_gaps(values)) <= np.finfo(values.dtype).eps * size
+    noise = values.shape[-1] * np.finfo(values.dtype).eps * np.sum(np.abs(h), axis=(-2, -1), keepdims=True)
+    if np.any(equal & (np.abs(h) > noise) & ~np.eye(values.shape[-1], dtype=bool)):
+        raise np.linalg.LinAlgError(
+            "equal eigenvalues or singular values have no second derivative. A function of all of them may "
+            "have one: write it without them, as np.sum(a * a) for the sum of the squares of singular values."
+        )
+    return np.diagonal(h, axis1=-2, axis2=-1)
+
+
+@differentiable(_of_diagonal, None)
+def of_values(g: Any, values: Any) -> Any:
+    """The diagonal matrix of the gradient of some values."""
+    return np.expand_dims(g, -2) * ones_on_diagonal(g, g.shape[-1], g.shape[-1])
+
+
 def _eigh(g: Any, y: Any, a: Any, UPLO: Any = "L") -> Any:
     (gw, gv), (w, v) = g, y
     turns = _quotient(_turns(v, gv), _gaps(w), w, EIGENVECTORS)
-    return _symmetric((v * np.expand_dims(gw, -2) + v @ turns) @ transposed(v))
+    return _on_triangle(v @ (of_values(gw, w) + turns) @ transposed(v), UPLO.upper() == "U")
 
 
 def _eigvalsh(g: Any, y: Any, a: Any, UPLO: Any = "L") -> Any:
-    v = np.linalg.eigh(a, UPLO)[1]
-    return _symmetric((v * np.expand_dims(g, -2)) @ transposed(v))
+    w, v = np.linalg.eigh(a, UPLO)
+    return _on_triangle(v @ of_values(g, w) @ transposed(v), UPLO.upper() == "U")
 
 
 def _eig(g: Any, y: Any, a: Any) -> Any:
@@ -303,20 +328,21 @@ def _eig(g: Any, y: Any, a: Any) -> Any:
     vt = transposed(v)
     along = np.sum(v * gv, axis=-2, keepdims=True)  # a vector does not become longer
     turns = _quotient(_turns(v, gv - v * along), _gaps(w), w, EIGENVECTORS)
-    return np.linalg.solve(vt, (turns + np.expand_dims(gw, -2) * ones_on_diagonal(w, *vt.shape[-2:])) @ vt)
+    return np.linalg.solve(vt, (of_values(gw, w) + turns) @ vt)
 
 
 def _eigvals(g: Any, y: Any, a: Any) -> Any:
-    vt = transposed(np.linalg.eig(a)[1])
-    return np.linalg.solve(vt, np.expand_dims(g, -1) * vt)
+    w, v = np.linalg.eig(a)
+    vt = transposed(v)
+    return np.linalg.solve(vt, of_values(g, w) @ vt)
 
 
 def _svdvals(slope: Callable[[Any], Any], a: Any, hermitian: bool = False) -> Any:
     """The gradient from that of the singular values s, slope(s). Like |x|, s has the derivative 0 at 0."""
     u, s, vt = np.linalg.svd(a, full_matrices=False, hermitian=hermitian)
     positive = s > max(a.shape[-2:]) * np.finfo(s.dtype).eps * s[..., :1]
-    gradient = (u * np.expand_dims(np.where(positive, slope(s), 0), -2)) @ vt
-    return _symmetric(gradient) if hermitian else gradient
+    gradient = u @ of_values(np.where(positive, slope(s), 0), s) @ vt
+    return _on_triangle(gradient) if hermitian else gradient
 
 
 def _svd(
@@ -334,14 +360,14 @@ def _svd(
     inner = _quotient(left + right, _gaps(s), s, SINGULAR_VECTORS) / 2
     inner = inner + _quotient(left - right, sums, s, SINGULAR_VECTORS) / 2
     values = np.expand_dims(s, -2)
-    gradient = u * np.expand_dims(gs, -2) + u @ inner
+    gradient = u @ (of_values(gs, s) + inner)
     if a.shape[-2] > a.shape[-1]:
         gradient = gradient + _quotient(gu - u @ (transposed(u) @ gu), values, s, SINGULAR_VECTORS)
     gradient = gradient @ transposed(v)
     if a.shape[-2] < a.shape[-1]:
         outside = _quotient(gv - v @ (transposed(v) @ gv), values, s, SINGULAR_VECTORS)
         gradient = gradient + u @ transposed(outside)
-    return _symmetric(gradient) if hermitian else gradient
+    return _on_triangle(gradient) if hermitian else gradient
 
 
 # fmt: off

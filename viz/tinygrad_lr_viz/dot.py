@@ -24,7 +24,7 @@ FORWARD, BACKWARD, PARAMETER = "#0072b2", "#d55e00", "#e69f00"
 COLOURS = {"forward": FORWARD, "backward": BACKWARD, "parameter": PARAMETER}
 THEMES = {
     "light": {"ink": "#222222", "paper": "#ffffff", "neutral": "#767676", **COLOURS},
-    "dark": {"ink": "#eeeeee", "paper": "#161616", "neutral": "#a9a9a9", **COLOURS},
+    "dark": {"ink": "#eeeeee", "paper": "#161616", "neutral": "#a9a9a9", **COLOURS, "forward": "#56b4e9"},
 }
 ON_PARAMETER = "#222221"  # text on that colour is dark in both themes: one off the ink, to be told from it
 FONT = 'fontname="Helvetica,Arial,sans-serif"'
@@ -42,7 +42,7 @@ SHAPES = {
 }
 
 STUB = 6  # uses, beyond which a leaf is drawn again at each: one node with many edges is slow to lay out
-WIDEST = 4  # lines side by side that make the edge of the largest gradient, one less for each factor of 3
+WIDEST = 4  # times as wide as others is the edge of the largest gradient, one less for each factor of 3
 
 
 def write(plan: Plan, flow: Flow, **options: Any) -> tuple[str, str, dict[Hashable, str]]:
@@ -145,7 +145,7 @@ class _Writer:
         ink, paper, neutral = self.colours["ink"], self.colours["paper"], self.colours["neutral"]
         lines = [
             f'digraph "{quoted(self.title())}" {{',
-            f'rankdir={self.direction}; ordering=in; bgcolor="{paper}"; nodesep=0.25; ranksep=0.5; pad=0.15',
+            f'rankdir={self.direction}; ordering=in; bgcolor="{paper}"; nodesep=0.25; ranksep=0.6; pad=0.15',
             f'{FONT}; fontsize=11; fontcolor="{neutral}"; pencolor="{neutral}"; labeljust=l',
             f'node [{FONT}, fontsize=12, fontcolor="{ink}", color="{ink}"]',
             f'node [style=filled, fillcolor="{paper}"]',
@@ -393,26 +393,28 @@ class _Writer:
     def _edge(
         self, source: str, target: str, value: Any, label: str, attributes: list[str], size: float | None
     ) -> None:
-        """Write an edge; a gradient of the given size flows back along it, if it is that of a Tensor."""
-        if self.gradients and isinstance(value, Tensor):
-            attributes += ["class=gradient", *self._lines_of(size)]
-        if label:  # blanks keep it off the edge: the font may be wider than Graphviz expects
-            attributes.append(
-                'label="{}\\n "'.format("\\n".join(f"      {part}      " for part in label.split("\\n")))
-            )
+        """Write an edge, and beside it, if it reads a Tensor, that of a gradient of the given size."""
         line = f'"{quoted(source)}" -> "{quoted(target)}"'
-        self.lines.append(f"{line} [{', '.join(attributes)}]" if attributes else line)
+        back = self.gradients and isinstance(value, Tensor)
+        if label:  # blanks keep it off the edge: the font may be wider than Graphviz expects
+            words = "\\n".join(f"      {part}      " for part in label.split("\\n"))
+            label = f'label="{words}\\n "'
+        forward = [*attributes, label] if label and not back else attributes
+        self.lines.append(f"{line} [{', '.join(forward)}]" if forward else line)
+        if back:
+            self.lines.append(f"{line} [{', '.join(filter(None, [*self._back(size), label]))}]")
 
-    def _lines_of(self, size: float | None) -> list[str]:
-        """The two directions of an edge side by side; the wider the way back, the larger the gradient."""
+    def _back(self, size: float | None) -> list[str]:
+        """How the way back is drawn: the wider, the larger the gradient."""
+        look = ["class=gradient", "dir=back", f'color="{BACKWARD}"']
         if size is None or not self.largest:
-            return [f'color="{FORWARD}:{BACKWARD}"', "dir=both"]
+            return look
         if size == 0:
-            return [f'color="{FORWARD}:{BACKWARD}"', "dir=both", "arrowtail=odot"]
+            return [*look, "arrowtail=odot"]
         if not math.isfinite(size):
-            return [f'color="{FORWARD}:{BACKWARD}"', "dir=both", 'taillabel="  NaN or inf  "']
+            return [*look, 'taillabel="  NaN or inf  "']
         width = max(1, WIDEST - round(math.log(self.largest / size, 3)))
-        return [f'color="{":".join([FORWARD, *[BACKWARD] * width])}"', "dir=both", "penwidth=2.4"]
+        return [*look, f"penwidth={1.3 * width:.1f}", f"arrowsize={0.6 + 0.1 * width:.1f}"]
 
     # ---- the legend ---------------------------------------------------------------------------------------
 
@@ -424,7 +426,6 @@ class _Writer:
         neutral = self.colours["neutral"]
         back = "gradients flow back" if self.gradients else "what is learned"
         result = "operation|its result" if self.direction == "LR" else "{operation|its result}"
-        both = self._lines_of(None)
         lines = [
             "subgraph legend {",
             f'  node [fontsize=10, fontcolor="{neutral}", color="{neutral}", height=0.3]',
@@ -432,8 +433,10 @@ class _Writer:
             f'  "legend: parameter" [label="parameter\\n{back}", {SHAPES["parameter"]}, width=1.7]',
             f'  "legend: operation" [label="{result}", {SHAPES["operation"]}, width=1.1]',
             '  "legend: data" -> "legend: operation"',
-            f'  "legend: parameter" -> "legend: operation" [{", ".join(both) if self.gradients else ""}]',
+            '  "legend: parameter" -> "legend: operation"',
         ]
+        if self.gradients:
+            lines.append(f'  "legend: parameter" -> "legend: operation" [{", ".join(self._back(None))}]')
         more = {
             "backward": "computed by backward",
             "carried": "from the repetition before",

@@ -159,7 +159,7 @@ def draw_graph(
     (``model.w``, or ``w`` for ``self.w``); what belongs to a Module stands in a frame. What a backward with
     ``create_graph`` computed is framed and drawn in another shape. The graph has to be there still: draw
     before ``backward()``, or after ``backward(retain_graph=True)``, which also shows the gradients: the
-    larger the gradient of ``head`` that an edge passes on (its Euclidean norm), the wider is the edge.
+    larger the gradient of ``head`` that is passed back (its Euclidean norm), the wider is its edge.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def draw_graph(
     >>> drawing = draw_graph(loss)
     >>> drawing
     Drawing(title='Computation graph of loss: 2 operations from w')
-    >>> drawing.dot.count('"w" -> "multiply(w, w)"')
+    >>> drawing.dot.count('"w" -> "multiply(w, w)" [id=')  # beside each is an edge for the gradient
     2
     """
     collapse = list(collapse)

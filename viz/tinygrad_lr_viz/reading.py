@@ -224,7 +224,9 @@ def short(text: str, length: int = LINE) -> str:
 
 
 def number(value: Any, digits: int = 3) -> str:
-    return f"{value:.{digits}g}" if isinstance(value, (float, np.floating)) else str(value)
+    if not isinstance(value, (float, np.floating)):
+        return str(value)
+    return f"{value:.0f}" if 1000 <= abs(float(value)) < 1e6 else f"{value:.{digits}g}"
 
 
 def summary(array: Any) -> str:
@@ -238,7 +240,8 @@ def summary(array: Any) -> str:
     counts = [(np.isnan(array).sum(), "NaN"), (np.isinf(array).sum(), "inf")]
     if any(n for n, _ in counts):  # a range would hide them
         return f"{', '.join(f'{n} {word}' for n, word in counts if n)} of {array.size}"
-    return f"{number(array.min())} … {number(array.max())}"
+    least, most = array.min(), array.max()
+    return f"all {number(least)}" if least == most else f"{number(least)} … {number(most)}"
 
 
 def gradient(tensor: Tensor) -> str:
