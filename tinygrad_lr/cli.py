@@ -23,7 +23,7 @@ from . import __version__, run
 from .closed_form import Standardisation
 from .data import DataModule, SyntheticRegressionData
 from .run import Checkpoint, Parameters, Problem, ProblemData, Results, RunError, RunFolder, Settings
-from .tables import DataError, Table, check_regression, read_table
+from .tables import DataError, Table, check_regression, read_header, read_table
 
 T = TypeVar("T")
 
@@ -112,8 +112,13 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", prog="tinygrad-lr")
     parser.set_defaults(command=None)
 
+    # argparse's own usage has DATA.csv last, where it would be taken for one of the features
     fit = commands.add_parser(
-        "fit", help="learn to predict a column of a CSV file", description=FIT_DESCRIPTION, **layout
+        "fit",
+        usage="tinygrad-lr fit DATA.csv --target COLUMN [options]",
+        help="learn to predict a column of a CSV file",
+        description=FIT_DESCRIPTION,
+        **layout,
     )
     fit.add_argument("data", type=Path, metavar="DATA.csv", help="the table, with a header row")
     fit.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
@@ -211,9 +216,8 @@ def fit(arguments: Namespace) -> None:
 
     def read(settings: Settings, start: Checkpoint | None) -> tuple[Problem, DataModule]:
         chosen = getattr(arguments, "features", start.features if start else None)
-        table = read_table(arguments.data, chosen and [*chosen, target])
-        table.column(target)  # that it is there
-        features = tuple(chosen or (name for name in table.columns if name != target))
+        features = tuple(chosen or (name for name in read_header(arguments.data) if name != target))
+        table = read_table(arguments.data, [*features, target])
         problem = split(table, features, target, settings.seed)
         return problem, ProblemData(problem, settings.batch_size, settings.seed)
 

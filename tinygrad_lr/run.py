@@ -656,7 +656,7 @@ def draw(folder: Path, problem: Problem, data: DataModule, checkpoint: Checkpoin
     from tinygrad_lr_viz.layout import LayoutError
 
     def graph(path: Path) -> None:
-        draw_graph(loss, names=names, direction="TB").save(path)
+        draw_graph(loss, names=names).save(path)
 
     def explanation(path: Path) -> None:
         explain(loss, names=names).save(path)

@@ -348,7 +348,7 @@ class Tensor:
         if self.tape is not LEAVES:
             self._check_not_lost("copying or pickling", "Write x.copy()")
         attachment = self.attachment and (self.attachment.grad_req, np.array(self.attachment.grad.array))
-        return _rebuilt, (np.array(self.array), attachment)
+        return _rebuilt, (type(self), np.array(self.array), attachment)
 
     def __repr__(self) -> str:
         array = self.array if hasattr(self.array, "__array_function__") else np.asarray(self.array)
@@ -615,7 +615,9 @@ def recorded(
     if not row.rules:
         return wrapped(value, UNATTACHED)
     tape: Tape = LOCAL.tape or Tape()
-    places: tuple[Any, ...] = tuple([_place(a, tape) for a in args])
+    places: tuple[Any, ...] = tuple(
+        [a.index if isinstance(a, Tensor) and a.tape is tape else _place(a, tape) for a in args]
+    )
     if options:
         named = tuple([_place(v, tape) for v in options.values()])
         places = places if named.count(CONSTANT) == len(named) else places + named
@@ -626,11 +628,12 @@ def recorded(
     if places.count(CONSTANT) == len(places):
         return wrapped(value, UNATTACHED)
     several = isinstance(value, (list, tuple))
-    kinds = [getattr(part, "dtype", OBJECT).kind for part in (value if several else (value,))]
-    if "c" in kinds or "O" in kinds:
-        raise errors.ComplexResultError(function=errors.name_of(row.function))
-    if "f" not in kinds:
-        return wrapped(value, UNATTACHED)
+    kinds = {getattr(part, "dtype", OBJECT).kind for part in (value if several else (value,))}
+    if kinds != {"f"}:
+        if kinds & {"c", "O"}:
+            raise errors.ComplexResultError(function=errors.name_of(row.function))
+        if "f" not in kinds:
+            return wrapped(value, UNATTACHED)
     if options or len(args) > len(row.rules) or not row.everywhere:
         places = _with_rules(row, args, options, places)
         if places.count(CONSTANT) == len(places):
@@ -713,8 +716,8 @@ def _asker() -> tuple[str, str]:
     return "np.asarray", f"Call NumPy's functions on the tensor itself (np.stack for a list){also}"
 
 
-def _rebuilt(array: Any, attachment: tuple[str, Any] | None) -> Tensor:
-    tensor = Tensor(array)
+def _rebuilt(cls: type[Tensor], array: Any, attachment: tuple[str, Any] | None) -> Tensor:
+    tensor = cls(array)
     if attachment:
         tensor.attach_grad(attachment[0])
         tensor.grad = attachment[1]
@@ -816,9 +819,20 @@ def _as_own(gradient: Any, array: Any, create_graph: bool) -> Tensor:
         with _recording_sweep(gradient.sweep):
             own = cast_type(Tensor, gradient.astype(array.dtype))
         return own if create_graph else own.detach()
+    if _references(gradient) == ALONE and gradient.dtype == array.dtype:
+        return Tensor(gradient)
     if not isinstance(array, ARRAYS) and isinstance(gradient, ARRAYS):  # ones, for a Dask array and the like
         gradient = np.zeros_like(array) + gradient
     return Tensor(gradient.astype(array.dtype))
+
+
+def _references(array: Any) -> int:
+    """How often an array that owns its memory is referred to."""
+    return sys.getrefcount(array) if type(array) is np.ndarray and array.base is None else 0
+
+
+#: if only the function that asks refers to it
+ALONE = (lambda array: _references(array))(np.empty(0))
 
 
 def backward(
@@ -843,8 +857,9 @@ def backward(
     tensor(16.)
     """
     pairs = with_gradients(heads, head_grads)
-    for attachment, gradient in _gradients(pairs, retain_graph or create_graph, create_graph).items():
-        own = _as_own(gradient, attachment.grad.array, create_graph)
+    gradients = _gradients(pairs, retain_graph or create_graph, create_graph)
+    for attachment in list(gradients):
+        own = _as_own(gradients.pop(attachment), attachment.grad.array, create_graph)
         if attachment.grad_req == "add":
             with Scope(RECORDING * create_graph):
                 own = attachment.grad + own

@@ -24,7 +24,7 @@ FORWARD, BACKWARD, PARAMETER = "#0072b2", "#d55e00", "#e69f00"
 COLOURS = {"forward": FORWARD, "backward": BACKWARD, "parameter": PARAMETER}
 THEMES = {
     "light": {"ink": "#222222", "paper": "#ffffff", "neutral": "#767676", **COLOURS},
-    "dark": {"ink": "#eeeeee", "paper": "#161616", "neutral": "#a9a9a9", **COLOURS},
+    "dark": {"ink": "#eeeeee", "paper": "#161616", "neutral": "#a9a9a9", **COLOURS, "forward": "#56b4e9"},
 }
 ON_PARAMETER = "#222221"  # text on that colour is dark in both themes: one off the ink, to be told from it
 FONT = 'fontname="Helvetica,Arial,sans-serif"'
