@@ -39,6 +39,7 @@ FLOORS = {
     "book": 3,
     "linear": 3,
     "func": 3,
+    "batching": 3,
     "program": 3,
     "blocks": 3,
     "executable": 3,

@@ -16,6 +16,7 @@ import tinygrad_lr as d2l
 from tinygrad_lr import (
     SGD,
     DataModule,
+    EarlyStopping,
     HyperParameters,
     LinearRegressionScratch,
     Module,
@@ -606,6 +607,16 @@ def loaders(train: Any, val: Any) -> DataModule:
             lambda: Trainer(1, callbacks=[Scale(), print][1:]),
             TypeError,
             "callbacks[0] has none of the methods on_fit_start, on_step_end, on_epoch_end, on_fit_end",
+        ),
+        (
+            lambda: Trainer(1, callbacks=[EarlyStopping]),
+            TypeError,
+            "callbacks[0] is a class; write EarlyStopping(...)",
+        ),
+        (
+            lambda: Trainer(1, gradient_clip_val=-1),
+            ValueError,
+            "gradient_clip_val must be 0 or more, not -1",
         ),
         (lambda: Trainer(1).fit(Scale(), Pairs(), -1), ValueError, "first_epoch must be 0 or more, not -1"),
         (

@@ -348,7 +348,7 @@ class Tensor:
         if self.tape is not LEAVES:
             self._check_not_lost("copying or pickling", "Write x.copy()")
         attachment = self.attachment and (self.attachment.grad_req, np.array(self.attachment.grad.array))
-        return _rebuilt, (np.array(self.array), attachment)
+        return _rebuilt, (type(self), np.array(self.array), attachment)
 
     def __repr__(self) -> str:
         array = self.array if hasattr(self.array, "__array_function__") else np.asarray(self.array)
@@ -716,8 +716,8 @@ def _asker() -> tuple[str, str]:
     return "np.asarray", f"Call NumPy's functions on the tensor itself (np.stack for a list){also}"
 
 
-def _rebuilt(array: Any, attachment: tuple[str, Any] | None) -> Tensor:
-    tensor = Tensor(array)
+def _rebuilt(cls: type[Tensor], array: Any, attachment: tuple[str, Any] | None) -> Tensor:
+    tensor = cls(array)
     if attachment:
         tensor.attach_grad(attachment[0])
         tensor.grad = attachment[1]
