@@ -21,8 +21,10 @@ from hypothesis import strategies as st
 from tinygrad_lr import DataModule, Trainer, asarray, cluster, nn, record, run
 from tinygrad_lr.callbacks import History
 from tinygrad_lr.cli import main
+from tinygrad_lr.closed_form import least_squares
 from tinygrad_lr.cluster import ClusterError, check_workers, connect, facts, read_parquet
 from tinygrad_lr.data import BlockLoader
+from tinygrad_lr.func import value_and_grad
 from tinygrad_lr.linear import LinearRegressionScratch
 from tinygrad_lr.models import MLP, LinearRegression, WeightDecayScratch
 from tinygrad_lr.optim import SGD, Adam
@@ -41,12 +43,7 @@ Y = X @ np.array([[2.0], [-3.4], [1.0]]) + 4.2 + 0.01 * np.random.default_rng(1)
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
     """A cluster of two workers in this process."""
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
+    with connect(workers=2, processes=False) as client:
         yield client
 
 
@@ -148,6 +145,37 @@ def test_full_batches_train_as_in_memory(counter: Counter, optimizer: Any) -> No
         assert len(history.losses) == 5
     for memory, lazy in zip(*found, strict=True):
         np.testing.assert_allclose(lazy, memory, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["zarr", "npy"])
+def test_data_in_files(counter: Counter, tmp_path: Path, kind: str) -> None:
+    """They are read when a step needs them, and not kept."""
+    if kind == "zarr":
+        pytest.importorskip("zarr", reason="ZARR IS NOT TESTED: pip install zarr")
+    read = {"zarr": dask.array.from_zarr, "npy": dask.array.from_npy_stack}[kind]
+    found = []
+    for array, name in zip(chunked(X, Y), "Xy", strict=True):
+        path = str(tmp_path / name)
+        array.to_zarr(path) if kind == "zarr" else dask.array.to_npy_stack(path, array)
+        found.append(read(path))
+    assert trained(Data(*found)) == trained(Data(*chunked(X, Y)))
+
+
+def test_scipys_l_bfgs_asks_once_for_loss_and_gradient(counter: Counter) -> None:
+    optimize = pytest.importorskip("scipy.optimize", reason="L-BFGS IS NOT TESTED: pip install scipy")
+    lazy_X, lazy_y = chunked(X, Y)
+
+    def loss(v: Any) -> Any:
+        return np.mean((lazy_X @ v[:3] + v[3] - lazy_y[:, 0]) ** 2) / 2
+
+    def both(v: Any) -> Any:
+        return dask.compute(value_and_grad(loss)(v))[0]
+
+    tight = {"gtol": 1e-9, "ftol": 1e-15}
+    fit = optimize.minimize(both, np.zeros(4), jac=True, method="L-BFGS-B", options=tight)
+    assert counter.calls == fit.nfev
+    w, b = least_squares(X, Y[:, 0])
+    np.testing.assert_allclose(fit.x, [*w, b], rtol=1e-6)
 
 
 # ---- minibatches ------------------------------------------------------------------------------------------
@@ -267,7 +295,7 @@ class Kill:
 
 def test_a_killed_worker_loses_nothing(expected: list[bytes]) -> None:
     """With data that only the workers hold: Dask makes what is lost again."""
-    with connect(workers=2, dashboard_address=None) as client:
+    with connect(workers=2) as client:
         data = Data(*dask.persist(*chunked(X, Y)))
         pids = client.run(os.getpid)
         assert len(pids) == 2
