@@ -25,9 +25,9 @@ from .tape import CONSTANT, FREED, LEAVES, NO_OPTIONS, PACK, PART, WRITES, Attac
 OUTSIDE, UNATTACHED = -1, -2  # why a tensor is on no tape
 OBJECT = np.dtype(object)
 ARRAYS = (np.ndarray, np.generic)
-PLAIN = {np.ndarray, np.float64, np.float32, float, int, type(None)}  # arguments that hold no tensors
+FIXED = {float, int, bool, str, type(None), slice}  # types of arguments that cannot be changed in place
+PLAIN = FIXED | {np.ndarray, np.float64, np.float32}  # and of those that no tensor is inside
 LISTS = {"arrays", "choicelist", "choices", "tup"}  # how the rules, and NumPy, call a list of arrays
-UFUNC_OPTIONS = {"casting", "dtype", "order", "signature", "subok"}  # of no concern to a derivative
 NO_OUT = "np.where(mask, value, x), and no out="
 
 
@@ -531,13 +531,14 @@ def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, A
         if result is not NotImplemented:
             return result
     arrays = tuple([a.array if isinstance(a, Tensor) else a for a in args])
-    if options or not PLAIN.issuperset(map(type, arrays)):
+    plain = options
+    if not (PLAIN.issuperset(map(type, arrays)) and PLAIN.issuperset(map(type, options.values()))):
         names = [name if rule else "" for name, rule in zip(row.names, row.rules, strict=False)]
         args = [*map(_operand, names, args), *args[len(names) :]]
         names += row.named_rules
         options = {n: _operand(n, v) if n in names else v for n, v in options.items()}
         arrays = tuple(map(unwrapped, args))
-    plain = {name: unwrapped(v) for name, v in options.items()} if options else NO_OPTIONS
+        plain = {name: unwrapped(v) for name, v in options.items()}
     return recorded(row, args, arrays, function(*arrays, **plain), options, plain)
 
 
@@ -618,7 +619,7 @@ def recorded(
     places: tuple[Any, ...] = tuple(
         [a.index if isinstance(a, Tensor) and a.tape is tape else _place(a, tape) for a in args]
     )
-    if options:
+    if plain is not options:  # there may be tensors among them
         named = tuple([_place(v, tape) for v in options.values()])
         places = places if named.count(CONSTANT) == len(named) else places + named
     if None in places:  # one is on a newer tape
@@ -638,9 +639,9 @@ def recorded(
         places = _with_rules(row, args, options, places)
         if places.count(CONSTANT) == len(places):
             return wrapped(value, UNATTACHED)
-        steers = [not isinstance(a, Tensor) and not callable(row.rule_of(i)) for i, a in enumerate(args)]
-        arrays = tuple([_copied(x) if s else x for x, s in zip(arrays, steers, strict=True)])
-        plain = {name: x if isinstance(options[name], Tensor) else _copied(x) for name, x in plain.items()}
+        arrays = tuple([_as_it_is(row, i, a, x) for i, (a, x) in enumerate(zip(args, arrays, strict=True))])
+        if plain:
+            plain = {name: _as_it_is(row, name, options[name], x) for name, x in plain.items()}
     index = tape.append(row, tuple(value) if several else value, arrays, places, plain)
     if tape.places is not None:
         tape.places[index] = errors.place()
@@ -673,29 +674,37 @@ def _with_rules(
     row: Derivative, args: Sequence[Any], options: dict[str, Any], places: tuple[Any, ...]
 ) -> tuple[Any, ...]:
     """The places that a gradient flows back to; an error if there is no rule for one, or for an option."""
-    if unknown := options.keys() - row.options - (UFUNC_OPTIONS if row.elementwise else set()):
+    if not row.options.issuperset(options):
+        unknown = options.keys() - row.options
         instead = "Write np.where(mask, f(x), x)" if unknown == {"where"} else "Leave it away"
         raise errors.OptionError(function=errors.name_of(row.function), option=min(unknown), instead=instead)
     found = []
-    for key, place in zip((*range(len(args)), *options), places, strict=False):
-        rule = None if place == CONSTANT else row.rule_of(key)
-        if rule is ...:
-            raise errors.NoRuleError(function=errors.name_of(row.function), argument=key)
-        found.append(place if rule else CONSTANT)
+    for i, place in enumerate(places):
+        if place != CONSTANT:
+            key = i if i < len(args) else list(options)[i - len(args)]
+            rule = row.rule_of(key)
+            if rule is ...:
+                raise errors.NoRuleError(function=errors.name_of(row.function), argument=key)
+            place = place if rule else CONSTANT
+        found.append(place)
     return tuple(found)
 
 
-def _copied(key: Any) -> Any:
-    """What steers a call, such as indices, as it is now: the user may change it before `backward`.
+def _as_it_is(row: Derivative, key: int | str, given: Any, value: Any) -> Any:
+    """An argument, or a copy of one that steers the call, such as an index: it may change before `backward`.
 
-    A tracer needs to know it again.
+    A change of a tensor, or of what is differentiated, is noticed. A tracer needs to know the array again.
     """
-    if LOCAL.tracer is not None:
-        return key
-    if isinstance(key, (list, tuple)):
-        parts = [_copied(part) for part in key]
-        return parts if isinstance(key, list) else tuple(parts)
-    return key.copy() if isinstance(key, np.ndarray) else key
+    if type(value) in FIXED or isinstance(given, Tensor) or LOCAL.tracer is not None:
+        return value
+    return value if isinstance(key, int) and callable(row.rule_of(key)) else _copied(value)
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        parts = [_copied(part) for part in value]
+        return parts if isinstance(value, list) else tuple(parts)
+    return value.copy() if isinstance(value, np.ndarray) else value
 
 
 def _asker() -> tuple[str, str]:

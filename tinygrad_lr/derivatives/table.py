@@ -86,6 +86,8 @@ class Derivative:
         self.names = code.co_varnames[first : code.co_argcount]
         #: all that can be given by name
         self.options = {*self.names, *code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]}
+        if self.elementwise:  # which do not concern its derivative
+            self.options |= {"casting", "dtype", "order", "signature", "subok"}
         #: the position of `out`, in functions that take it by position
         self.out = self.names.index("out") if "out" in self.names else 99
 
