@@ -974,6 +974,16 @@ def test_jupyter_gets_the_picture_or_the_text(monkeypatch: pytest.MonkeyPatch, t
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(("width", "fitting"), [(700, 700), (900, 720), (2000, 1200)])
+def test_jupyter_gets_no_wider_picture_than_it_shows(
+    width: int, fitting: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as it can be read: at less than 0.6 of its size it could not."""
+    monkeypatch.setattr(Drawing, "svg", lambda _: f'<svg width="{width}.00pt" height="100.00pt">')
+    shown = Drawing("", "a graph")._repr_mimebundle_()["image/svg+xml"]
+    assert shown == f'<svg width="{fitting}pt" height="{100 * fitting / width:.0f}pt">'
+
+
 # ---- errors -----------------------------------------------------------------------------------------------
 
 

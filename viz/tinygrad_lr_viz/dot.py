@@ -142,14 +142,14 @@ class _Writer:
                 self._operation(number)
             elif isinstance(unit, tuple):
                 self._in_module(number, unit)
-        ink, paper, neutral = self.colours["ink"], self.colours["paper"], self.colours["neutral"]
+        ink, paper, neutral, forward = (self.colours[n] for n in ("ink", "paper", "neutral", "forward"))
         lines = [
             f'digraph "{quoted(self.title())}" {{',
             f'rankdir={self.direction}; ordering=in; bgcolor="{paper}"; nodesep=0.25; ranksep=0.6; pad=0.15',
             f'{FONT}; fontsize=11; fontcolor="{neutral}"; pencolor="{neutral}"; labeljust=l',
             f'node [{FONT}, fontsize=12, fontcolor="{ink}", color="{ink}"]',
             f'node [style=filled, fillcolor="{paper}"]',
-            f'edge [{FONT}, fontsize=10, fontcolor="{neutral}", color="{FORWARD}"]',
+            f'edge [{FONT}, fontsize=10, fontcolor="{neutral}", color="{forward}"]',
             "edge [arrowsize=0.7, penwidth=1.3]",
             *self.lines,
             *(
