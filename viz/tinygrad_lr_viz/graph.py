@@ -239,7 +239,7 @@ def draw_graph(
     note = ""
     if fold is None and plan.size > max_nodes:
         note = (
-            f"Folded, as all {plan.size:,} nodes are more than max_nodes={max_nodes}. "
+            f"Folded, as all {plan.size:,} nodes are more than max_nodes={max_nodes}.\n"
             f"To draw them all: draw_graph(…, fold=False, max_nodes={plan.size})"
         )
     attachments = (getattr(value, "attachment", None) for value in graph.sources.values())
