@@ -180,8 +180,10 @@ def lines_of(
 def test_piped_a_long_run_writes_lines(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     lines, trainer = lines_of(clock, 2.0, 10, monkeypatch)
     losses = zip(trainer.history["train"], trainer.history["val"], strict=True)
+    rates = [0, *(f"{32 * epoch / (2 * (epoch - 1)):.3g}" for epoch in range(2, 11))]  # Slow hears it later
     expected = [
-        f"epoch {epoch}/10: train loss {train:.3g}, val loss {val:.3g}" for (epoch, train), (_, val) in losses
+        f"epoch {epoch}/10: train loss {train:.3g}, val loss {val:.3g}, {rate} rows/s"
+        for rate, ((epoch, train), (_, val)) in zip(rates, losses, strict=True)
     ]
     assert lines == [expected[i - 1] for i in (4, 7, 10)]
 

@@ -172,7 +172,7 @@ def save_state(path: str | os.PathLike[str], kind: str, state: State) -> None:
         )
 
     text = json.dumps(facts(state, ""))
-    save_arrays(Path(path), kind, arrays | {"state": np.array(text)})
+    save_arrays(Path(path), kind, arrays | {"state": np.array(text.encode())})
 
 
 def load_state(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:

@@ -133,7 +133,9 @@ class BlockLoader(TensorLoader):
         return len(self.tensors[0])
 
     def _take(self, tensor: Tensor, rows: Any) -> Tensor:
-        return asarray(tensor.array.blocks[np.sort(rows)])
+        # what comes over a network may lie at any address, and then NumPy adds in another order
+        chunks = tensor.array.blocks[np.sort(rows)]
+        return asarray(chunks.map_blocks(np.require, requirements="A", dtype=chunks.dtype))
 
 
 def check_chunks(tensors: Sequence[Tensor]) -> None:

@@ -98,9 +98,13 @@ class Trainer(HyperParameters):
             raise ValueError(f"max_epochs must be 0 or more, not {max_epochs}")
         if num_gpus:
             raise ValueError(f"num_gpus={num_gpus}, but NumPy computes on the CPU: leave num_gpus away")
+        if not gradient_clip_val >= 0:
+            raise ValueError(f"gradient_clip_val must be 0 or more, not {gradient_clip_val}")
         for position, callback in enumerate(self.callbacks):
             if not any(hasattr(callback, hook) for hook in HOOKS):
                 raise TypeError(f"callbacks[{position}] has none of the methods {', '.join(HOOKS)}")
+            if isinstance(callback, type):
+                raise TypeError(f"callbacks[{position}] is a class; write {callback.__name__}(...)")
         self._watchers: list[Any] = self.callbacks
         self._begin(0)
 
