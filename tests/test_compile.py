@@ -1,5 +1,7 @@
 """Compiled functions: the same values, gradients and updates, and source that runs with NumPy alone."""
 
+import cProfile
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -606,6 +608,17 @@ def creating_an_array(x: Any) -> Any:
 def test_what_is_made_within_and_written_raises(function: Any) -> None:
     with pytest.raises(TraceError, match=r"made within it, it would keep what is written.*np.zeros_like"):
         compile(function)(np.array([1.0, 2.0]))
+
+
+def test_under_a_profiler() -> None:
+    profile = cProfile.Profile()
+    profile.enable()
+    try:
+        compiled = compile(lambda x: np.sum(x * x))
+        assert compiled(np.ones(3)) == compiled(np.ones(3)) == 3
+        assert sys.getprofile() is profile
+    finally:
+        profile.disable()
 
 
 def test_what_is_made_of_an_argument_may_be_written() -> None:

@@ -558,13 +558,15 @@ class Compiled:
         )
         outer, LOCAL.tracer, random = LOCAL.tracer, tracer, _random_state()
         locals_seen: dict[int, str] = {}
-        profile = sys.getprofile()
-        sys.setprofile(_watcher(self.function, locals_seen))
+        profiled = sys.getprofile() is not None  # then the names go missing, but not the user's profile
+        if not profiled:
+            sys.setprofile(_watcher(self.function, locals_seen))
         try:
             with Scope(TRACING):
                 value = self.function(*traced_args, **traced_options)
         finally:
-            sys.setprofile(profile)
+            if not profiled:
+                sys.setprofile(None)
             LOCAL.tracer = outer
         if not all(np.array_equal(a, b) for a, b in zip(random, _random_state(), strict=True)):
             raise TraceError(

@@ -12,7 +12,7 @@ import numpy as np
 from .board import ProgressBar, as_number
 from .checkpoints import load_run_state, load_state, run_state, save_state
 from .hyperparameters import HyperParameters
-from .lazy import compute
+from .lazy import compute, is_lazy
 from .module import Module
 from .optim import listed
 from .scope import record
@@ -329,8 +329,9 @@ class Trainer(HyperParameters):
         """Of Dask arrays, compute what a step needs: its losses and the gradient of every parameter, in one
         `dask.compute`. The parameters are NumPy's, and stay in this process.
         """
-        plotted = [value for value, _ in self._step_points]
-        compute([*self._step_losses, *plotted, *(p.grad for p in listed(self.model.parameters()))])
+        values = [*self._step_losses, *(value for value, _ in self._step_points)]
+        if any(is_lazy(getattr(value, "array", value)) for value in values):
+            compute([*values, *(p.grad for p in listed(self.model.parameters()))])
 
     def check_loss(self, loss: Any) -> None:
         """See that `training_step` returned a loss, and take it into account if it was not plotted.
