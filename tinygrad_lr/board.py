@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from .trainer import Trainer
 
 PAUSE = 0.25  # seconds between two pictures, or two texts on the bar, at least: faster nobody reads
-START = 1.0  # seconds before the first picture: a run that is over by then needs only its last
-SHARE = 15  # times as long as a picture took, nothing is drawn after it: training is slowed by 1/16 at most
+START = 1.5  # seconds before the first picture: a run that is over by then needs only its last
+SHARE = 20  # times as long as a picture took, nothing is drawn after it: that slows training by 1/21 at most
 LINES = 5.0  # seconds between two lines where there is no terminal; a quick run needs none
 SHOWN = 1000  # points of a line that are drawn: more could not be told apart
 
