@@ -35,13 +35,6 @@ class DivergenceError(ArithmeticError):
         self.step, self.epoch, self.loss = step, epoch, loss
 
 
-def _checkpoints() -> Any:
-    """The module, which a run without checkpoints has no need to import."""
-    from . import checkpoints
-
-    return checkpoints
-
-
 class Trainer(HyperParameters):
     """Trains a Module on a DataModule, by epochs.
 
@@ -149,7 +142,9 @@ class Trainer(HyperParameters):
         if first_epoch < 0:
             raise ValueError(f"first_epoch must be 0 or more, not {first_epoch}")
         if not isinstance(resume, Mapping | None):
-            resume = _checkpoints().load_state(resume, CHECKPOINT)
+            from . import checkpoints  # here, as a run without them has no need of it
+
+            resume = checkpoints.load_state(resume, CHECKPOINT)
         self.data = data
         self.prepare_data(data)
         self.prepare_model(model)
@@ -374,7 +369,9 @@ class Trainer(HyperParameters):
         Raises RuntimeError in the middle of an epoch, TypeError for an optimizer whose state cannot be saved,
         and OSError if the file cannot be written.
         """
-        _checkpoints().save_state(path, CHECKPOINT, self.state_dict())
+        from . import checkpoints
+
+        checkpoints.save_state(path, CHECKPOINT, self.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
         """All that the rest of the run depends on, between two epochs: see `checkpoints.run_state`.
@@ -386,7 +383,9 @@ class Trainer(HyperParameters):
                 f"epoch {self.epoch + 1} is not finished, and a checkpoint would lose its minibatches: "
                 "save it in a callback's on_epoch_end, or after fit"
             )
-        return _checkpoints().run_state(self)
+        from . import checkpoints
+
+        return checkpoints.run_state(self)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from a `state_dict`; `fit` does it for `resume`.
@@ -394,7 +393,9 @@ class Trainer(HyperParameters):
         Raises ValueError if it is of another model, optimizer or data.
         """
         try:
-            _checkpoints().load_run_state(self, state)
+            from . import checkpoints
+
+            checkpoints.load_run_state(self, state)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"this is not the state of such a run: {error!r}") from error
 
