@@ -610,6 +610,25 @@ def test_what_is_made_within_and_written_raises(function: Any) -> None:
         compile(function)(np.array([1.0, 2.0]))
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda a, b, c: np.sum(a[:, :, None] * b, axis=1),
+        lambda a, b, c: np.sum(b[None] * a[:, :, None], axis=1),
+        lambda a, b, c: np.sum(a * c, axis=1),
+        lambda a, b, c: np.mean(b * c[:, None], axis=0),
+    ],
+)
+def test_sums_over_what_was_broadcast_are_products(function: Any) -> None:
+    rng = np.random.default_rng(0)
+    a, b, c = rng.normal(size=(2, 3)), rng.normal(size=(3, 4)), rng.normal(size=3)
+    compiled = compile(function)
+    for _ in range(2):
+        np.testing.assert_allclose(compiled(a, b, c), function(a, b, c), **close)
+    assert ".dot(" in compiled.executed
+    assert "multiply(" not in compiled.executed.partition("def ")[2].partition("dot")[0]
+
+
 def test_under_a_profiler() -> None:
     profile = cProfile.Profile()
     profile.enable()

@@ -98,6 +98,15 @@ def lowered(program: Program) -> Program:
         alone = uses[id(v)] == 1 and line is not None and line.function is np.multiply and not line.options
         return line.args if line is not None and alone else ()
 
+    def outer(shapes: Any, shape: Any) -> bool:
+        """Whether factors were broadcast as those of a matrix product are, A[:, :, None] * B."""
+        left, right = (*shape[:2], 1), shape[1:]
+        return (
+            any(a == left and b in (right, (1, *right)) for a, b in (shapes, shapes[::-1]))
+            if shapes
+            else False
+        )
+
     def summed(line: Line) -> None:
         (x,), (result,) = line.args, line.made
         shape, axis = x.array.shape, line.options.get("axis")
@@ -123,6 +132,13 @@ def lowered(program: Program) -> Program:
             else:
                 ones = np.ones(shape[min(axes)], x.array.dtype)
                 how = Line(np.matmul, (ones, x) if axes == {0} else (x, ones), {}, [])
+        elif len(shape) == 3 and axes == {1} and result.array.ndim == 2 and outer(shapes, shape):
+            A, B = factors if shapes[0] == (*shape[:2], 1) else factors[::-1]
+            A, B = (
+                new(np.reshape, (A, shape[:2]), shape[:2], x, A),
+                new(np.reshape, (B, shape[1:]), shape[1:], x, B),
+            )
+            how = Line(np.matmul, (A, B), {}, [])
         else:
             how = Line(np.sum, (x,), line.options, [])
         if factor == 1:
