@@ -1862,6 +1862,19 @@ def test_a_plain_index_array_may_be_changed_afterwards() -> None:
     same(x.grad, [3, 0, 3])
 
 
+@pytest.mark.parametrize("counter", [tensor, np.array])
+@pytest.mark.parametrize("key", [lambda i: slice(i, i + 1), lambda i: (slice(i, None), None)])
+def test_the_ends_of_a_slice_may_be_changed_afterwards(counter: Any, key: Any) -> None:
+    x, i = leaf([1.0, 2.0, 3.0]), counter(0)
+    total: Any = 0
+    with record():
+        for _ in range(3):
+            total = total + x[key(i)].sum()
+            i += 1
+    total.backward()
+    same(x.grad, [1, 1, 1] if isinstance(key(0), slice) else [1, 2, 3])
+
+
 def test_what_one_user_leaves_out_another_uses() -> None:
     """Also where the two stand on tapes of their own, as the forward and the backward computation do."""
     a, h = leaf([[1.0, 2.0]]), leaf([0.5, 0.7])

@@ -25,8 +25,8 @@ from .tape import CONSTANT, FREED, LEAVES, NO_OPTIONS, PACK, PART, WRITES, Attac
 OUTSIDE, UNATTACHED = -1, -2  # why a tensor is on no tape
 OBJECT = np.dtype(object)
 ARRAYS = (np.ndarray, np.generic)
-FIXED = {float, int, bool, str, type(None), slice}  # types of arguments that cannot be changed in place
-PLAIN = FIXED | {np.ndarray, np.float64, np.float32}  # and of those that no tensor is inside
+FIXED = {float, int, bool, str, type(None)}  # types of arguments that cannot be changed in place
+PLAIN = FIXED | {slice, np.ndarray, np.float64, np.float32}  # and of those that no tensor is inside
 LISTS = {"arrays", "choicelist", "choices", "tup"}  # how the rules, and NumPy, call a list of arrays
 NO_OUT = "np.where(mask, value, x), and no out="
 
@@ -731,6 +731,9 @@ def _copied(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         parts = [_copied(part) for part in value]
         return parts if isinstance(value, list) else tuple(parts)
+    if isinstance(value, slice):
+        ends = (value.start, value.stop, value.step)
+        return slice(*[None if end is None else operator.index(end) for end in ends])
     return value.copy() if isinstance(value, np.ndarray) else value
 
 
