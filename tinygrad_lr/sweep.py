@@ -1,6 +1,5 @@
 """The backward sweep: the tape read backwards, each call passing its gradient on to what it was made from."""
 
-import functools
 import heapq
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import errors
-from .derivatives.selections import Partial, add, partly, use_of, whole
+from .derivatives.selections import Partial, add, partly, use_of, used, whole
 from .scope import ANOMALY, MODE, TRACING
 from .tape import (
     CONSTANT,
@@ -166,10 +165,7 @@ def _in_full(gradient: Any, value: Any, moves: bool) -> Any:
         made = tuple(_in_full(whole(part), y, False) for part, y in zip(parts, value, strict=True))
         if not moves:
             return made
-        uses = [
-            part.use if part.__class__ is Partial else functools.partial(np.ones_like, part) for part in parts
-        ]
-        return Partial(made, lambda: tuple(_in_full(u(), y, False) for u, y in zip(uses, value, strict=True)))
+        return Partial(made, lambda: _in_full(dict(enumerate(map(used, parts))), value, False))
     if gradient.__class__ is Partial:
         if moves:
             return gradient.mapped(lambda g: _in_full(g, value, False))

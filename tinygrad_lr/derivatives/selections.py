@@ -55,12 +55,16 @@ def whole(gradient: Any) -> Any:
     return gradient.gradient if gradient.__class__ is Partial else gradient
 
 
+def used(gradient: Any) -> Any:
+    """What later calls used of a place: all of it, unless its gradient is partial."""
+    return gradient.use() if gradient.__class__ is Partial else np.ones_like(gradient)
+
+
 def use_of(gradient: Any, rule: Any, given: tuple[Any, ...], options: dict[str, Any]) -> Callable[[], Any]:
     """The uses of an argument, by a rule that moves elements, from those of the result."""
 
     def use() -> Any:
-        used = gradient.use() if gradient.__class__ is Partial else np.ones_like(gradient)
-        made = rule(used, *given[1:], **options)
+        made = rule(used(gradient), *given[1:], **options)
         return made if isinstance(made, (list, tuple)) else np.abs(made)  # a rule may negate
 
     return use
