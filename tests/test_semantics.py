@@ -502,6 +502,29 @@ def test_a_head_gradient_of_any_kind(head: Any) -> None:
     assert x.grad.dtype == np.float32
 
 
+@pytest.mark.parametrize("dtype", [bool, int, np.float16, np.float64])
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_head_gradient_of_any_dtype(dtype: Any, create_graph: bool) -> None:
+    """It is taken in the head's own, also where gradients of other ones are added to it in place."""
+    x = leaf([1.0, 2.0, 3.0])
+    with record():
+        y = -x
+        z = (y[1:] * 1e6).sum()
+        head = y[[0, 1]]
+    autograd.backward([head, z], [tensor([1, 0]).astype(dtype), None], create_graph=create_graph)
+    same(x.grad, [-1, -1e6, -1e6])
+
+
+def test_gradients_of_several_dtypes_from_rules_add_up() -> None:
+    whole = differentiable(lambda g, y, a: np.ones(2, int))(lambda a: a * 1)
+    x = leaf([1.0, 2.0])
+    with record():
+        y = x * 1
+        z = y[:] * 0.5 + y[:] * 0.25 + whole(y[:])
+    z.backward()
+    same(x.grad, 1.75)
+
+
 @pytest.mark.parametrize("head", [1.0, np.ones(3), np.ones((1, 2)), np.ones((2, 1))], ids=np.shape)
 def test_a_head_gradient_of_another_shape(head: Any) -> None:
     x = leaf([1.0, 2.0])

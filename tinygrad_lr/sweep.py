@@ -124,8 +124,8 @@ def _sweep_tape(
         for rule, parent, argument in zip(rules, parents, inputs, strict=False):
             if parent == CONSTANT:
                 continue
-            if into is not None and parent in buffers and isinstance(whole(gradients[parent]), np.ndarray):
-                into(whole(total := gradients[parent]), *given)
+            if into is not None and parent in buffers and _takes(whole(total := gradients[parent]), given[0]):
+                into(whole(total), *given)
                 if total.__class__ is Partial:
                     total.uses.append(use_of(gradient, rule, given, options))
                 continue
@@ -154,6 +154,11 @@ def _sweep_tape(
                 gradients[parent] = gradients[parent] + made
             if into is not None:
                 buffers.add(parent)
+
+
+def _takes(total: Any, gradient: Any) -> bool:
+    """Whether a gradient can be added to another in place."""
+    return isinstance(total, np.ndarray) and total.dtype == gradient.dtype
 
 
 def _in_full(gradient: Any, value: Any, moves: bool) -> Any:

@@ -823,6 +823,9 @@ def with_gradients(heads: Any, head_grads: Any) -> list[tuple[Tensor, Any]]:
             )
         elif not isinstance(gradient, Tensor):
             gradient = np.asarray(gradient, head.dtype)[()]
+        elif gradient.dtype != head.dtype:
+            with _recording_sweep():
+                gradient = gradient.astype(head.dtype)
         pairs.append((head, gradient))
     return pairs
 
