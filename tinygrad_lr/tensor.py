@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from threading import get_ident
 from typing import Any, NamedTuple
 from typing import cast as cast_type
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from . import errors
 from .derivatives import DERIVATIVES, Derivative, cast
-from .scope import LOCAL, MODE, RECORDING, TRACING, Scope
+from .scope import LOCAL, MODE, RECORDING, TAPE, TRACING, Scope
 from .sweep import lifted_arguments, sweep
 from .tape import CONSTANT, FREED, LEAVES, NO_OPTIONS, PACK, PART, WRITES, Attachment, Tape, new_leaf
 
@@ -616,14 +617,15 @@ def _before_write(
         LOCAL.tracer.write(function, target, args, options)
 
 
-def _new_tape() -> Tape:
-    """A tape for the calls from now on; for one call if no scope of this thread is there to end it.
-
-    Such is a thread that runs in the context of another one, as with `asyncio.to_thread`.
-    """
-    tape = Tape()
-    if LOCAL.scopes:
-        LOCAL.tape = tape
+def _new_tape(newer: bool = False) -> Tape:
+    """A tape for the calls from now on. It ends with a scope of this thread, or else with the context."""
+    tape: Tape | None = None if LOCAL.scopes or newer else TAPE.get()
+    if tape is None or tape.thread != get_ident():
+        tape = Tape()
+        if LOCAL.scopes:
+            LOCAL.tape = tape
+        else:
+            TAPE.set(tape)
     return tape
 
 
@@ -651,7 +653,7 @@ def recorded(
         named = tuple([_place(v, tape) for v in options.values()])
         places = places if named.count(CONSTANT) == len(named) else places + named
     if None in places:  # one is on a newer tape
-        LOCAL.tape = None
+        _new_tape(newer=True)
         return recorded(row, args, arrays, value, options, plain)
     if places.count(CONSTANT) == len(places):
         return wrapped(value, UNATTACHED)
