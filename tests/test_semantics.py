@@ -1908,6 +1908,30 @@ def test_what_one_user_leaves_out_another_uses() -> None:
     same(autograd.grad(s, a), h.array * np.exp(a.array))
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda z: z[:],
+        lambda z: np.where([True, False], z, 0),
+        lambda z: np.concatenate(np.split(z, 2)),
+        lambda z: np.broadcast_arrays(z, 1.0)[0],
+    ],
+)
+def test_selections_may_follow_one_another_endlessly(step: Any) -> None:
+    """Also where each result has another, short way to the head."""
+    x = leaf([4.0, 0.0])
+    with record():
+        states = [np.sqrt(x)]
+        for _ in range(400):
+            states.append(step(states[-1]))
+        total: Any = 0
+        for state in states:
+            total = total + state[0]
+    with np.errstate(divide="ignore"):
+        total.backward()
+    same(x.grad, [401 / 4, 0])
+
+
 @pytest.mark.parametrize("key", [((0, 0, 1),), [0, 0, 1], (np.array([0, 0, 1]),), range(1)])
 def test_gradients_of_indices_that_repeat_add_up_each_time(key: Any) -> None:
     x, c = (

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import errors
-from .derivatives.selections import Partial, add, partly, use_of, used, whole
+from .derivatives.selections import Partial, add, depth_of, partly, use_of, used, whole
 from .scope import ANOMALY, MODE, TRACING
 from .tape import (
     CONSTANT,
@@ -127,7 +127,7 @@ def _sweep_tape(
             if into is not None and parent in buffers and _takes(whole(total := gradients[parent]), given[0]):
                 into(whole(total), *given)
                 if total.__class__ is Partial:
-                    total.uses.append(use_of(gradient, rule, given, options))
+                    total.also(use_of(gradient, rule, given, options), depth_of(gradient) + 1)
                 continue
             made: Any
             if selected:
@@ -170,7 +170,8 @@ def _in_full(gradient: Any, value: Any, moves: bool) -> Any:
         made = tuple(_in_full(whole(part), y, False) for part, y in zip(parts, value, strict=True))
         if not moves:
             return made
-        return Partial(made, lambda: _in_full(dict(enumerate(map(used, parts))), value, False))
+        depth = max(map(depth_of, parts)) + 1
+        return Partial(made, lambda: _in_full(dict(enumerate(map(used, parts))), value, False), depth)
     if gradient.__class__ is Partial:
         if moves:
             return gradient.mapped(lambda g: _in_full(g, value, False))
