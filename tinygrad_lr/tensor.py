@@ -27,7 +27,6 @@ OBJECT = np.dtype(object)
 ARRAYS = (np.ndarray, np.generic)
 PLAIN = {np.ndarray, np.float64, np.float32, float, int, type(None)}  # arguments that hold no tensors
 LISTS = {"arrays", "choicelist", "choices", "tup"}  # how the rules, and NumPy, call a list of arrays
-UFUNC_OPTIONS = {"casting", "dtype", "order", "signature", "subok"}  # of no concern to a derivative
 NO_OUT = "np.where(mask, value, x), and no out="
 
 
@@ -670,7 +669,7 @@ def _with_rules(
     row: Derivative, args: Sequence[Any], options: dict[str, Any], places: tuple[Any, ...]
 ) -> tuple[Any, ...]:
     """The places that a gradient flows back to; an error if there is no rule for one, or for an option."""
-    if unknown := options.keys() - row.options - (UFUNC_OPTIONS if row.elementwise else set()):
+    if unknown := options.keys() - row.options:
         instead = "Write np.where(mask, f(x), x)" if unknown == {"where"} else "Leave it away"
         raise errors.OptionError(function=errors.name_of(row.function), option=min(unknown), instead=instead)
     found = []

@@ -19,6 +19,8 @@ What a rule may rely on, and what it must keep to:
   gradients as they are; all others get `g` in the full shape of `y`.
 - A rule that is None says that the function is piecewise constant in that argument. An argument without a
   rule, or with `...` for one, is an error when it needs a gradient: no derivative is known there.
+- The keywords of ufuncs, such as dtype= and casting=, do not concern the rules of elementwise functions, and
+  they do not get them. Other rules can take them as `**ufunc`.
 - Where a function takes a list of arrays (`np.concatenate`), the rule names it `arrays` and returns a list
   of gradients. Where it takes any number of arrays (`np.einsum`), `each(rule)` makes a rule for every one of
   them. Where it has several results (`np.split`), `g` and `y` are tuples.
@@ -26,6 +28,7 @@ What a rule may rely on, and what it must keep to:
 
 from collections.abc import Callable, Sequence
 from functools import partial, update_wrapper
+from inspect import CO_VARKEYWORDS
 from types import EllipsisType
 from typing import Any
 
@@ -33,6 +36,8 @@ import numpy as np
 
 Rule = Callable[..., Any]
 Rules = Rule | EllipsisType | None  # what can stand in place of a rule
+#: keywords of ufuncs that are of no concern to a derivative
+UFUNC_OPTIONS = {"casting", "dtype", "order", "signature", "subok"}
 
 
 class Derivative:
@@ -86,6 +91,8 @@ class Derivative:
         self.names = code.co_varnames[first : code.co_argcount]
         #: all that can be given by name
         self.options = {*self.names, *code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]}
+        if self.elementwise or code.co_flags & CO_VARKEYWORDS:
+            self.options |= UFUNC_OPTIONS
         #: the position of `out`, in functions that take it by position
         self.out = self.names.index("out") if "out" in self.names else 99
 
