@@ -9,8 +9,14 @@ import dask
 import dask.array
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+import search
+from factory import ROWS, at, attached, every_path, examples, put
+from strangers import Stranger
 from tinygrad_lr import Tensor, asarray, autograd, record
+from tinygrad_lr.errors import name_of
 
 PROGRAMS: dict[str, Callable[[Any, Any], Any]] = {
     "arithmetic": lambda a, b: 2 * a + b / (1 + b * b) - a * 3,
@@ -91,6 +97,40 @@ def test_parameters_of_numpy_and_data_of_dask() -> None:
     residual = A @ np.ones(3) - B[:, 0]
     np.testing.assert_allclose(found, np.mean(residual**2) / 2)
     np.testing.assert_allclose(gradient, A.T @ residual / 4)
+
+
+# ---- arrays of an unknown type ----------------------------------------------------------------------------
+
+#: functions that make NumPy's arrays of lists or numbers among their arguments, and methods of ufuncs
+UNFIT = {np.quantile, np.percentile, np.nanquantile, np.nanpercentile, np.pad, np.repeat, np.full_like}
+UNFIT |= {np.outer, np.polyval, *(f for f in ROWS if isinstance(getattr(f, "__self__", None), np.ufunc))}
+#: those of SciPy's that are no ufuncs take NumPy's arrays only
+UNFIT |= {f for f in ROWS if name_of(f).startswith("scipy") and not isinstance(f, np.ufunc)}
+
+
+@pytest.mark.parametrize("function", [f for f in ROWS if f not in UNFIT], ids=name_of)
+@search.examples(1)
+@given(data=st.data())
+def test_rules_keep_to_the_type_of_array_that_they_are_given(function: Any, data: st.DataObject) -> None:
+    """As on a GPU: nothing becomes NumPy's array or meets one, and no rule writes into an array."""
+    example = data.draw(examples(function))
+    expected = example.gradients(example.variables, example.head)
+    paths = [p for p in every_path(example.arguments) if isinstance(at(example.arguments, p), np.ndarray)]
+    strangers = [Stranger(at(example.arguments, path)) for path in paths]
+    options = {k: Stranger(v) if isinstance(v, np.ndarray) else v for k, v in example.options.items()}
+    example = example._replace(
+        arguments=put(example.arguments, paths, strangers), options=options, wrapped=False
+    )
+    leaves = [attached(v) for v in example.variables]
+    with warnings.catch_warnings(), record():
+        warnings.simplefilter("ignore")
+        value = example.value(leaves)
+    for got, truth in zip(autograd.grad(value, leaves, Stranger(example.head)), expected, strict=True):
+        assert isinstance(got.array, Stranger)
+        np.testing.assert_allclose(got.array.array, truth, rtol=1e-10, atol=1e-12)
+
+
+# ---- CuPy -------------------------------------------------------------------------------------------------
 
 
 def has_cupy() -> bool:

@@ -779,7 +779,7 @@ def with_gradients(heads: Any, head_grads: Any) -> list[tuple[Tensor, Any]]:
                 f"the head gradient has shape {np.shape(gradient)}; {errors.describe(head)} needs its own"
             )
         elif not isinstance(gradient, Tensor):
-            gradient = np.asarray(gradient, head.dtype)[()]
+            gradient = asarray(gradient, head.dtype).array[()]
         pairs.append((head, gradient))
     return pairs
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .table import composed, constant, derivative, each
+from .table import composed, constant, derivative, each, moving
 
 
 def transposed(a: Any) -> Any:
@@ -202,12 +202,16 @@ def _kron(g: Any, a: Any, b: Any) -> tuple[Any, Any, Any]:
 
 
 def _kron_a(g: Any, y: Any, a: Any, b: Any) -> Any:
+    if np.ndim(b) == 0:
+        return g * b
     pairs, _, other = _kron(g, a, b)
     axes = range(other.ndim)
     return np.reshape(np.tensordot(pairs, other, ([2 * i + 1 for i in axes], axes)), a.shape)
 
 
 def _kron_b(g: Any, y: Any, a: Any, b: Any) -> Any:
+    if np.ndim(a) == 0:
+        return g * a
     pairs, other, _ = _kron(g, a, b)
     axes = range(other.ndim)
     return np.reshape(np.tensordot(pairs, other, ([2 * i for i in axes], axes)), b.shape)
@@ -235,6 +239,7 @@ for function in (np.tensordot, np.linalg.tensordot):
 derivative(np.trace,        lambda g, y, a, offset=0, axis1=0, axis2=1, dtype=None, out=None: (
                                 _trace(g, a, offset, axis1, axis2)))
 derivative(np.linalg.trace, lambda g, y, x, *, offset=0, dtype=None: _trace(g, x, offset, -2, -1))
+moving(np.trace, np.linalg.trace, selects=True)
 
 # fmt: on
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .indexing import scatter
+from .indexing import counting, scatter
 from .table import constant, derivative, each
 
 ABSENT: Any = np._NoValue  # NumPy's default where None has a meaning
@@ -314,7 +314,8 @@ def _beside(y: Any, a: Any, q: Any, axes: Axes, method: str, nan: bool) -> tuple
     y is one of them, or else the next ones to it: how many elements are beyond y tells.
     """
     n = np.sum(~np.isnan(a), axis=axes, keepdims=True) if nan else math.prod(a.shape[i] for i in axes)
-    rank, weight, rate = _rank(n, np.reshape(q, np.shape(q) + (1,) * a.ndim), method)
+    q = np.reshape(q, np.shape(q) + (1,) * a.ndim) if np.ndim(q) else q
+    rank, weight, rate = _rank(n, q, method)
     below, above = np.clip(rank, 0, n - 1), np.clip(rank + 1, 0, n - 1)
     before = np.max(np.where(a < y, a, -math.inf), axis=axes, keepdims=True)
     after = np.min(np.where(a > y, a, math.inf), axis=axes, keepdims=True)
@@ -387,7 +388,7 @@ def _heights(y: Any, axis: int) -> Any:
 
 def _trapezoid_y(g: Any, area: Any, y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     """Each height counts for half the distance between its neighbours."""
-    places, along = (np.arange(y.shape[axis]), 0) if x is None else (x, 0 if x.ndim == 1 else axis)
+    places, along = (counting(y.shape[axis], y), 0) if x is None else (x, 0 if x.ndim == 1 else axis)
     ends = _cut(places, along, None, 1), places, _cut(places, along, -1)
     extended = np.concatenate(ends, axis=along)
     counts = (_cut(extended, along, 2) - _cut(extended, along, None, -2)) / 2
@@ -449,13 +450,13 @@ def _gradient(i: int, g: Any, y: Any, f: Any, *varargs: Any, axis: Any = None, e
 
 def _segments(x: Any, xp: Any, fp: Any, period: Any) -> tuple[Any, Any, Any, Any]:
     """For np.interp: which points are before and after x, the share of the one after, and the slope."""
-    order = np.arange(xp.size)
+    order = counting(xp.size, xp)
     if period is not None:
         period = abs(period)
         x, xp = x % period, xp % period
         order = np.argsort(xp)
         order = np.concatenate([order[-1:], order, order[:1]])  # the last one once more before the first, ...
-        xp = xp[order] + period * (np.arange(-1, xp.size + 1) // xp.size)
+        xp = xp[order] + period * ((counting(xp.size + 2, xp) - 1) // xp.size)
     last = xp.size - 1
     j = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, max(last - 1, 0))
     k = np.minimum(j + 1, last)
@@ -620,7 +621,7 @@ def _flat(a: Any) -> Any:
 
 def _vander(g: Any, y: Any, x: Any, N: Any = None, increasing: Any = False) -> Any:
     g = g if increasing else g[:, ::-1]
-    degrees = np.arange(1, max(g.shape[1], 1)).astype(g.dtype)
+    degrees = counting(max(g.shape[1], 1), g)[1:].astype(g.dtype)
     return np.sum(g[:, 1:] * (degrees * np.vander(x, degrees.size, increasing=True)), axis=1)
 
 
@@ -633,7 +634,7 @@ def _polyval_p(g: Any, y: Any, p: Any, x: Any) -> Any:
 
 
 def _polyval_x(g: Any, y: Any, p: Any, x: Any) -> Any:
-    degrees = np.arange(len(p) - 1, 0, -1).astype(y.dtype)
+    degrees = counting(len(p), y)[:0:-1].astype(y.dtype)
     return g * np.polyval(p[:-1] * np.reshape(degrees, (-1,) + (1,) * (p.ndim - 1)), x)
 
 
