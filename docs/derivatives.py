@@ -32,6 +32,11 @@ Made by `python docs/derivatives.py` from the table of derivatives; the suite fa
   error says so. [A rule for a function of your own](your_own_function.md) tells how to add a row.
 
 Complex numbers are out of scope, and with them `numpy.fft`.
+
+The same rows serve other arrays that answer NumPy's protocols. What such arrays cannot do without a gradient,
+they cannot do with one: Dask's know no `where=` and `initial=` in reductions and no `np.interp`, and want
+chunks of certain shapes in linear algebra. And no gradient reaches what a mask selects from a Dask array, whose
+size nobody knows: write `np.where(mask, x, 0)` instead of `x[mask]`.
 """
 
 MODULES = (np, np.linalg, np.fft)

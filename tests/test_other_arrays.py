@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import search
 from factory import ROWS, at, attached, every_path, examples, put
 from strangers import Stranger
-from tinygrad_lr import Tensor, asarray, autograd, record
+from tinygrad_lr import Tensor, asarray, autograd, errors, record
 from tinygrad_lr.errors import name_of
 
 PROGRAMS: dict[str, Callable[[Any, Any], Any]] = {
@@ -25,6 +25,7 @@ PROGRAMS: dict[str, Callable[[Any, Any], Any]] = {
     "trigonometric": lambda a, b: np.sin(a) * np.cos(b) + np.arctan2(a, b + 3),
     "kinks": lambda a, b: np.maximum(a, b) + np.minimum(a, 0.1) + np.abs(b) + np.clip(a, -0.5, 0.5),
     "where": lambda a, b: np.where(a > 0, a * b, a - b),
+    "piecewise": lambda a, b: np.piecewise(a, [a > 0, a < -1], [np.exp, 3.0, lambda t: t * t]) * b,
     "broadcast": lambda a, b: a * b[0] + a[:, :1] * b,
     "sum": lambda a, b: np.sum(a * b, axis=0) + np.sum(a),
     "mean": lambda a, b: np.mean(a * a, axis=1, keepdims=True) * b,
@@ -97,6 +98,16 @@ def test_parameters_of_numpy_and_data_of_dask() -> None:
     residual = A @ np.ones(3) - B[:, 0]
     np.testing.assert_allclose(found, np.mean(residual**2) / 2)
     np.testing.assert_allclose(gradient, A.T @ residual / 4)
+
+
+@pytest.mark.parametrize("program", [lambda a: a[a > 0].sum(), lambda a: (2 * a[a > 0]).sum()])
+def test_what_a_mask_selects_from_dask_arrays_has_no_known_shape(program: Any) -> None:
+    a = asarray(dask.array.from_array(A, chunks=(2, 3)))
+    a.attach_grad()
+    with record():
+        y = program(a)
+    with pytest.raises(errors.UnknownShapeError, match=r"np\.where\(mask, x, 0\) instead of x\[mask\]"):
+        y.backward()
 
 
 # ---- arrays of an unknown type ----------------------------------------------------------------------------

@@ -177,8 +177,11 @@ def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **options: Any)
             inside = x[condition]
             if inside.size == 0:
                 continue
-            function = function(inside, *args, **options)
-        values = scatter(function, condition, x.shape).astype(x.dtype)
+            if np.isnan(inside.size):  # of a Dask array: not known before it is computed
+                function = function(x, *args, **options)
+            else:
+                function = scatter(function(inside, *args, **options), condition, x.shape)
+        values = (function + np.zeros_like(x)).astype(x.dtype)
         y = np.where(np.reshape(condition, condition.shape + (1,) * (x.ndim - condition.ndim)), values, y)
     return y
 
