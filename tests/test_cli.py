@@ -419,6 +419,7 @@ def assert_error(arguments: list[str], words: list[str]) -> None:
         (None, ["t.csv does not exist", "check the path"]),
         ("", ["t.csv is empty"]),
         ("a,b\n1,2\n2,3\n", ["t.csv has no column 'y'", "its columns are 'a', 'b'"]),
+        ("a,name,Y\n1,Tom,2\n2,Rex,3\n", ["t.csv has no column 'y'; did you mean 'Y'?"]),
         ("a,y\n1,2\n2,x\n3,5\n", ["t.csv, line 3, column 'y': 'x' is not a number", "remove the row"]),
         ("a,y\n1,2\n,3\n3,5\n", ["t.csv, line 3, column 'a': the cell is empty", "fill it in"]),
         ("a,y\n1,2\nnan,3\n3,5\n", ["t.csv, line 3, column 'a': 'nan' stands for a missing value"]),
@@ -429,7 +430,7 @@ def assert_error(arguments: list[str], words: list[str]) -> None:
             "a,c,y\n1,7,2\n2,7,3\n3,7,5\n4,7,6\n",
             ["t.csv, column 'c': constant, 7 in every row", "leave it out"],
         ),
-        ("a,y\n1,7\n2,7\n3,7\n4,7\n", ["t.csv, column 'y': constant", "choose another target"]),
+        ("a,y\n1,7\n2,7\n3,7\n4,7\n", ["t.csv, column 'y': constant", "choose another (--target)"]),
         ("a,b,y\n1,2,3\n2,4,5\n3,6,8\n4,8,9\n", ["t.csv: column 'b' equals 2*'a'", "leave one of them out"]),
         ("a,y\n1,2\n2,3\n", ["t.csv has only 1 row", "only the 1 of 2 rows that are for training count"]),
     ],
@@ -1033,6 +1034,7 @@ def test_help(
     assert exit_.value.code == 0
     text = capsys.readouterr().out
     assert text.startswith(f"usage: tinygrad-lr {' '.join(command)}".rstrip())
+    assert (" --target COLUMN [options]" in text) == ("predict" not in command)  # not after --features
     assert max(map(len, text.splitlines())) <= 80
     for option in (
         "--out",

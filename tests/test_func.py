@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinygrad_lr import Module, autograd, record, tensor
+import compositions
+from tinygrad_lr import Module, autograd, compile, record, tensor
 from tinygrad_lr.func import elementwise_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from truths import central_difference
 
@@ -23,6 +24,23 @@ def quadratic(A: Any, x: Any) -> Any:
 def field(x: Any) -> Any:
     """A map from R^n to R^(n, 2) with a full Jacobian."""
     return np.stack([np.sin(x) * np.sum(x * x), np.exp(-x) + x[0]], axis=1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(compositions.programs, compositions.shapes, st.integers(0, 2**16))
+def test_second_derivatives_all_at_once_are_those_one_by_one(program: Any, shape: Any, seed: int) -> None:
+    x = np.asarray(np.random.default_rng(seed).normal(size=shape))
+
+    def f(x: Any) -> Any:
+        return compositions.run(program, x)
+
+    units = np.reshape(np.eye(x.size), (x.size, *shape))
+    rows = np.stack([hvp(f, x, unit) for unit in units])
+    truth = np.reshape(rows, shape + shape)
+    np.testing.assert_allclose(hessian(f)(x), truth, rtol=1e-9, atol=1e-11)
+    compiled = compile(hessian(f))
+    for _ in range(2):
+        np.testing.assert_allclose(compiled(x), truth, rtol=1e-9, atol=1e-11)
 
 
 @quick

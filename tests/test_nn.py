@@ -1,6 +1,8 @@
 """Layers, losses and models: values, gradients to second order, what they are made of, and every error."""
 
+import copy
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -308,6 +310,19 @@ def test_states_are_copies_by_name_and_continue() -> None:
     other.first.weight -= 1
     assert (state["first.weight"] != tree.first.weight.numpy()).all()
     assert (state["first.weight"] != other.first.weight.numpy()).all()
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
+def test_a_copied_layer_has_parameters_of_its_own(copied: Any) -> None:
+    layer = nn.Linear(2, 1)
+    layer.bias.wd_mult = 0.5  # type: ignore[union-attr]
+    twin = copied(layer)
+    np.testing.assert_equal(twin.state_dict(), layer.state_dict())
+    assert twin.bias.data().wd_mult == 0.5
+    twin.weight += 1
+    assert (twin.weight != layer.weight).all()
+    with pytest.raises(AttributeError):
+        twin.weight.wd_mul = 0
 
 
 def test_states_take_the_parameters_dtype_and_lists_and_tensors() -> None:

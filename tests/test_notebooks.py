@@ -1,10 +1,11 @@
 """The notebooks in examples/: they run, as scripts and in a kernel, and their exercises can be solved.
 
 Here their cells run in this process, which takes a second or so each. `python docs/notebooks.py --check` runs
-them in kernels of their own, as `.ci/run` does; one of them goes through that here too.
+them in kernels of their own, as `.ci/run` does; what it does is tested here.
 """
 
 import contextlib
+import importlib.util
 import io
 import json
 import re
@@ -15,6 +16,14 @@ from typing import Any
 import pytest
 
 from tinygrad_lr import is_recording
+
+spec = importlib.util.spec_from_file_location(
+    "notebooks", Path(__file__).parent.parent / "docs" / "notebooks.py"
+)
+assert spec
+assert spec.loader
+notebooks: Any = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(notebooks)
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SCRIPTS = sorted(p for p in EXAMPLES.glob("*.py") if p.read_text("utf-8").startswith("# %% [markdown]"))
@@ -75,6 +84,21 @@ def test_the_notebook_is_that_of_the_script_and_was_run(path: Path) -> None:
     assert "You will be able to" in cells[0]
     unanswered = [f"{number} not answered yet\n" for number in (1, 2, 3)]
     assert [line for o in code[-1]["outputs"] for line in o["text"]] == unanswered
+
+
+def test_a_notebook_runs_in_a_kernel_and_a_warning_ends_it() -> None:
+    reason = "nbclient and ipykernel are not installed: notebooks are NOT run in a kernel"
+    for module in ("nbclient", "nbformat", "ipykernel"):
+        pytest.importorskip(module, reason=reason)
+    import nbclient.exceptions
+    import nbformat
+
+    imports = "from pathlib import Path; import numpy as np; from tinygrad_lr import tensor\n"
+    code = [imports + "print(Path.cwd().name, repr(tensor([1.0])))", "np.float64(1) / 0"]
+    notebook = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, code)))
+    with pytest.raises(nbclient.exceptions.CellExecutionError, match="RuntimeWarning"):
+        notebooks.run(notebook)
+    assert notebook.cells[1].outputs[0].text == "examples tensor([1.])\n"
 
 
 def test_a_wrong_answer_is_not_right() -> None:

@@ -209,6 +209,34 @@ def test_cards_of_nodes_show_value_and_gradient_so_far(browser: Any, page_file: 
         assert all(node.get_attribute("tabindex") == "0" for node in nodes)
 
 
+def test_what_a_screen_reader_is_told(browser: Any, page_file: Path) -> None:
+    with Visit(browser, page_file) as page:
+        for _ in range(2):
+            page.keyboard.press("ArrowRight")
+        tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    parts = [
+        (part["role"]["value"], part["name"]["value"], {p["name"] for p in part.get("properties", [])}, part)
+        for part in tree
+        if not part["ignored"] and "name" in part
+    ]
+    named = {(role, name) for role, name, _, _ in parts}
+    assert ("group", "Computation graph of loss: 5 operations from w, b") in named
+    assert ("image", "add(v1, b), y_hat, (4, 1), -2.74 … 1.67") in named
+    assert {"X, (4, 2), -0.536 … 1.3", "b, (1,), 0.5"} <= {name for role, name in named if role == "image"}
+    assert not [name for _, name in named if "->" in name]  # the edges' names say nothing
+    assert all(name.strip() for _, name, told, _ in parts if "focusable" in told)
+    assert {("button", "Next "), ("slider", "Step"), ("heading", "Forward: the values")} <= named
+    assert {("rowheader", "w they agree"), ("columnheader", "finite differences")} <= named
+    by_id = {part["nodeId"]: part for part in tree}
+    (live,) = [
+        part
+        for part in tree
+        if {"name": "live", "value": {"type": "token", "value": "polite"}} in part.get("properties", [])
+    ]
+    announced = by_id[live["childIds"][0]]["name"]["value"]
+    assert announced.startswith("Step 2 of 13, forward: y_hat = v1 + b. b of shape (1,) is broadcast")
+
+
 def test_without_scripts_everything_is_there_to_read(browser: Any, page_file: Path) -> None:
     with Visit(browser, page_file, java_script_enabled=False) as page:
         text = page.locator("body").inner_text()

@@ -205,7 +205,7 @@ def test_wrong_rules_are_found(
 def test_a_tiny_gradient_that_is_all_wrong_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     a, b = np.array([0.5, 0.5]), np.array([1.0, 1e-12])
     rng = np.random.default_rng(0)
-    example = Example(np.multiply, np.multiply, (a, b), {}, [(0,)], False, float, np.ones(2), rng)
+    example = Example(np.multiply, np.multiply, {0: a, 1: b}, [(0,)], False, float, np.ones(2), rng)
     check_value_and_gradient(example)
     monkeypatch.setattr(
         DERIVATIVES[np.multiply], "rules", (lambda g, y, a, b: g * np.where(b < 1e-6, 0, b), None)
@@ -373,5 +373,5 @@ def test_moving_rows_never_cancel(function: Any, data: st.DataObject) -> None:
     other = example.gradients(example.variables, example.rng.uniform(0.5, 2, ones.shape))
     for mask, got in zip(used, other, strict=True):
         np.testing.assert_array_equal(got != 0, mask)
-        if not ROWS[function].selects and "where" not in example.options and ones.size:
+        if not ROWS[function].selects and "where" not in example.arguments and ones.size:
             assert np.all(mask)

@@ -274,12 +274,12 @@ def test_a_name_that_no_file_can_have(tmp_path: Path) -> None:
         (
             "name,a\n,1\nTom,2\nRex,3\n",
             "data.csv, line 2, column 'name': no row has a number, the first text is 'Tom'; "
-            "drop the column or encode it as numbers, or leave it out of the features",
+            "encode it as numbers, or choose other columns (--features, --target)",
         ),
         (
             "a,b\n1,\n2,NA\n",
             "data.csv, line 2, column 'b': no row has a value; "
-            "drop the column, or leave it out of the features",
+            "fill it in, or choose other columns (--features, --target)",
         ),
         (
             "a,b\n1," + "x" * 99 + "\n2,3\n",
@@ -366,19 +366,19 @@ def table_of(**columns: Sequence[float]) -> Table:
             table_of(a=[1, 2, 3], b=[0.1, 0.1, 0.1], y=[1, 2, 4]),
             ["a", "b"],
             "data.csv, column 'b': constant, 0.1 in every row, as the intercept is already; "
-            "leave it out of the features",
+            "leave it out of the features (--features)",
         ),
         (
             table_of(a=[1, 2, 3], y=[7, 7, 7]),
             ["a"],
             "data.csv, column 'y': constant, 7 in every row, so there is nothing to learn; "
-            "choose another target",
+            "choose another (--target)",
         ),
         (
             table_of(a=[0.3, 0.1 + 0.2], y=[1, 2]),
             ["a"],
             "data.csv, column 'a': constant, 0.3 in every row, as the intercept is already; "
-            "leave it out of the features",
+            "leave it out of the features (--features)",
         ),
         (
             table_of(a=[1, 2], y=[-1e200, 1]),
@@ -394,19 +394,19 @@ def table_of(**columns: Sequence[float]) -> Table:
             table_of(a=[1, 2], b=[1, 3], y=[1, 4]),
             ["a", "b"],
             "data.csv has 2 rows, too few to determine 3 parameters (2 weights and the intercept); "
-            "add rows or choose fewer features",
+            "add rows or choose fewer features (--features)",
         ),
         (
             table_of(a=[1, 2, 3, 5, 5], b=[1, 4, 9, 2, 5], c=[3, 6, 11, 4, 7], y=[1, 2, 3, 5, 4]),
             ["a", "b", "c"],
             "data.csv: column 'c' equals 'b' + 2, so least squares cannot tell these columns apart; "
-            "leave one of them out of the features",
+            "leave one of them out of the features (--features)",
         ),
         (
             table_of(a=[1, 2, 3, 5, 5], b=[1, 4, 9, 2, 5], c=[-1, -8, -21, 4, -5], y=[1, 2, 3, 5, 4]),
             ["a", "b", "c"],
             "data.csv: column 'c' equals 2*'a' - 3*'b', so least squares cannot tell these columns apart; "
-            "leave one of them out of the features",
+            "leave one of them out of the features (--features)",
         ),
     ],
 )

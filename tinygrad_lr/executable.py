@@ -119,6 +119,24 @@ def lowered(program: Program) -> Program:
             add(how)
             add(Line(np.multiply, (factor, part), {}, [result]))
 
+    def multiplied(line: Line) -> None:
+        """A matrix product; factors of what is larger than the result are put off until there is one."""
+        args, (result,) = list(line.args), line.made
+        factor = 1.0
+        for i, x in enumerate(args):
+            while larger(x, result) and (number := factor_of(makers.get(id(x)))) is not None:
+                factor, x = factor * number, makers[id(x)].args[1]
+            args[i] = x
+        if factor == 1:
+            add(line)
+        else:
+            part = new(np.matmul, tuple(args), result.array.shape, result)
+            add(Line(np.multiply, (factor, part), {}, [result]))
+
+    def larger(x: Any, result: Variable) -> bool:
+        size = result.array.size
+        return is_float(x) and kind(x)[1] == kind(result)[1] and uses[id(x)] == 1 and x.array.size > size
+
     def scaling(line: Line) -> Any:
         """The arguments of `scaled` that does what a selection does; () if none does."""
         if line.function is not np.where or len(line.args) != 3 or not isinstance(line.args[1], Variable):
@@ -135,6 +153,8 @@ def lowered(program: Program) -> Program:
         plain = line.function in (np.sum, np.mean) and line.options.keys() <= {"axis", "keepdims"}
         if plain and is_float(x) and x.array.size and x.array.ndim and x.array.dtype == dtype_of(line):
             summed(line)
+        elif line.function is np.matmul and not line.options and is_float(line.made[0]):
+            multiplied(line)
         else:
             add(line)
     made.without_dead_code()

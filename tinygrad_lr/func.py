@@ -14,13 +14,13 @@ Tensors come out.
 """
 
 import functools
-import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from .scope import is_recording, record
+from .batching import each
+from .scope import MODE, TRACING, is_recording, record
 from .tensor import Tensor, asarray, gradients_at, with_gradients
 
 Function = Callable[..., Any]
@@ -71,6 +71,25 @@ class Traced:
             for variable, gradient in zip(variables, gradients, strict=True)
         ]
         return _map(lambda _: self.out(made.pop(0), tensors), self.variables)
+
+    def pull_each(self, head: Any) -> Any:
+        """The gradients of all elements of head, stacked, in the form of the variables.
+
+        All at once if it is known of every function how it takes a stack of arguments; else one by one.
+        """
+        head_array = np.asarray(self.out(head, False))
+        count, variables = head_array.size, list(_leaves(self.variables))
+        if not count:
+            return _map(lambda v: np.zeros((0, *v.shape), v.dtype), self.variables)
+        tracked = isinstance(head, Tensor) and head.tape is not None
+        if count > 1 and tracked and all(isinstance(v.array, np.ndarray) for v in variables):
+            plain = not self.tensors and not MODE.get() & TRACING
+            made = each(lambda one: list(_leaves(self.pull(head, one))), head_array, plain)
+            if made is not None:
+                return _map(lambda _: self.out(made.pop(0)), self.variables)
+        heads = np.reshape(np.eye(count), (count, *head_array.shape))
+        rows = [self.pull(head, one) for one in heads]
+        return _map(lambda *parts: np.stack(parts), *rows)
 
     def out(self, result: Any, tensors: bool | None = None) -> Any:
         """A result as the caller wants it: as a Tensor if one went in, else as an array."""
@@ -252,11 +271,7 @@ def jacobian(f: Function, argnums: Argnums = 0) -> Function:
 
         def of_part(value: Any) -> Any:
             shape = np.shape(call.out(value))
-            heads = np.reshape(np.eye(math.prod(shape)), (math.prod(shape), *shape))
-            if not len(heads):
-                return _map(lambda v: np.zeros(shape + v.shape, v.dtype), call.variables)
-            rows = [call.pull(value, head) for head in heads]
-            return _map(lambda *parts: np.reshape(np.stack(parts), shape + parts[0].shape), *rows)
+            return _map(lambda rows: np.reshape(rows, shape + rows.shape[1:]), call.pull_each(value))
 
         return _map(of_part, call.value)
 

@@ -53,6 +53,9 @@ class Parameter(Tensor):
         """The parameter itself."""
         return self
 
+    def __reduce__(self) -> Any:
+        return (*super().__reduce__(), (None, {"wd_mult": self.wd_mult}))
+
 
 # ---- layers -----------------------------------------------------------------------------------------------
 

@@ -250,6 +250,8 @@ def _simpler(line: Line, found: Found) -> Variable | Line | None:
         return first if isinstance(first, Variable) else None
     if line.function is np.where and len(args) == 3:
         return _selection(line, found)
+    if _transposes(line) and (inner := found.maker(first)) is not None and _transposes(inner):
+        return inner.args[0]  # type: ignore[no-any-return]
     if len(args) != 2:
         return None
     for a, b in (args, args[::-1]):
@@ -284,6 +286,15 @@ def _simpler(line: Line, found: Found) -> Variable | Line | None:
             alone: Any = b
             return alone if a == 1 else Line(np.multiply, (a, b), {}, line.made)
     return Line(line.function, (a, b), {}, line.made) if isinstance(line.function, np.ufunc) else None
+
+
+def _transposes(line: Line) -> bool:
+    """Whether a line turns all axes of an array round."""
+    if line.options or not isinstance(line.args[0], Variable):
+        return False
+    flipped = line.function is np.transpose and line.args[1:] in ((), (None,))
+    matrix = np.ndim(line.args[0].array) == 2 and line.function is np.swapaxes
+    return flipped or (matrix and set(line.args[1:]) in ({-1, -2}, {0, 1}))
 
 
 # selections
@@ -438,11 +449,7 @@ def expression(line: Line, text: Callable[[Any, int], str]) -> tuple[str, int]:
         return f"{text(args[0], ATOM)}[{key_text(args[1])}]", ATOM
     if function is cast:
         return f"{text(args[0], ATOM)}.astype({constant(args[1])})", ATOM
-    flipped = function is np.transpose and args[1:] in ((), (None,))
-    matrix = isinstance(args[0], Variable) and np.ndim(args[0].array) == 2 if args else False
-    if (
-        flipped or (matrix and function is np.swapaxes and set(args[1:]) in ({-1, -2}, {0, 1}))
-    ) and not line.options:
+    if args and _transposes(line):
         return f"{text(args[0], ATOM)}.T", ATOM
     name = "scatter" if function is scatter else name_of(function)
     words = [*(text(a, 0) for a in args), *(f"{k}={text(v, 0)}" for k, v in line.options.items())]

@@ -1,12 +1,14 @@
 """The backward sweep: the tape read backwards, each call passing its gradient on to what it was made from."""
 
 import functools
+import heapq
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from . import errors
+from .derivatives.selections import Partial, add, partly, use_of, whole
 from .scope import ANOMALY, MODE, TRACING
 from .tape import (
     CONSTANT,
@@ -25,39 +27,18 @@ from .tape import (
 
 Lift = Callable[[Any, Tape, int], Any]
 Gradients = dict[Any, Any]  # by place on a tape
-DEEPEST = 50
-
-
-class Partial:
-    """A gradient at a place of which later calls left out some elements.
-
-    `use()` is positive at those that they used. A gradient of zero there is a number like any other. At an
-    element that nothing used it stays zero, even where the derivative of the function that made the element
-    is infinite. It is computed when a function asks for it, as few do.
-    """
-
-    __slots__ = ("depth", "gradient", "uses")
-
-    def __init__(self, gradient: Any, use: Callable[[], Any], depth: int = 0) -> None:
-        self.gradient, self.uses, self.depth = gradient, [use], depth
-        if depth > DEEPEST:  # of those that wait for one another: Python's stack is not endless
-            self.use()
-
-    def use(self) -> Any:
-        total = self.uses[0]()
-        for use in self.uses[1:]:
-            total = total + use()
-        self.uses, self.depth = [lambda: total], 0
-        return total
-
-    def mapped(self, function: Callable[[Any], Any]) -> "Partial":
-        return Partial(function(self.gradient), lambda: function(self.use()), self.depth + 1)
+Attachments = dict[int, Attachment]  # by place on a tape
 
 
 def sweep(
-    heads: Iterable[tuple[Traceable, Any]], retain_graph: bool, lift: Lift | None = None
+    heads: Iterable[tuple[Traceable, Any]],
+    retain_graph: bool,
+    lift: Lift | None = None,
+    listeners: dict[Tape, Attachments] | None = None,
 ) -> dict[Attachment, Any]:
     """The gradient for every attachment that the heads depend on, from each head's own gradient.
+
+    These are the leaves' own, and those of computed tensors; or in place of the latter the given listeners.
 
     A call stands on its tape after the calls that made its arguments, and a tape reads older tapes only. So
     with the youngest tape read from its end, then the next, a call's turn comes when everything that used its
@@ -68,31 +49,41 @@ def sweep(
     """
     received: Gradients = {}
     waiting: dict[Tape, Gradients] = {}  # for tapes still to be read
+    order: list[tuple[int, Tape]] = []  # the youngest of them first
     while True:
         for tensor, gradient in heads:
-            if tensor.tape is not LEAVES:
-                gradients = waiting.setdefault(tensor.tape, {})
-                gradients[tensor.index] = _sum(gradients.get(tensor.index), gradient)
-            elif tensor.attachment is not None:
-                received[tensor.attachment] = _sum(received.get(tensor.attachment), _whole(gradient))
-        if not waiting:
+            if tensor.tape is LEAVES:
+                received[tensor.attachment] = add(received.get(tensor.attachment), whole(gradient))
+            elif tensor.tape is not None:  # it is where drop_grad() came after the call
+                if tensor.tape not in waiting:
+                    waiting[tensor.tape] = {}
+                    heapq.heappush(order, (-tensor.tape.number, tensor.tape))
+                gradients = waiting[tensor.tape]
+                gradients[tensor.index] = add(gradients.get(tensor.index), gradient)
+        if not order:
             return received
-        tape = max(waiting, key=lambda tape: tape.number)
+        _, tape = heapq.heappop(order)
         gradients = waiting.pop(tape)
-        _sweep_tape(tape, gradients, received, retain_graph, lift)
+        attachments = tape.attachments if listeners is None else listeners.get(tape, {})
+        _sweep_tape(tape, gradients, attachments, received, retain_graph, lift)
         heads = [(tape.source(place), gradient) for place, gradient in gradients.items()]
 
 
 def _sweep_tape(
-    tape: Tape, gradients: Gradients, received: Gradients, retain_graph: bool, lift: Lift | None
+    tape: Tape,
+    gradients: Gradients,
+    attachments: Attachments,
+    received: Gradients,
+    retain_graph: bool,
+    lift: Lift | None,
 ) -> None:
     """Sweep one tape from the places that have a gradient; what is left then are those of its inputs."""
-    calls, attachments, now = tape.calls, tape.attachments, WRITES.now
+    calls, now = tape.calls, WRITES.now
     anomaly = MODE.get() & (ANOMALY | TRACING) == ANOMALY
     buffers: set[int] = set()  # places whose gradient is an array that nothing else holds
     index = max(gradients) + ENTRY
     waiting = len(gradients)  # calls whose gradient is to be passed on
-    partial = any(gradient.__class__ is Partial for gradient in gradients.values())
+    careful = Partial in map(type, gradients.values())
     while waiting:
         index -= ENTRY
         gradient = gradients.pop(index, None)
@@ -101,16 +92,16 @@ def _sweep_tape(
         waiting -= 1
         row, value, arguments, parents, options, moment = calls[index : index + ENTRY]
         if attachments and index in attachments:
-            received[attachments[index]] = _whole(gradient)
+            received[attachments[index]] = whole(gradient)
         if moment != now:
             _check_unmodified(tape[index])
         rules, inputs = row.rules, arguments
         if not rules:
             if row is FREED:
                 raise errors.GraphFreedError
-            whole, part = parents[0], arguments[1]  # of several results: its gradient waits for the others'
-            waiting += whole not in gradients
-            gradients.setdefault(whole, {})[part] = gradient
+            call, part = parents[0], arguments[1]  # one of several results waits for the gradients of all
+            waiting += call not in gradients
+            gradients.setdefault(call, {})[part] = gradient
         if not retain_graph:
             calls[index : index + ENTRY] = FREED_CALL
         if lift is not None:
@@ -128,20 +119,20 @@ def _sweep_tape(
         else:
             broadcast, gradient = None, _in_full(gradient, value, row.moves)
         selected = row.selects or gradient.__class__ is Partial or ("where" in options and row.moves)
-        partial = partial or selected
+        careful = careful or selected
         into = row.into if lift is None else None
-        given = (_whole(gradient) if selected else gradient, value, *arguments)
+        given = (whole(gradient) if selected else gradient, value, *arguments)
         for rule, parent, argument in zip(rules, parents, inputs, strict=False):
             if parent == CONSTANT:
                 continue
-            if into is not None and parent in buffers:
-                into(_whole(total := gradients[parent]), *given)
+            if into is not None and parent in buffers and isinstance(whole(gradients[parent]), np.ndarray):
+                into(whole(total := gradients[parent]), *given)
                 if total.__class__ is Partial:
-                    total.uses.append(_use(gradient, rule, given, options))
+                    total.uses.append(use_of(gradient, rule, given, options))
                 continue
             made: Any
             if selected:
-                made = _partial(row.moves, gradient, rule, given, options, lift is None)
+                made = partly(row.moves, gradient, rule, given, options, lift is None)
                 if parent < CONSTANT and tape.source(parent).tape is LEAVES:  # nobody asks for its uses
                     made = made.gradient
             else:
@@ -158,53 +149,12 @@ def _sweep_tape(
             if parent not in gradients:
                 gradients[parent] = made
                 waiting += parent > CONSTANT
-            elif partial:
-                gradients[parent] = _sum(gradients[parent], made)
+            elif careful:
+                gradients[parent] = add(gradients[parent], made)
             else:
                 gradients[parent] = gradients[parent] + made
-            if into is not None and isinstance(_whole(gradients[parent]), np.ndarray):
+            if into is not None:
                 buffers.add(parent)
-
-
-def _sum(before: Any, more: Any) -> Any:
-    """The sum of a gradient that arrived at a place, if one did, and the next; either may be partial."""
-    if before is None:
-        return more
-    if before.__class__ is more.__class__ is Partial:
-        before.gradient = before.gradient + more.gradient
-        before.uses.append(more.use)
-        before.depth = max(before.depth, more.depth + 1)
-        return before
-    return _whole(before) + _whole(more)  # one of them uses all of it
-
-
-def _whole(gradient: Any) -> Any:
-    return gradient.gradient if gradient.__class__ is Partial else gradient
-
-
-def _use(gradient: Any, rule: Any, given: tuple[Any, ...], options: dict[str, Any]) -> Callable[[], Any]:
-    """The uses of an argument, by a rule that moves elements, from those of the result."""
-
-    def use() -> Any:
-        used = gradient.use() if gradient.__class__ is Partial else np.ones_like(gradient)
-        made = rule(used, *given[1:], **options)
-        return made if isinstance(made, (list, tuple)) else np.abs(made)  # a rule may negate
-
-    return use
-
-
-def _partial(
-    moves: bool, gradient: Any, rule: Any, given: tuple[Any, ...], options: dict[str, Any], arrays: bool
-) -> Partial:
-    """What a rule makes of a gradient if some elements are left out: before its call, or by it."""
-    depth = getattr(gradient, "depth", -1) + 1
-    if moves:
-        return Partial(rule(*given, **options), _use(gradient, rule, given, options), depth)
-    with np.errstate(all="ignore"):
-        made = rule(*given, **options)
-    if not (arrays and isinstance(made, (np.ndarray, np.generic)) and np.all(np.isfinite(made))):
-        made = np.where(gradient.use(), made, 0)
-    return Partial(made, gradient.use, depth)
 
 
 def _in_full(gradient: Any, value: Any, moves: bool) -> Any:
@@ -213,15 +163,13 @@ def _in_full(gradient: Any, value: Any, moves: bool) -> Any:
         return gradient
     if isinstance(value, tuple):
         parts = [gradient.get(i, Partial(zero := y.dtype.type(0), zero.copy)) for i, y in enumerate(value)]
-        whole = tuple(_in_full(_whole(part), y, False) for part, y in zip(parts, value, strict=True))
+        made = tuple(_in_full(whole(part), y, False) for part, y in zip(parts, value, strict=True))
         if not moves:
-            return whole
+            return made
         uses = [
             part.use if part.__class__ is Partial else functools.partial(np.ones_like, part) for part in parts
         ]
-        return Partial(
-            whole, lambda: tuple(_in_full(u(), y, False) for u, y in zip(uses, value, strict=True))
-        )
+        return Partial(made, lambda: tuple(_in_full(u(), y, False) for u, y in zip(uses, value, strict=True)))
     if gradient.__class__ is Partial:
         if moves:
             return gradient.mapped(lambda g: _in_full(g, value, False))
@@ -306,7 +254,7 @@ def _check_unmodified(call: Call) -> None:
 
 def _check_finite(gradient: Any, row: Any, value: Any, place: str | None) -> None:
     """Raise if a rule made NaN or infinity."""
-    gradient = _whole(gradient)
+    gradient = whole(gradient)
     if isinstance(gradient, list) or np.all(np.isfinite(gradient)):
         return
     then = "" if place else " Put the computation under detect_anomaly() too, to see the line that called it."

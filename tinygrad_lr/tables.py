@@ -114,6 +114,23 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> Table:
     return Table(path, wanted, np.array(numbers).reshape(len(lines), len(wanted)), tuple(lines))
 
 
+def read_header(path: str | Path) -> tuple[str, ...]:
+    """The names of the columns of a CSV file, as `read_table` understands it.
+
+    Raises DataError if the file cannot be read, or has no header row.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "pets.csv")
+    ...     _ = path.write_text("name,age\\nRex,3\\n")
+    ...     read_header(path)
+    ('name', 'age')
+    """
+    path = Path(path)
+    text = _read_text(path)
+    return _header(path, _records(path, text, _delimiter(text)))
+
+
 def check_regression(table: Table, features: Sequence[str], target: str) -> None:
     """Raise DataError unless least squares determines every coefficient of `target` on `features`.
 
@@ -147,13 +164,13 @@ def check_regression(table: Table, features: Sequence[str], target: str) -> None
     if rows < parameters:
         raise DataError(
             f"{path} has {rows} rows, too few to determine {parameters} parameters "
-            f"({len(features)} weights and the intercept); add rows or choose fewer features"
+            f"({len(features)} weights and the intercept); add rows or choose fewer features (--features)"
         )
     combination = _collinear(data[:, :-1], features)
     if combination:
         raise DataError(
             f"{path}: {combination}, so least squares cannot tell these columns apart; "
-            "leave one of them out of the features"
+            "leave one of them out of the features (--features)"
         )
 
 
@@ -289,8 +306,8 @@ def _text_column(first: str, rest: Iterable[str]) -> str | None:
     problem = (
         "no row has a value" if text is None else f"no row has a number, the first text is {_quote(text)}"
     )
-    mend = "drop the column" if text is None else "drop the column or encode it as numbers"
-    return f"{problem}; {mend}, or leave it out of the features"
+    mend = "fill it in" if text is None else "encode it as numbers"
+    return f"{problem}; {mend}, or choose other columns (--features, --target)"
 
 
 def _bad_cell(cell: str) -> str:
@@ -334,8 +351,10 @@ def _check_variation(path: Path, name: str, column: NDArray[np.float64], *, is_t
     if high - low <= 4 * np.finfo(np.float64).eps * largest:
         problem = f"constant, {low:g} in every row"
         if is_target:
-            raise DataError(f"{where}: {problem}, so there is nothing to learn; choose another target")
-        raise DataError(f"{where}: {problem}, as the intercept is already; leave it out of the features")
+            raise DataError(f"{where}: {problem}, so there is nothing to learn; choose another (--target)")
+        raise DataError(
+            f"{where}: {problem}, as the intercept is already; leave it out of the features (--features)"
+        )
 
 
 def _collinear(X: NDArray[np.float64], names: Sequence[str]) -> str | None:

@@ -57,6 +57,7 @@ class Trainer(HyperParameters):
     epoch : the number of the epoch, from 0.
     finished_epochs : their number.
     in_epoch : whether an epoch was begun, but not finished.
+    steps_in_epoch : the number of training minibatches done in this epoch.
     train_batch_idx, val_batch_idx : numbers of minibatches done in the whole run.
     num_train_batches, num_val_batches : in one epoch.
     model, optim, schedule, train_dataloader, val_dataloader : of the run.
@@ -98,9 +99,13 @@ class Trainer(HyperParameters):
             raise ValueError(f"max_epochs must be 0 or more, not {max_epochs}")
         if num_gpus:
             raise ValueError(f"num_gpus={num_gpus}, but NumPy computes on the CPU: leave num_gpus away")
+        if not gradient_clip_val >= 0:
+            raise ValueError(f"gradient_clip_val must be 0 or more, not {gradient_clip_val}")
         for position, callback in enumerate(self.callbacks):
             if not any(hasattr(callback, hook) for hook in HOOKS):
                 raise TypeError(f"callbacks[{position}] has none of the methods {', '.join(HOOKS)}")
+            if isinstance(callback, type):
+                raise TypeError(f"callbacks[{position}] is a class; write {callback.__name__}(...)")
         self._watchers: list[Any] = self.callbacks
         self._begin(0)
 
@@ -109,6 +114,8 @@ class Trainer(HyperParameters):
         self.epoch = self.finished_epochs = first_epoch
         self.in_epoch = False
         self._train_batch_idx = first_epoch * self.num_train_batches
+        self.steps_in_epoch = 0
+        self._counting = False  # a step that is done
         self.val_batch_idx = first_epoch * self.num_val_batches
         self._step_losses: list[Any] = []  # of the step that is being taken
         self._step_points: list[tuple[Any, Callable[[], None]]] = []  # what it plots, and how
@@ -171,7 +178,7 @@ class Trainer(HyperParameters):
         if self.schedule is not None:
             self.schedule.step()
         self.finished_epochs += 1
-        self.in_epoch = False
+        self.in_epoch, self.steps_in_epoch = False, 0
         self._tell("on_epoch_end")
 
     def fit_epoch(self) -> None:
@@ -260,8 +267,13 @@ class Trainer(HyperParameters):
 
     @train_batch_idx.setter
     def train_batch_idx(self, value: int) -> None:
+        self.steps_in_epoch += value - self._train_batch_idx
         self._train_batch_idx = value
-        self._end_step()
+        self._counting = True
+        try:
+            self._end_step()
+        finally:
+            self._counting = False
 
     def note_loss(self, loss: Any, train: bool) -> None:
         """Take a loss into account; `Module.plot` calls this, inside `record()` if it is the training's.
@@ -360,20 +372,22 @@ class Trainer(HyperParameters):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a checkpoint for `fit(..., resume=path)`; it replaces an older one, whole or not at all.
 
-        Raises RuntimeError in the middle of an epoch, TypeError for an optimizer whose state cannot be saved,
-        and OSError if the file cannot be written.
+        Within an epoch it is to be called by a callback's `on_step_end`.
+
+        Raises RuntimeError elsewhere within an epoch, and where the data cannot be continued there; TypeError
+        for an optimizer whose state cannot be saved; and OSError if the file cannot be written.
         """
         save_state(path, CHECKPOINT, self.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the rest of the run depends on, between two epochs: see `checkpoints.run_state`.
+        """All that the rest of the run depends on: see `checkpoints.run_state`.
 
-        Raises RuntimeError in the middle of an epoch, and TypeError if something would be lost.
+        Raises RuntimeError within an epoch as `save` does, and TypeError if something would be lost.
         """
-        if self.in_epoch:
+        if self.in_epoch and not self._counting:
             raise RuntimeError(
                 f"epoch {self.epoch + 1} is not finished, and a checkpoint would lose its minibatches: "
-                "save it in a callback's on_epoch_end, or after fit"
+                "save it in a callback's on_step_end or on_epoch_end, or after fit"
             )
         return run_state(self)
 

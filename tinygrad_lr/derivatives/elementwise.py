@@ -84,8 +84,11 @@ def _choice(function: Any, ahead: Any, behind: Any, of_nan: bool) -> None:
         if of_nan and isinstance(b, (int, float)) and b == b:  # a number, not NaN: quicker
             return np.where(behind(a, b), 0, np.where(np.equal(a, b), g / 2, g))
         one = ahead(a, b) | np.isnan(a if of_nan else b)
-        other = ahead(b, a) | np.isnan(b if of_nan else a)
-        return np.where(one, np.where(other, g / 2, g), 0)
+        tie = one & (ahead(b, a) | np.isnan(b if of_nan else a))
+        made = np.where(one, g, 0)
+        if isinstance(tie, np.ndarray) and not tie.any():  # as most often
+            return made
+        return np.where(tie, g / 2, made)
 
     derivative(function, lambda g, y, a, b: chosen(g, a, b), lambda g, y, a, b: chosen(g, b, a))
 

@@ -142,11 +142,15 @@
     card.style.top = `${Math.max(4, Math.min(top, innerHeight - card.offsetHeight - 4))}px`;
     node.setAttribute("aria-label", card.innerText);
   }
+  // with parts that can be visited it is no single image any more; what its lines say is in the steps
+  for (const svg of all("svg", picture)) svg.setAttribute("role", "group");
+  for (const graph of all(".graph", picture)) graph.setAttribute("role", "none");
+  for (const edge of all(".edge, .cluster", picture)) edge.setAttribute("aria-hidden", "true");
   for (const node of all(".node", picture)) {
     if (!node.id) continue;
     node.setAttribute("tabindex", "0");
     node.setAttribute("role", "img");
-    node.setAttribute("aria-label", node.querySelector("title").textContent);
+    node.setAttribute("aria-label", all("text", node).map((line) => line.textContent).join(", "));
     for (const start of ["mouseenter", "focus"]) node.addEventListener(start, () => showCard(node));
     for (const stop of ["mouseleave", "blur"]) node.addEventListener(stop, () => { card.hidden = true; });
   }

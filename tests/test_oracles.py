@@ -1,0 +1,303 @@
+"""Derivatives by others: PyTorch and JAX on random programs and on the rows of the table, mpmath at points.
+
+None of the three is needed for the other tests: where one is not installed its tests are skipped, and say so.
+
+    pip install torch jax mpmath
+"""
+
+import importlib
+import importlib.util
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+from domains import DOMAINS
+from factory import ROWS, Example
+from factory import examples as examples_of
+from search import examples
+from tinygrad_lr import autograd, record
+from tinygrad_lr.errors import name_of
+from tinygrad_lr.tensor import asarray
+from tinygrad_lr.testing.strategies import Program, expression_graphs
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def needs(module: str, project: str) -> Any:
+    """Leave a test out where a library is not installed, and say that in the summary."""
+    missing = importlib.util.find_spec(module) is None
+    return pytest.mark.skipif(missing, reason=f"{project} IS NOT INSTALLED: nothing is compared with it")
+
+
+# ---- arrays of other libraries under NumPy's names ---------------------------------------------------------
+
+
+class Library:
+    """A library that has functions with NumPy's names and can differentiate."""
+
+    modules: dict[str, str]
+
+    def function(self, function: Any) -> Any:
+        """The library's own function of that name. Raises LookupError if there is none."""
+        path, name = name_of(function).rpartition(".")[::2]
+        if function is operator.getitem:
+            return operator.getitem
+        module = importlib.import_module(self.modules[path])
+        if not hasattr(module, name):
+            raise LookupError(name)
+        return getattr(module, name)
+
+    def array(self, array: Any) -> Any:
+        raise NotImplementedError
+
+    def derivatives(self, f: Callable[..., Any], points: Any, directions: Any) -> tuple[list[Any], list[Any]]:
+        """The gradients of a function with one number as its value, and of <gradients, directions>."""
+        raise NotImplementedError
+
+
+class JAX(Library):
+    modules = {  # noqa: RUF012  # never written
+        "np": "jax.numpy",
+        "np.linalg": "jax.numpy.linalg",
+        "np.fft": "jax.numpy.fft",
+        "scipy.special": "jax.scipy.special",
+    }
+
+    def __init__(self) -> None:
+        importlib.import_module("jax").config.update("jax_enable_x64", True)
+
+    def array(self, array: Any) -> Any:
+        return array
+
+    def derivatives(self, f: Callable[..., Any], points: Any, directions: Any) -> tuple[list[Any], list[Any]]:
+        import jax
+
+        def slope(points: Any) -> Any:
+            return sum((g * d).sum() for g, d in zip(jax.grad(f)(points), directions, strict=True))
+
+        points = [jax.numpy.asarray(p) for p in points]
+        return [np.asarray(g) for g in jax.grad(f)(points)], [np.asarray(s) for s in jax.grad(slope)(points)]
+
+
+class PyTorch(Library):
+    modules = {  # noqa: RUF012  # never written
+        "np": "torch",
+        "np.linalg": "torch.linalg",
+        "np.fft": "torch.fft",
+        "scipy.special": "torch.special",
+    }
+
+    def __init__(self) -> None:
+        importlib.import_module("torch").set_num_threads(1)
+
+    def array(self, array: Any) -> Any:
+        import torch
+
+        return torch.from_numpy(array.copy()) if isinstance(array, np.ndarray) else array
+
+    def function(self, function: Any) -> Any:
+        import torch
+
+        others: dict[Any, Any] = {  # that are known under other names, or by other arguments
+            np.concatenate: torch.cat,
+            np.power: torch.pow,
+            np.expand_dims: torch.unsqueeze,
+            np.transpose: lambda a: a.permute(tuple(range(a.ndim))[::-1]),
+            np.max: torch.amax,
+            np.sort: lambda a, axis: torch.sort(a, dim=axis).values,
+            np.var: lambda a: torch.var(a, correction=0),
+            np.outer: lambda a, b: torch.outer(a.ravel(), b.ravel()),
+            np.dot: dot,
+            np.split: lambda a, at: torch.tensor_split(a, at),
+            np.linalg.norm: torch.linalg.vector_norm,
+            np.take: lambda a, i, axis: torch.index_select(torch.atleast_1d(a), axis, i),
+            np.reshape: lambda a, shape: torch.reshape(a, tuple(np.atleast_1d(shape).tolist())),
+            np.tile: lambda a, n: torch.tile(a, (*(1,) * (a.ndim - 1), n)),
+            np.shape: lambda a: tuple(a.shape),
+            operator.getitem: getitem,
+        }
+        return others.get(function) or super().function(function)
+
+    def derivatives(self, f: Callable[..., Any], points: Any, directions: Any) -> tuple[list[Any], list[Any]]:
+        import torch
+
+        leaves = [torch.from_numpy(np.array(p, order="C")).requires_grad_() for p in points]
+        nothing = sum((0 * leaf).sum() for leaf in leaves)  # so that each is reached
+        gradients = torch.autograd.grad(f(leaves) + nothing, leaves, create_graph=True)
+        slope = sum((g * torch.from_numpy(d)).sum() for g, d in zip(gradients, directions, strict=True))
+        again = torch.autograd.grad(slope + nothing, leaves)
+        return [g.detach().numpy() for g in gradients], [s.numpy() for s in again]
+
+
+def dot(a: Any, b: Any) -> Any:
+    if not a.ndim or not b.ndim:
+        return a * b
+    return importlib.import_module("torch").tensordot(a, b, dims=([-1], [max(b.ndim - 2, 0)]))
+
+
+def getitem(array: Any, key: Any) -> Any:
+    """Indexing for PyTorch, which does not know negative steps."""
+    if key == (..., slice(None, None, -1)):
+        return array.flip([-1])
+    return array[key]
+
+
+class Foreign(NDArrayOperatorsMixin):
+    """An array of a library, which NumPy's functions take."""
+
+    def __init__(self, array: Any, library: Library) -> None:
+        self.array, self.library = array, library
+
+    shape = property(lambda self: tuple(self.array.shape))
+    ndim = property(lambda self: len(self.shape))
+    dtype = property(lambda self: np.dtype(str(self.array.dtype).removeprefix("torch.")))
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.called(operator.getitem, (self, key), {})
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **options: Any) -> Any:
+        args = tuple(np.asarray(a) if isinstance(a, float) else a for a in args)
+        return self.called(ufunc if method == "__call__" else getattr(ufunc, method), args, options)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        return self.called(function, args, options)
+
+    def called(self, function: Any, args: Any, options: Any) -> Any:
+        found = self.library.function(function)
+        return self.wrapped(
+            found(*map(self.plain, args), **{name: self.plain(value) for name, value in options.items()})
+        )
+
+    def plain(self, value: Any) -> Any:
+        if isinstance(value, list) and not any(isinstance(part, Foreign) for part in value):
+            value = np.asarray(value)
+        if isinstance(value, (list, tuple)):
+            return type(value)(map(self.plain, value))
+        return value.array if isinstance(value, Foreign) else self.library.array(value)
+
+    def wrapped(self, value: Any) -> Any:
+        if isinstance(value, (list, tuple)) and any(hasattr(part, "dtype") for part in value):
+            return [self.wrapped(part) for part in value]
+        return Foreign(value, self.library) if hasattr(value, "dtype") else value
+
+
+def compared(
+    library: Library,
+    f: Callable[[Sequence[Any]], Sequence[Any]],
+    points: list[Any],
+    heads: list[Any],
+    seed: int,
+) -> bool:
+    """Check that what the library computes, if it is what NumPy computes, it differentiates alike.
+
+    To rounding, to second order. Returns whether there was something to compare.
+    """
+    rng = np.random.default_rng(seed)
+    directions = [rng.uniform(-1, 1, np.shape(p)) for p in points]
+
+    def theirs(arrays: Sequence[Any]) -> Any:
+        results = f([Foreign(a, library) for a in arrays])
+        return sum((y.array * library.array(h)).sum() for y, h in zip(results, heads, strict=True))
+
+    try:
+        values = [
+            np.asarray(y.array) for y in f([Foreign(library.array(np.array(p)), library) for p in points])
+        ]
+        expected = library.derivatives(theirs, points, directions)
+    except Exception:  # of whatever kind: the library has other functions, options or types
+        return False
+    pairs = zip(f(points), values, strict=True)
+    if not all(np.shape(y) == z.shape and np.allclose(y, z, rtol=1e-8, atol=1e-10) for y, z in pairs):
+        return False  # it is another function
+    leaves = [asarray(p) for p in points]
+    for leaf in leaves:
+        leaf.attach_grad()
+    with record():
+        nothing = sum(0 * np.sum(leaf) for leaf in leaves)  # so that each is reached
+        value = sum(np.sum(y * h) for y, h in zip(f(leaves), heads, strict=True)) + nothing
+        gradients = autograd.grad(value, leaves, create_graph=True)
+        slope = sum(np.sum(g * d) for g, d in zip(gradients, directions, strict=True)) + nothing
+    for mine, other in zip((gradients, autograd.grad(slope, leaves)), expected, strict=True):
+        size = max(1.0, *(np.max(np.abs(g), initial=0.0) for g in other))
+        for got, wanted in zip(mine, other, strict=True):
+            np.testing.assert_allclose(got.array, wanted, rtol=0, atol=1e-9 * size)
+    return True
+
+
+def check_program(library: Library, program: Program, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    heads = [rng.uniform(-2, 2, np.shape(y)) for y in program(*program.arguments)]
+    assume(compared(library, lambda leaves: program(*leaves), program.arguments, heads, seed))
+
+
+@needs("torch", "PyTorch")
+@examples(60)
+@given(expression_graphs(), seeds)
+def test_pytorch_agrees_on_programs(program: Program, seed: int) -> None:
+    check_program(PyTorch(), program, seed)
+
+
+@needs("jax", "JAX")
+@examples(15)
+@given(expression_graphs(max_steps=5), seeds)
+def test_jax_agrees_on_programs(program: Program, seed: int) -> None:
+    check_program(JAX(), program, seed)
+
+
+# ---- PyTorch and JAX: rows of the table -------------------------------------------------------------------
+
+
+#: rows for which the two libraries decided otherwise
+TRIANGLES = "NumPy reads one triangle; there the gradient is spread over both"
+APART: dict[Any, str] = {
+    np.ldexp: "PyTorch's derivative is 0 for negative exponents",
+    np.nextafter: "a constant there",
+    **dict.fromkeys((np.linalg.cholesky, np.linalg.eigvalsh, np.linalg.pinv), TRIANGLES),
+}
+
+
+def check_row(library: Library, function: Any, number: int) -> None:
+    if function in APART:
+        pytest.skip(f"{name_of(function)}: {APART[function]}")
+    try:
+        library.function(function)
+    except LookupError:
+        pytest.skip(f"{type(library).__name__} has no {name_of(function)}")
+    number_compared = 0
+
+    @examples(number)
+    @given(examples_of(function), seeds)
+    def test(example: Example, seed: int) -> None:
+        nonlocal number_compared
+        f = lambda leaves: [example.value(leaves)]  # noqa: E731
+        number_compared += compared(library, f, example.variables, [example.head], seed)
+
+    test()
+    if not number_compared:
+        pytest.skip(
+            f"{name_of(function)} is something else in {type(library).__name__}, or not differentiable"
+        )
+
+
+TESTED = [f for f in ROWS if f in DOMAINS and DOMAINS[f].call is None]
+
+
+@needs("torch", "PyTorch")
+@pytest.mark.parametrize("function", TESTED, ids=name_of)
+def test_pytorch_agrees_on_rows(function: Any) -> None:
+    check_row(PyTorch(), function, 10)
+
+
+@needs("jax", "JAX")
+@pytest.mark.parametrize("function", TESTED, ids=name_of)
+def test_jax_agrees_on_rows(function: Any) -> None:
+    check_row(JAX(), function, 4)

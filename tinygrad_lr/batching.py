@@ -1,0 +1,186 @@
+"""A linear function of an array, such as a pullback, for many arrays at once.
+
+`each` notes the calls that the function makes for one array. Then it makes the same calls for a stack of
+arrays, with one more axis in front, where it knows what becomes of that axis; for other functions it says so.
+"""
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .compiler import GradientOf, Tracer
+from .derivatives import cast, scatter
+from .errors import TraceError
+from .program import Line, Program, Variable, mapped
+from .scope import LOCAL, TRACING, Scope
+from .tensor import Tensor
+
+ALONE = {cast, np.copy, np.zeros_like, np.ones_like}  # of one array, element by element
+MOST = 1 << 22  # elements of the largest stack
+
+
+class Stack:
+    """Arrays of one shape, in one that has an axis more in front.
+
+    `ndim` is the number of the others. `unit` tells that they are the unit vectors, in order.
+    """
+
+    def __init__(self, array: Any, ndim: int, unit: bool = False) -> None:
+        self.array, self.ndim, self.unit = array, ndim, unit
+
+
+class NotKnownError(Exception):
+    """There is no rule for a stack of arguments of a function."""
+
+
+def each(f: Callable[[Tensor], list[Any]], like: Any, plain: bool) -> list[Any] | None:
+    """What a linear function makes of every unit array of the shape of `like`, stacked.
+
+    Parameters
+    ----------
+    f : takes a Tensor and returns a list of them.
+    plain : whether to return arrays instead of Tensors.
+
+    Returns None if a function that f calls is not known here, or depends on values.
+    """
+    count, shape = like.size, like.shape
+    one = Tensor(np.zeros(shape, like.dtype))
+    tracer = Tracer()
+    variable = tracer.add(one.array)
+    outer, LOCAL.tracer = LOCAL.tracer, tracer
+    try:
+        with Scope(TRACING):
+            results = [tracer.operand(made) for made in f(one)]
+    except TraceError:
+        return None
+    finally:
+        LOCAL.tracer = outer
+    program = Program("each", [variable], tracer.captured, tracer.lines)
+    program.result = results
+    program.without_dead_code()
+    size = max([like.size, *(np.size(v.array) for line in program.lines for v in line.made)])
+    step = max(1, MOST // size)
+    units = np.eye(count, dtype=like.dtype)
+    parts: list[list[Any]] = []
+    try:
+        for start in range(0, count, step):
+            some = units[start : start + step]
+            stack = Stack(np.reshape(some, (len(some), *shape)), len(shape), len(some) == count)
+            parts.append(_run(program, {id(variable): stack}, plain))
+    except NotKnownError:
+        return None
+    return parts[0] if len(parts) == 1 else [np.concatenate(rows) for rows in zip(*parts, strict=True)]
+
+
+def _run(program: Program, known: dict[int, Any], plain: bool) -> list[Any]:
+    """Make the calls that were noted, with the stack that is known."""
+    (stack,) = known.values()
+
+    def value(leaf: Any) -> Any:
+        if not isinstance(leaf, Variable):
+            return leaf
+        if id(leaf) not in known:
+            source = leaf.source.tensor.grad if isinstance(leaf.source, GradientOf) else leaf.source
+            known[id(leaf)] = source.array if plain and isinstance(source, Tensor) else source
+        return known[id(leaf)]
+
+    for line in program.lines:
+        args, options = tuple(_values(value, line.args)), {k: value(v) for k, v in line.options.items()}
+        stacked = any(isinstance(known.get(id(v)), Stack) for v in line.reads)
+        if stacked and (line.several or line.written is not None):
+            raise NotKnownError
+        made = _stacked(line, args, options) if stacked else line.function(*args, **options)
+        parts: Any = made if line.several else [made]
+        for v, part in zip(line.made, parts, strict=True):
+            known[id(v)] = part
+    found = []
+    for leaf in program.result:
+        made = value(leaf)
+        if isinstance(made, Stack):
+            made = made.array
+        else:  # the same for all
+            made = np.broadcast_to(made, (len(stack.array), *np.shape(leaf.array)))
+        others = [a for a in known.values() if not isinstance(a, Stack) and a is not None]
+        shared = not plain or any(np.may_share_memory(made, a) for a in others)
+        found.append(np.copy(made) if shared else made)
+    return found
+
+
+def _values(value: Callable[[Any], Any], args: Any) -> Any:
+    return [mapped(value, a) for a in args]
+
+
+def _stacked(line: Line, args: tuple[Any, ...], options: dict[str, Any]) -> Stack:
+    """A call with a stack among its arguments."""
+    function, ndim = line.function, np.ndim(line.made[0].array)
+    shape = np.shape(line.made[0].array)
+    first: Any = args[0]
+    count = next(a for a in (*args, *options.values()) if isinstance(a, Stack)).array.shape[0]
+    alone = isinstance(first, Stack) and not any(isinstance(a, Stack) for a in (*args[1:], *options.values()))
+    elementwise = isinstance(function, np.ufunc) and function.signature is None and function.nout == 1
+    if elementwise or (function is np.where and len(args) == 3) or function in ALONE:
+        if function is cast and first.array.dtype == args[1]:
+            return Stack(first.array, first.ndim, first.unit)
+        return Stack(function(*(_aligned(a, ndim) for a in args), **options), ndim)
+    if function is np.matmul and not options:
+        return Stack(_product(*args), ndim)
+    if not alone:
+        raise NotKnownError
+    x, inner = first.array, first.ndim
+    if function in (np.sum, np.mean) and options.keys() <= {"axis", "keepdims"} and len(args) == 1:
+        axis = options.get("axis")
+        axes = range(inner) if axis is None else np.atleast_1d(axis).tolist()
+        return Stack(function(x, **{**options, "axis": tuple([i % inner + 1 for i in axes])}), ndim)
+    if function in (np.reshape, np.expand_dims, np.squeeze, np.ravel) and not options:
+        return Stack(np.reshape(x, (count, *shape)), ndim)
+    if function is np.broadcast_to:
+        return Stack(np.broadcast_to(_aligned(first, ndim), (count, *shape)), ndim)
+    if function is np.transpose and not options:
+        axes = args[1] if len(args) > 1 and args[1] is not None else range(inner)[::-1]
+        return Stack(np.transpose(x, (0, *(i % inner + 1 for i in axes))), ndim)
+    if function is np.swapaxes:
+        return Stack(np.swapaxes(x, *(i % inner + 1 for i in args[1:])), ndim)
+    if function is operator.getitem and _is_plain(args[1]):
+        return Stack(x[_behind(args[1])], ndim)
+    if function is scatter and _is_plain(args[1]):
+        return Stack(scatter(x, _behind(args[1]), (count, *args[2])), ndim)
+    raise NotKnownError
+
+
+def _behind(key: Any) -> tuple[Any, ...]:
+    """An index for what lies behind the first axis."""
+    return (slice(None), *(key if isinstance(key, tuple) else (key,)))
+
+
+def _is_plain(key: Any) -> bool:
+    """Whether an index keeps the axes in order: arrays in several places do not."""
+    parts = key if isinstance(key, tuple) else (key,)
+    return len(parts) == 1 or all(isinstance(part, (int, slice, type(None), type(...))) for part in parts)
+
+
+def _aligned(value: Any, ndim: int) -> Any:
+    """A stack with axes of length 1, so that it broadcasts as each of its arrays does."""
+    if not isinstance(value, Stack):
+        return value
+    count, *shape = value.array.shape
+    extra = ndim - value.ndim
+    return np.reshape(value.array, (count, *[1] * extra, *shape)) if extra else value.array
+
+
+def _product(a: Any, b: Any) -> Any:
+    """The matrix product with a stack on one side."""
+    if isinstance(a, Stack) and isinstance(b, Stack):
+        raise NotKnownError
+    if isinstance(a, Stack):
+        if b.ndim > 2:
+            raise NotKnownError
+        return b if a.unit and a.ndim == 1 else a.array @ b
+    if b.ndim == 1:
+        if a.ndim > 2:
+            raise NotKnownError
+        return np.transpose(a) if b.unit else b.array @ np.transpose(a)
+    if a.ndim > 2:
+        raise NotKnownError
+    return a @ b.array

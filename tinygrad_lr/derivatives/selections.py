@@ -1,0 +1,80 @@
+"""What selections leave out of a gradient.
+
+`np.where(x > 0, np.sqrt(x), 0)` does not depend on np.sqrt(x) at x = 0, so its gradient there is 0, although
+0 * sqrt'(0) is NaN. A gradient that only happens to be 0 is another thing: it keeps the NaN.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+DEEPEST = 50
+
+
+class Partial:
+    """A gradient at a place of which later calls left out some elements.
+
+    `use()` is positive at those that they used. A gradient of zero there is a number like any other. At an
+    element that nothing used it stays zero, even where the derivative of the function that made the element
+    is infinite. It is computed when a function asks for it, as few do.
+    """
+
+    __slots__ = ("depth", "gradient", "uses")
+    shape = None  # unlike that of any array: the sweep looks into it
+
+    def __init__(self, gradient: Any, use: Callable[[], Any], depth: int = 0) -> None:
+        self.gradient, self.uses, self.depth = gradient, [use], depth
+        if depth > DEEPEST:  # of those that wait for one another: Python's stack is not endless
+            self.use()
+
+    def use(self) -> Any:
+        total = self.uses[0]()
+        for use in self.uses[1:]:
+            total = total + use()
+        self.uses, self.depth = [lambda: total], 0
+        return total
+
+    def mapped(self, function: Callable[[Any], Any]) -> "Partial":
+        return Partial(function(self.gradient), lambda: function(self.use()), self.depth + 1)
+
+
+def add(before: Any, more: Any) -> Any:
+    """The sum of a gradient that arrived at a place, if one did, and the next; either may be partial."""
+    if before is None:
+        return more
+    if before.__class__ is more.__class__ is Partial:
+        before.gradient = before.gradient + more.gradient
+        before.uses.append(more.use)
+        before.depth = max(before.depth, more.depth + 1)
+        return before
+    return whole(before) + whole(more)  # one of them uses all of it
+
+
+def whole(gradient: Any) -> Any:
+    return gradient.gradient if gradient.__class__ is Partial else gradient
+
+
+def use_of(gradient: Any, rule: Any, given: tuple[Any, ...], options: dict[str, Any]) -> Callable[[], Any]:
+    """The uses of an argument, by a rule that moves elements, from those of the result."""
+
+    def use() -> Any:
+        used = gradient.use() if gradient.__class__ is Partial else np.ones_like(gradient)
+        made = rule(used, *given[1:], **options)
+        return made if isinstance(made, (list, tuple)) else np.abs(made)  # a rule may negate
+
+    return use
+
+
+def partly(
+    moves: bool, gradient: Any, rule: Any, given: tuple[Any, ...], options: dict[str, Any], arrays: bool
+) -> Partial:
+    """What a rule makes of a gradient if some elements are left out: before its call, or by it."""
+    depth = getattr(gradient, "depth", -1) + 1
+    if moves:
+        return Partial(rule(*given, **options), use_of(gradient, rule, given, options), depth)
+    with np.errstate(all="ignore"):
+        made = rule(*given, **options)
+    if not (arrays and isinstance(made, (np.ndarray, np.generic)) and np.all(np.isfinite(made))):
+        made = np.where(gradient.use(), made, 0)
+    return Partial(made, gradient.use, depth)
