@@ -35,8 +35,8 @@ Complex numbers are out of scope, and with them `numpy.fft`.
 
 The same rows serve other arrays that answer NumPy's protocols. What such arrays cannot do without a gradient,
 they cannot do with one: Dask's know no `where=` and `initial=` in reductions and no `np.interp`, and want
-chunks of certain shapes in linear algebra. And no gradient reaches what a mask selects from a Dask array, whose
-size nobody knows: write `np.where(mask, x, 0)` instead of `x[mask]`.
+chunks of certain shapes in linear algebra. And no gradient reaches what a mask selects from a Dask array, as
+nobody knows how much that is: write `np.where(mask, x, 0)` instead of `x[mask]`.
 """
 
 MODULES = (np, np.linalg, np.fft)
