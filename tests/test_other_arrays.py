@@ -114,7 +114,12 @@ def test_what_a_mask_selects_from_dask_arrays_has_no_known_shape(program: Any) -
 
 #: functions that make NumPy's arrays of lists or numbers among their arguments, and methods of ufuncs
 UNFIT = {np.quantile, np.percentile, np.nanquantile, np.nanpercentile, np.pad, np.repeat, np.full_like}
-UNFIT |= {np.outer, np.polyval, *(f for f in ROWS if isinstance(getattr(f, "__self__", None), np.ufunc))}
+UNFIT |= {
+    np.outer,
+    np.polyval,
+    np.convolve,
+    *(f for f in ROWS if isinstance(getattr(f, "__self__", None), np.ufunc)),
+}
 #: those of SciPy's that are no ufuncs take NumPy's arrays only
 UNFIT |= {f for f in ROWS if name_of(f).startswith("scipy") and not isinstance(f, np.ufunc)}
 

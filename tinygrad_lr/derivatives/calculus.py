@@ -167,10 +167,10 @@ def _interpolating(of: Any) -> Any:
 # ---- sliding products and polynomials ---------------------------------------------------------------------
 
 
-def _in_full(g: Any, a: Any, v: Any, later: bool = False) -> Any:
-    """The gradient of what mode="full" gives, the middle of which, or later by a half, other modes give."""
-    missing = a.size + v.size - 1 - g.size
-    before = (missing + later) // 2
+def _in_full(g: Any, a: Any, v: Any, correlated: bool = False) -> Any:
+    """The gradient of what mode="full" gives, of which other modes give the middle, rounded either way."""
+    missing = np.size(a) + np.size(v) - 1 - g.size
+    before = (missing + (correlated and np.size(a) < np.size(v))) // 2
     return _joined(np.zeros_like(g, shape=(before,)), g, np.zeros_like(g, shape=(missing - before,)))
 
 
@@ -221,9 +221,9 @@ derivative(np.convolve,
     lambda g, y, a, v, mode="full": np.correlate(_in_full(g, a, v), _flat(v), "valid"),
     lambda g, y, a, v, mode="full": np.correlate(_in_full(g, a, v), _flat(a), "valid"))
 derivative(np.correlate,
-    lambda g, y, a, v, mode="valid": np.convolve(_in_full(g, a, v, later=a.size < v.size), _flat(v), "valid"),
+    lambda g, y, a, v, mode="valid": np.convolve(_in_full(g, a, v, correlated=True), _flat(v), "valid"),
     lambda g, y, a, v, mode="valid": np.convolve(
-        _in_full(g, a, v, later=a.size < v.size)[::-1], _flat(a), "valid"))
+        _in_full(g, a, v, correlated=True)[::-1], _flat(a), "valid"))
 derivative(np.vander,         _vander)
 derivative(np.polyval,        _polyval_p, _polyval_x)
 
