@@ -63,7 +63,7 @@ def _along_axes(function: np.ufunc) -> Callable[..., Any]:
         axes = given.get("axes", [axis, axis, axis] if keepdims else [axis, axis])
         if len(axes) == 2 and function is np.vecdot:
             axes = [*axes, -1 if keepdims else ()]
-        if not given or len(axes) != 3:  # the latter an error of NumPy's
+        if len(axes) != 3:  # an error, which NumPy will raise
             return NotImplemented
         first, second = (
             np.moveaxis(x, along, range(-np.size(along), 0)) for x, along in zip((x1, x2), axes, strict=False)
@@ -84,15 +84,15 @@ for function in (np.matmul, np.linalg.matmul):
 for function in (np.vecdot, np.linalg.vecdot):
     derivative(function, lambda g, y, x1, x2, **ufunc: np.expand_dims(g, -1) * x2,
                          lambda g, y, x1, x2, **ufunc: np.expand_dims(g, -1) * x1)
-    composed(function, _along_axes(np.vecdot))
-composed(np.matmul, _along_axes(np.matmul))
+    composed(function, _along_axes(np.vecdot), "axes", "axis", "keepdims")
+composed(np.matmul, _along_axes(np.matmul), "axes")
 if hasattr(np, "matvec"):  # since NumPy 2.2
     derivative(np.matvec, lambda g, y, x1, x2, **ufunc: outer(g, x2),
                           lambda g, y, x1, x2, **ufunc: np.vecmat(g, x1))
     derivative(np.vecmat, lambda g, y, x1, x2, **ufunc: np.matvec(x2, g),
                           lambda g, y, x1, x2, **ufunc: outer(x1, g))
-    composed(np.matvec, _along_axes(np.matvec))
-    composed(np.vecmat, _along_axes(np.vecmat))
+    composed(np.matvec, _along_axes(np.matvec), "axes")
+    composed(np.vecmat, _along_axes(np.vecmat), "axes")
 
 # fmt: on
 

@@ -57,6 +57,7 @@ class Derivative:
         "selects",
         "target",
         "written",
+        "written_for",
     )
 
     def __init__(
@@ -82,6 +83,8 @@ class Derivative:
         self.target = TARGETS.get(function)
         #: the function as a program of others: see `composed`
         self.written: Callable[..., Any] | None = None
+        #: the only keywords with which it is; None if it always is
+        self.written_for: set[str] | None = None
         rule: Any = next(filter(callable, rules), None)
         first = 2  # after g and y
         if rule is None:
@@ -185,13 +188,15 @@ def writes(
             DERIVATIVES[function].target = TARGETS[function]
 
 
-def composed(function: Callable[..., Any], written: Callable[..., Any]) -> None:
+def composed(function: Callable[..., Any], written: Callable[..., Any], *keywords: str) -> None:
     """Have a function that takes functions, such as np.piecewise, done by others when a gradient is wanted.
 
     No rule can know the derivative of the functions it is given. `written` takes the same arguments, and
-    returns NotImplemented for a call that the function's own row, if it has one, is to differentiate.
+    returns NotImplemented for a call that the function's own row, if it has one, is to differentiate. It is
+    asked for calls with one of the keywords only, if there are any.
     """
-    DERIVATIVES.setdefault(function, Derivative(function, ())).written = written
+    row = DERIVATIVES.setdefault(function, Derivative(function, ()))
+    row.written, row.written_for = written, set(keywords) or None
 
 
 def constant(*functions: Callable[..., Any]) -> None:
