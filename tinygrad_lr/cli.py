@@ -115,10 +115,10 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", prog="tinygrad-lr")
     parser.set_defaults(command=None)
 
-    # argparse's own usage has DATA.csv last, where it would be taken for one of the features
+    # argparse's own usage has DATA last, where it would be taken for one of the features
     fit = commands.add_parser(
         "fit",
-        usage="tinygrad-lr fit DATA.csv --target COLUMN [options]",
+        usage="tinygrad-lr fit DATA --target COLUMN [options]",
         help="learn to predict a column of a CSV file",
         description=FIT_DESCRIPTION,
         **layout,

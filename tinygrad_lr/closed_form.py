@@ -218,6 +218,10 @@ def moments(*arrays: Any, places: Sequence[str] = (), columns: Sequence[str] = (
     The parts are added in the order of the chunks, so that the result does not depend on the workers.
 
     Raises DataError if a number is NaN or infinite.
+
+    >>> import dask.array
+    >>> moments(dask.array.arange(4, chunks=2)).mean
+    array([1.5])
     """
     da: Any = import_module("dask.array")
     delayed: Any = import_module("dask").delayed

@@ -56,6 +56,11 @@ def connect(address: str | None = None, workers: int = 1, **options: Any) -> Ite
 
     Raises ClusterError if no scheduler answers, if it has no workers or workers of other versions, and if in
     the block the cluster is lost or workers die of a task again and again.
+
+    >>> import dask.array
+    >>> with connect(processes=False, dashboard_address=None):  # threads: quick, for an example
+    ...     dask.array.arange(4, chunks=2).sum().compute().item()
+    6
     """
     distributed = imported("distributed")
     with ExitStack() as stack:
@@ -163,6 +168,13 @@ def read_parquet(
 
     Raises DataError if there is no such file, if one of them cannot be read or lacks a column, or if a column
     holds something else than numbers.
+
+    >>> import pyarrow.parquet, tempfile
+    >>> path = tempfile.mkdtemp() + "/pets.parquet"
+    >>> pyarrow.parquet.write_table(pyarrow.table({"name": ["Rex", "Tom"], "age": [3, 5]}), path)
+    >>> table, places = read_parquet(path, ["age"])
+    >>> table.values.compute().tolist()
+    [[3.0], [5.0]]
     """
     dask, pattern = imported("dask"), os.fspath(pattern)
     imported("pyarrow.parquet")

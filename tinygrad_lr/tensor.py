@@ -61,6 +61,12 @@ def _method(function: Any) -> Callable[..., Tensor]:
     return method
 
 
+def _goes_first(other: Any) -> bool:
+    """Whether NumPy leaves an operator to the other operand, such as a sparse matrix."""
+    protocol = getattr(other, "__array_ufunc__", hasattr(other, "__array_priority__"))
+    return protocol is None or protocol is True
+
+
 def _operator(function: Any, symbol: Any, reflected: bool = False) -> Callable[..., Tensor]:
     """The method of an operator: the operator on the arrays, recorded as a call of NumPy's function.
 
@@ -74,14 +80,17 @@ def _operator(function: Any, symbol: Any, reflected: bool = False) -> Callable[.
         x, y, j = self.array, other, CONSTANT
         if isinstance(other, Tensor):
             y = other.array
-        elif isinstance(other, (list, tuple)):
-            return call(function, (other, self) if reflected else (self, other))
+        elif type(other) not in PLAIN:
+            if isinstance(other, (list, tuple, np.ndarray)):
+                return call(function, (other, self) if reflected else (self, other))
+            if _goes_first(other):
+                return NotImplemented
         value = symbol(y, x) if reflected else symbol(x, y)
         mode, tape = MODE.get(), LOCAL.tape
         if not mode & (RECORDING | TRACING):
             return Tensor(value)
         if tape is None and mode & RECORDING:
-            tape = LOCAL.tape = Tape()
+            tape = _new_tape()
         if not mode & TRACING and tape.places is None:
             i = self.index if self.tape is tape else tape.place_of(self)
             if y is not other:
@@ -196,7 +205,7 @@ class Tensor:
         gradient = asarray(gradient)
         if gradient.shape != self.shape:
             raise ValueError(f"a gradient of shape {gradient.shape} for {errors.describe(self)}")
-        self.attachment.grad = Tensor(gradient.array.astype(self.dtype))
+        self.attachment.grad = gradient.astype(self.dtype)
         self.attachment.written = True
 
     def backward(self, out_grad: Any = None, retain_graph: bool = False, create_graph: bool = False) -> None:
@@ -476,9 +485,10 @@ def tensor_at(array: Any, tape: Tape, place: int) -> Any:
     """The tensor at a place on a tape: the very one that entered there, or one made for the purpose."""
     if place == CONSTANT:
         return wrapped(array, UNATTACHED)
-    if place < CONSTANT:
-        return tape.source(place)
-    return Tensor(array, tape, place, tape.attachments.get(place))
+    if place >= 0:
+        return Tensor(array, tape, place, tape.attachments.get(place))
+    source: Any = tape.source(place)  # whose array may be another since, if the old one could not be written
+    return source if source.array is array else Tensor(array, source.tape, source.index, source.attachment)
 
 
 def tensors_in(values: Any) -> Iterator[Tensor]:
@@ -506,6 +516,11 @@ def unwrapped(value: Any) -> Any:
     """The same value with the array in place of each tensor."""
     if isinstance(value, Tensor):
         return value.array
+    if isinstance(value, np.ndarray) and type(value).__mul__ is not np.ndarray.__mul__:
+        kind = type(value).__name__  # no rule knows what `*` means to a matrix, nor what a mask does
+        raise TypeError(
+            f"a {kind} has operators of its own: pass np.asarray(...) of it to take part with tensors"
+        )
     return _mapped(unwrapped, value) if isinstance(value, (list, tuple)) else value
 
 
@@ -593,10 +608,23 @@ def _before_write(
             t.array = np.array(scalar := t.array)
             if mode & TRACING:
                 LOCAL.tracer.copied(scalar, t.array)
+            if t.tape is not None and t.tape is not LEAVES:
+                t.tape.calls[t.index + 1] = t.array  # for the write to be noticed
         if own or isinstance(t, np.ndarray):
             WRITES.note(t.array if own else t)
     if mode & TRACING:
         LOCAL.tracer.write(function, target, args, options)
+
+
+def _new_tape() -> Tape:
+    """A tape for the calls from now on; for one call if no scope of this thread is there to end it.
+
+    Such is a thread that runs in the context of another one, as with `asyncio.to_thread`.
+    """
+    tape = Tape()
+    if LOCAL.scopes:
+        LOCAL.tape = tape
+    return tape
 
 
 def recorded(
@@ -615,7 +643,7 @@ def recorded(
         return wrapped(value, OUTSIDE)
     if not row.rules:
         return wrapped(value, UNATTACHED)
-    tape: Tape = LOCAL.tape or Tape()
+    tape: Tape = LOCAL.tape or _new_tape()
     places: tuple[Any, ...] = tuple(
         [a.index if isinstance(a, Tensor) and a.tape is tape else _place(a, tape) for a in args]
     )
@@ -625,7 +653,6 @@ def recorded(
     if None in places:  # one is on a newer tape
         LOCAL.tape = None
         return recorded(row, args, arrays, value, options, plain)
-    LOCAL.tape = tape
     if places.count(CONSTANT) == len(places):
         return wrapped(value, UNATTACHED)
     several = isinstance(value, (list, tuple))
@@ -798,17 +825,20 @@ def with_gradients(heads: Any, head_grads: Any) -> list[tuple[Tensor, Any]]:
 
 
 def _gradients(
-    pairs: list[tuple[Tensor, Any]], retain_graph: bool, create_graph: bool
+    pairs: list[tuple[Tensor, Any]],
+    retain_graph: bool,
+    create_graph: bool,
+    listeners: dict[Tape, dict[int, Attachment]] | None = None,
 ) -> dict[Attachment, Any]:
     """Sweep from the heads: arrays, or with `create_graph` Tensors that can be differentiated again."""
     if not create_graph and not MODE.get() & TRACING:
-        gradients = sweep([(head, unwrapped(g)) for head, g in pairs], retain_graph)
+        gradients = sweep([(head, unwrapped(g)) for head, g in pairs], retain_graph, None, listeners)
         if not retain_graph:
             LOCAL.tape = None  # it has gaps now: go on with a new one, so that this one can be freed
         return gradients
     with _recording_sweep():
         lifted = [(head, g if isinstance(g, Tensor) else Tensor(g, None, UNATTACHED)) for head, g in pairs]
-        return sweep(lifted, True, tensor_at)
+        return sweep(lifted, True, tensor_at, listeners)
 
 
 @contextmanager
@@ -916,17 +946,12 @@ def gradients_at(
 ) -> list[Tensor | None]:
     """The gradient at each of some tensors of the graph; None where the heads do not depend on it."""
     slots: list[Attachment] = []
-    listeners = [cast_type(Tape, v.tape).attachments for v in wanted]
-    try:
-        for v, places in zip(wanted, listeners, strict=True):
-            own = v.attachment if v.tape is LEAVES else None
-            # a computed tensor without an attachment of its own listens during this sweep
-            slots.append(own or places.setdefault(v.index, Attachment(None, "null")))
-        gradients = _gradients(heads, retain_graph, create_graph)
-    finally:
-        for v, places, slot in zip(wanted, listeners, slots, strict=False):
-            if slot.grad is None:
-                places.pop(v.index, None)
+    listeners: dict[Tape, dict[int, Attachment]] = {}
+    for v in wanted:
+        places = listeners.setdefault(cast_type(Tape, v.tape), {})
+        own = v.attachment if v.is_leaf else None
+        slots.append(own or places.setdefault(v.index, Attachment(None, "null")))
+    gradients = _gradients(heads, retain_graph, create_graph, listeners)
     pairs = zip(wanted, slots, strict=True)
     found = [_as_own(gradients[s], v.array, create_graph) if s in gradients else None for v, s in pairs]
     if MODE.get() & TRACING:
