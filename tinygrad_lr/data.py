@@ -112,6 +112,10 @@ class BlockLoader(TensorLoader):
     seed : of the order, or None for the order of the rows.
     indices : the rows to go through, as a slice.
 
+    Attributes
+    ----------
+    taken : the numbers of the chunks in the last minibatch.
+
     Raises ValueError for chunks of unknown or unequal lengths and for no examples, and TypeError for other
     arrays and other indices.
 
@@ -141,7 +145,8 @@ class BlockLoader(TensorLoader):
 
     def _take(self, tensor: Tensor, rows: Any) -> Tensor:
         # what comes over a network may lie at any address, and then NumPy adds in another order
-        chunks = tensor.array.blocks[np.sort(rows)]
+        self.taken = np.sort(rows)
+        chunks = tensor.array.blocks[self.taken]
         return asarray(chunks.map_blocks(np.require, requirements="A", dtype=chunks.dtype))
 
 
