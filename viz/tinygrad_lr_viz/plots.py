@@ -551,9 +551,9 @@ def loss_surface(
     lowest = (
         f"its minimum, {number(surface.minimum)}" if exact else "the lowest value in the panel, as sampled"
     )
-    first, last = (number(surface.path_loss[i]) for i in (0, -1))
+    before, after = (number(surface.path_loss[i]) for i in (0, -1))
     notes = [
-        f"{len(surface.path) - 1 if steps is None else steps} steps take the loss from {first} to {last}. "
+        f"{len(surface.path) - 1 if steps is None else steps} steps take the loss from {before} to {after}. "
         f"Contours: how far it is above {lowest}."
     ]
     if k == 2:
