@@ -5,7 +5,7 @@ from html import escape
 from importlib.resources import files
 from string import Template
 
-__all__ = ["asset", "escaped", "filled", "fitted"]
+__all__ = ["SIZE", "asset", "escaped", "filled", "fitted"]
 
 #: words with letters that are written from right to left: beside one another they would change the order of
 #: what stands between them
