@@ -115,7 +115,8 @@ def _sweep_tape(
             if len(parents) > len(arguments):  # a gradient flows back to options as well
                 rules = [row.rule_of(key) for key in (*range(len(arguments)), *options)]
         if row.elementwise:
-            broadcast, options = value.shape, NO_OPTIONS  # dtype and the like do not concern its rules
+            # one array; dtype and the like do not concern its rules
+            broadcast, options = value.shape, NO_OPTIONS  # pyright: ignore[reportAttributeAccessIssue]
         else:
             broadcast, gradient = None, _in_full(gradient, value, row.moves)
         selected = row.selects or gradient.__class__ is Partial or ("where" in options and row.moves)
@@ -174,7 +175,14 @@ def _in_full(gradient: Any, value: Any, moves: bool) -> Any:
         if moves:
             return gradient.mapped(lambda g: _in_full(g, value, False))
         gradient = gradient.gradient
-    return gradient if gradient.shape == value.shape else np.broadcast_to(gradient, value.shape)
+    return gradient if gradient.shape == value.shape else _spread(gradient, value.shape)
+
+
+def _spread(gradient: Any, shape: Any) -> Any:
+    """The gradient broadcast to a shape, which not all arrays know."""
+    if any(n != n for n in shape):
+        raise errors.UnknownShapeError
+    return np.broadcast_to(gradient, shape)
 
 
 def _fitted(gradient: Any, argument: Any, broadcast: Any, function: Any) -> Any:
@@ -192,7 +200,7 @@ def _fitted(gradient: Any, argument: Any, broadcast: Any, function: Any) -> Any:
         gradient = np.asarray(gradient, argument.dtype)
     shape = argument.shape
     if broadcast is not None and shape != broadcast and gradient.shape != broadcast:
-        gradient = np.broadcast_to(gradient, broadcast)
+        gradient = _spread(gradient, broadcast)
     sizes, extra = gradient.shape, gradient.ndim - len(shape)
     if axes := [i for i, n in enumerate(sizes) if i < extra or (n != 1 and shape[i - extra] == 1)]:
         total = np.add.reduce if type(gradient) is np.ndarray else np.sum  # the former is quicker
