@@ -114,7 +114,7 @@ class BlockLoader(TensorLoader):
 
     Attributes
     ----------
-    taken : the numbers of the chunks in the last minibatch.
+    chunks : the numbers of the chunks in the last minibatch.
 
     Raises ValueError for chunks of unknown or unequal lengths and for no examples, and TypeError for other
     arrays and other indices.
@@ -145,9 +145,9 @@ class BlockLoader(TensorLoader):
 
     def _take(self, tensor: Tensor, rows: Any) -> Tensor:
         # what comes over a network may lie at any address, and then NumPy adds in another order
-        self.taken = np.sort(rows)
-        chunks = tensor.array.blocks[self.taken]
-        return asarray(chunks.map_blocks(np.require, requirements="A", dtype=chunks.dtype))
+        self.chunks = np.sort(rows)
+        array = tensor.array.blocks[self.chunks]
+        return asarray(array.map_blocks(np.require, requirements="A", dtype=array.dtype))
 
 
 def check_chunks(tensors: Sequence[Tensor]) -> None:

@@ -370,7 +370,7 @@ class Trainer(HyperParameters):
         if not math.isfinite(loss):
             step, epoch = max(1, self.train_batch_idx), self.epoch + 1
             lr = getattr(self.optim, "lr", None)
-            chunks = getattr(self.train_dataloader, "taken", None)
+            chunks = getattr(self.train_dataloader, "chunks", None)
             where = "" if chunks is None else f", in chunks {', '.join(map(str, chunks))} of the data"
             raise DivergenceError(
                 f"the training loss became {loss} at step {step} (epoch {epoch} of {self.max_epochs}"
