@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -1044,6 +1045,14 @@ def test_a_change_to_one_array_of_a_list_is_found() -> None:
         y.backward()
 
 
+def test_memory_that_is_not_an_array_s_own_can_be_written() -> None:
+    x = asarray(np.asarray(SimpleNamespace(__array_interface__=np.zeros(2).__array_interface__)))
+    y = asarray(np.frombuffer(bytearray(16)))
+    x += 1
+    y += 1
+    same(y, [1, 1])
+
+
 def test_an_array_that_is_freed_and_made_again_is_not_taken_for_the_old_one() -> None:
     """A new array can get the address of an old one that was written."""
     x = leaf([1.0, 2.0])
@@ -1130,6 +1139,25 @@ def test_what_would_lose_a_gradient_is_allowed_where_there_is_none(lose: Any) ->
             lose(y)
     lose(y)
     lose(tensor(0.5))
+
+
+@pytest.mark.parametrize("kind", [np.matrix, np.ma.masked_array])
+@pytest.mark.parametrize("f", [np.multiply, operator.mul, lambda x, m: m * x, lambda x, m: np.stack([x, m])])
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_arrays_with_operators_of_their_own_are_refused(kind: Any, f: Any) -> None:
+    """`*` is another function for them than for arrays."""
+    x = leaf([[1.0, 2.0], [3.0, 4.0]])
+    with record(), pytest.raises((TypeError, LostGradientError), match=r"pass np.asarray\(|np.asarray would"):
+        f(x, kind([[1.0, 2.0], [3.0, 4.0]]))
+
+
+@pytest.mark.parametrize("f", [operator.mul, operator.matmul, lambda x, s: s * x, lambda x, s: s @ x])
+def test_a_sparse_matrix_does_not_lose_a_gradient(f: Any) -> None:
+    sparse = scipy.sparse.csr_matrix([[1.0, 2.0], [3.0, 4.0]])
+    x = leaf([[1.0, 2.0], [3.0, 4.0]])
+    with record(), pytest.raises(LostGradientError):
+        f(x, sparse)
+    same(f(x.detach(), sparse), f(x.array, sparse))
 
 
 def test_an_element_of_an_array_cannot_be_a_tracked_tensor() -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-import shutil
 import sys
 import time
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,6 +16,8 @@ from .lazy import compute
 from .tensor import Tensor
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .trainer import Trainer
 
 PAUSE = 0.25  # seconds between two pictures, or two texts on the bar, at least: faster nobody reads
@@ -211,7 +211,7 @@ def as_number(value: Any) -> float:
     """A number, or the mean of an array or a Tensor, as a float."""
     compute([value])
     array: Any = value.array if isinstance(value, Tensor) else value
-    return float(array if np.ndim(array) == 0 else array.mean())
+    return float(array.mean() if getattr(array, "ndim", 0) else array)
 
 
 def notebook() -> Any:
@@ -246,7 +246,9 @@ class ProgressBar:
             from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
         except ModuleNotFoundError:
             return  # it would be a pity to stop the training for its bar
-        size = shutil.get_terminal_size()  # unlike tqdm's own, 80 by 24 where the terminal does not tell
+        from shutil import get_terminal_size  # here, as `import tinygrad_lr` is to be quick
+
+        size = get_terminal_size()  # unlike tqdm's own, 80 by 24 where the terminal does not tell
         self._bar = tqdm(
             total=trainer.max_epochs * trainer.num_train_batches,
             initial=trainer.train_batch_idx,

@@ -78,9 +78,11 @@ class Writes:
 
     @staticmethod
     def _owner(array: Any) -> Any:
-        base = getattr(array, "base", None)
-        while hasattr(base, "__array_ufunc__") or hasattr(base, "__array_interface__"):
-            array, base = base, getattr(base, "base", None)
+        while hasattr(base := getattr(array, "base", None), "__array_ufunc__") or hasattr(
+            base := getattr(base, "base", None),
+            "__array_ufunc__",  # stride_tricks put a holder in between
+        ):
+            array = base
         return array
 
     def entry(self, array: Any) -> tuple[int, Any]:

@@ -61,6 +61,12 @@ def _method(function: Any) -> Callable[..., Tensor]:
     return method
 
 
+def _goes_first(other: Any) -> bool:
+    """Whether NumPy leaves an operator to the other operand, such as a sparse matrix."""
+    protocol = getattr(other, "__array_ufunc__", hasattr(other, "__array_priority__"))
+    return protocol is None or protocol is True
+
+
 def _operator(function: Any, symbol: Any, reflected: bool = False) -> Callable[..., Tensor]:
     """The method of an operator: the operator on the arrays, recorded as a call of NumPy's function.
 
@@ -74,8 +80,11 @@ def _operator(function: Any, symbol: Any, reflected: bool = False) -> Callable[.
         x, y, j = self.array, other, CONSTANT
         if isinstance(other, Tensor):
             y = other.array
-        elif isinstance(other, (list, tuple)):
-            return call(function, (other, self) if reflected else (self, other))
+        elif type(other) not in PLAIN:
+            if isinstance(other, (list, tuple, np.ndarray)):
+                return call(function, (other, self) if reflected else (self, other))
+            if _goes_first(other):
+                return NotImplemented
         value = symbol(y, x) if reflected else symbol(x, y)
         mode, tape = MODE.get(), LOCAL.tape
         if not mode & (RECORDING | TRACING):
@@ -507,6 +516,11 @@ def unwrapped(value: Any) -> Any:
     """The same value with the array in place of each tensor."""
     if isinstance(value, Tensor):
         return value.array
+    if isinstance(value, np.ndarray) and type(value).__mul__ is not np.ndarray.__mul__:
+        kind = type(value).__name__  # no rule knows what `*` means to a matrix, nor what a mask does
+        raise TypeError(
+            f"a {kind} has operators of its own: pass np.asarray(...) of it to take part with tensors"
+        )
     return _mapped(unwrapped, value) if isinstance(value, (list, tuple)) else value
 
 

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from .board import ProgressBar, as_number
-from .checkpoints import load_run_state, load_state, run_state, save_state
 from .hyperparameters import HyperParameters
-from .lazy import compute
+from .lazy import compute, is_lazy
 from .module import Module
 from .optim import listed
 from .scope import record
@@ -146,7 +145,9 @@ class Trainer(HyperParameters):
         if first_epoch < 0:
             raise ValueError(f"first_epoch must be 0 or more, not {first_epoch}")
         if not isinstance(resume, Mapping | None):
-            resume = load_state(resume, CHECKPOINT)
+            from . import checkpoints  # here, as a run without them has no need of it
+
+            resume = checkpoints.load_state(resume, CHECKPOINT)
         self.data = data
         self.prepare_data(data)
         self.prepare_model(model)
@@ -293,8 +294,9 @@ class Trainer(HyperParameters):
         """Of Dask arrays, compute what a step needs: its losses and the gradient of every parameter, in one
         `dask.compute`. The parameters are NumPy's, and stay in this process.
         """
-        plotted = [value for value, _ in self._step_points]
-        compute([*self._step_losses, *plotted, *(p.grad for p in listed(self.model.parameters()))])
+        values = [*self._step_losses, *(value for value, _ in self._step_points)]
+        if any(is_lazy(getattr(value, "array", None)) for value in values):
+            compute([*values, *(p.grad for p in listed(self.model.parameters()))])
 
     def check_loss(self, loss: Any) -> None:
         """See that `training_step` returned a loss, and take it into account if it was not plotted.
@@ -377,7 +379,9 @@ class Trainer(HyperParameters):
         Raises RuntimeError elsewhere within an epoch, and where the data cannot be continued there; TypeError
         for an optimizer whose state cannot be saved; and OSError if the file cannot be written.
         """
-        save_state(path, CHECKPOINT, self.state_dict())
+        from . import checkpoints
+
+        checkpoints.save_state(path, CHECKPOINT, self.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
         """All that the rest of the run depends on: see `checkpoints.run_state`.
@@ -389,7 +393,9 @@ class Trainer(HyperParameters):
                 f"epoch {self.epoch + 1} is not finished, and a checkpoint would lose its minibatches: "
                 "save it in a callback's on_step_end or on_epoch_end, or after fit"
             )
-        return run_state(self)
+        from . import checkpoints
+
+        return checkpoints.run_state(self)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from a `state_dict`; `fit` does it for `resume`.
@@ -397,7 +403,9 @@ class Trainer(HyperParameters):
         Raises ValueError if it is of another model, optimizer or data.
         """
         try:
-            load_run_state(self, state)
+            from . import checkpoints
+
+            checkpoints.load_run_state(self, state)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"this is not the state of such a run: {error!r}") from error
 
