@@ -84,6 +84,11 @@ class ComplexResultError(NoDerivativeError):
     have derivatives here."""
 
 
+class UnknownShapeError(AutogradError, ValueError):
+    """a gradient cannot reach the elements that a mask selects from an array that is not computed yet, such
+    as one of Dask's: nobody knows how many they are. Write np.where(mask, x, 0) instead of x[mask]."""
+
+
 class UnreachedError(AutogradError):
     """the heads do not depend on variables[{position}], {tensor}.{why}"""
 

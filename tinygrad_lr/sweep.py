@@ -176,7 +176,14 @@ def _in_full(gradient: Any, value: Any, moves: bool) -> Any:
         if moves:
             return gradient.mapped(lambda g: _in_full(g, value, False))
         gradient = gradient.gradient
-    return gradient if gradient.shape == value.shape else np.broadcast_to(gradient, value.shape)
+    return gradient if gradient.shape == value.shape else _spread(gradient, value.shape)
+
+
+def _spread(gradient: Any, shape: Any) -> Any:
+    """The gradient broadcast to a shape, which not all arrays know."""
+    if any(n != n for n in shape):
+        raise errors.UnknownShapeError
+    return np.broadcast_to(gradient, shape)
 
 
 def _fitted(gradient: Any, argument: Any, broadcast: Any, function: Any) -> Any:
@@ -194,7 +201,7 @@ def _fitted(gradient: Any, argument: Any, broadcast: Any, function: Any) -> Any:
         gradient = np.asarray(gradient, argument.dtype)
     shape = argument.shape
     if broadcast is not None and shape != broadcast and gradient.shape != broadcast:
-        gradient = np.broadcast_to(gradient, broadcast)
+        gradient = _spread(gradient, broadcast)
     sizes, extra = gradient.shape, gradient.ndim - len(shape)
     if axes := [i for i, n in enumerate(sizes) if i < extra or (n != 1 and shape[i - extra] == 1)]:
         total = np.add.reduce if type(gradient) is np.ndarray else np.sum  # the former is quicker

@@ -542,7 +542,11 @@ def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, A
         target = row.written_by(args, options)
         if target is not None:
             return _write(function, target, args, options)
-    if row.written is not None and next(tracked((*args, *options.values())), None) is not None:
+    if (
+        row.written is not None
+        and (row.written_for is None or not row.written_for.isdisjoint(options))
+        and next(tracked((*args, *options.values())), None) is not None
+    ):
         result = row.written(*args, **options)
         if result is not NotImplemented:
             return result
@@ -824,7 +828,7 @@ def with_gradients(heads: Any, head_grads: Any) -> list[tuple[Tensor, Any]]:
                 f"the head gradient has shape {np.shape(gradient)}; {errors.describe(head)} needs its own"
             )
         elif not isinstance(gradient, Tensor):
-            gradient = np.asarray(gradient, head.dtype)[()]
+            gradient = asarray(gradient, head.dtype).array[()]
         elif gradient.dtype != head.dtype:
             with _recording_sweep():
                 gradient = gradient.astype(head.dtype)
