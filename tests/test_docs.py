@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from tinygrad_lr import func
 from tinygrad_lr.derivatives import DERIVATIVES
+from tinygrad_lr.testing import WrongGradientError
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -53,6 +55,32 @@ def test_the_readmes_python_runs() -> None:
         )
         assert done.returncode == 0, done.stderr
         assert not done.stderr
+
+
+def test_the_layer_that_is_tested_in_the_documentation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tests pass, and find the fault that is spoken of."""
+    page = (DOCS / "testing.md").read_text("utf-8")
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE))
+    code = code.replace("@given(", "@settings(max_examples=6)\n@given(").replace(
+        "import given", "import given, settings"
+    )
+    rule = " - y * np.mean(g * y, axis=-1, keepdims=True)"
+    assert rule in code
+    rows = set(DERIVATIVES)
+    for source, right in ((code, True), (code.replace(rule, ""), False)):
+        module: Any = types.ModuleType("test_unit")
+        monkeypatch.setitem(sys.modules, "test_unit", module)
+        exec(source, module.__dict__)
+        tests = [test for name, test in vars(module).items() if name.startswith("test_")]
+        assert len(tests) == 4
+        if right:
+            for test in tests:
+                test()
+        else:
+            with pytest.raises(WrongGradientError, match=r"UnitRows with respect to x .* is wrong in"):
+                module.test_gradients()
+    for function in set(DERIVATIVES) - rows:  # other tests count them
+        del DERIVATIVES[function]
 
 
 def table(library: str) -> list[list[str]]:
