@@ -52,8 +52,11 @@ def run(notebook: Any) -> None:
         for output in cell.outputs:
             if "execution_count" in output:
                 output.execution_count = number
-            if "image/png" in output.get("data", {}):
-                output.data["image/png"] = smaller(output.data["image/png"])
+            data = output.get("data", {})
+            if "image/svg+xml" in data:
+                data.pop("image/png", None)  # the same picture, in a form that does not scale
+            elif "image/png" in data:
+                data["image/png"] = smaller(data["image/png"])
             if output.get("name") == "stderr":
                 raise SystemExit(f"a notebook wrote to stderr: {output.text}")
 

@@ -60,6 +60,7 @@ def on_page_content(html: str, page: Any, **_: Any) -> str:
 
     if page.file.src_uri.endswith(".ipynb"):
         html = re.sub(r'href="(\w+)\.ipynb"', r'href="../\1/"', html)
+        html = re.sub(r'href="\.\./docs/(\w+)\.md"', r'href="../../\1/"', html)
     return MATH.sub(drawn, html)
 
 

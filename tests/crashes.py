@@ -73,19 +73,24 @@ class Clock:
             self.tick()
 
 
-def train(path: Path, done: Path, last: int) -> None:
-    """Train, from the checkpoint if there is one; the finished epochs are written down in `done`."""
+def train(path: Path, done: Path, every_steps: int | None, last: int) -> None:
+    """Train, from the checkpoint if there is one; the steps that were saved are written down in `done`."""
 
     class Diary:
         hears_last = True  # after the checkpoint was written
 
+        def on_step_end(self, trainer: Trainer, loss: float) -> None:
+            if every_steps:
+                self.on_epoch_end(trainer)
+
         def on_epoch_end(self, trainer: Trainer) -> None:
-            done.write_text(str(trainer.finished_epochs))
+            done.write_text(str(trainer.train_batch_idx))
 
     np.random.seed(5 if not path.exists() else 99)  # a resumed run does not depend on the new process's
     random.seed(np.random.randint(100))
     clock = Clock(last)
-    trainer = Trainer(EPOCHS, callbacks=[clock, Checkpoint(path), Diary()], progress=False)
+    checkpoint = Checkpoint(path, every_steps=every_steps)
+    trainer = Trainer(EPOCHS, callbacks=[clock, checkpoint, Diary()], progress=False)
     sys.addaudithook(clock.heed)
     trainer.fit(Net(), Data(), resume=path if path.exists() else None)
 
@@ -105,21 +110,20 @@ def fork(work: Callable[[], None]) -> int:
 
 def kill_training(folder: Path) -> None:
     whole, path, done = folder / "whole.npz", folder / "killed.npz", folder / "done"
-    assert fork(partial(train, whole, done, last=0)) == 0
+    assert fork(partial(train, whole, done, None, last=0)) == 0
     expected = load_state(whole, "checkpoint")
     assert expected["epoch"] == EPOCHS
-    draw, deaths, done_before = random.Random(1), 0, 0
-    for _ in range(6):  # runs, each killed again and again until it is through
+    draw, deaths = random.Random(1), 0
+    for every_steps in [None, 1] * 3:  # runs, each killed again and again until it is through
         path.unlink(missing_ok=True)
         done.write_text("0")
-        while (status := fork(partial(train, path, done, last=draw.randint(1, 40)))) != 0:
+        saved = 0
+        while (status := fork(partial(train, path, done, every_steps, last=draw.randint(1, 40)))) != 0:
             assert status == -signal.SIGKILL, status
             deaths += 1
-            finished = int(done.read_text() or "0")
-            if finished:
-                assert load_state(path, "checkpoint")["epoch"] >= max(finished, done_before)
-            done_before = finished
-        done_before = 0
+            saved = max(saved, int(done.read_text() or "0"))
+            if saved:
+                assert load_state(path, "checkpoint")["train_batch_idx"] >= saved
         np.testing.assert_equal(load_state(path, "checkpoint"), expected)
     print(f"{deaths} deaths of training")
 

@@ -76,9 +76,9 @@ def test_drawing_takes_less_than_a_tenth_of_the_time(picture: float, step: float
             board.draw(i, 1.0, "loss")
         training = 2000 * step
         assert shown[0] >= 1000.0 + board_module.START
-        assert picture * (len(shown) - 1) <= 0.1 * (shown[-1] - shown[0]) + 1e-9
+        assert picture * (len(shown) - 1) <= 0.05 * (shown[-1] - shown[0]) + 1e-9
         assert all(later - earlier >= board_module.PAUSE for earlier, later in itertools.pairwise(shown))
-        assert len(shown) >= (training - 2) / (16 * picture + step + board_module.PAUSE) - 1
+        assert len(shown) >= (training - 3) / (21 * picture + step + board_module.PAUSE) - 1
 
 
 def test_a_quick_run_shows_its_last_picture_only(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
@@ -180,8 +180,10 @@ def lines_of(
 def test_piped_a_long_run_writes_lines(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     lines, trainer = lines_of(clock, 2.0, 10, monkeypatch)
     losses = zip(trainer.history["train"], trainer.history["val"], strict=True)
+    rates = [0, *(f"{32 * epoch / (2 * (epoch - 1)):.3g}" for epoch in range(2, 11))]  # Slow hears it later
     expected = [
-        f"epoch {epoch}/10: train loss {train:.3g}, val loss {val:.3g}" for (epoch, train), (_, val) in losses
+        f"epoch {epoch}/10: train loss {train:.3g}, val loss {val:.3g}, {rate} rows/s"
+        for rate, ((epoch, train), (_, val)) in zip(rates, losses, strict=True)
     ]
     assert lines == [expected[i - 1] for i in (4, 7, 10)]
 

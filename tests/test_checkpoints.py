@@ -9,12 +9,13 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -262,12 +263,12 @@ def test_remains_of_living_processes_are_left_alone(path: Path) -> None:
 
 
 class Data(DataModule):
-    """20 examples of three classes. Without a seed their order comes from NumPy's global generator."""
+    """Examples of three classes. Without a seed their order comes from NumPy's global generator."""
 
-    def __init__(self, seed: int | None, dtype: Any = float) -> None:
+    def __init__(self, seed: int | None, dtype: Any = float, n: int = 20) -> None:
         super().__init__()
         draw = np.random.default_rng(0)
-        self.X, self.y = draw.normal(size=(20, 4)).astype(dtype), draw.integers(0, 3, 20)
+        self.X, self.y = draw.normal(size=(n, 4)).astype(dtype), draw.integers(0, 3, n)
         self.seed, self.batch_size = seed, 6
 
     def get_dataloader(self, train: bool) -> Any:
@@ -315,11 +316,13 @@ class Net(MLP):
         return super().training_step(batch) * (1 + 0.1 * self.noise)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
+@example(seed=0, optimizer="adam", stop=9, every_steps=1, clip=0, dtype=np.float64)
 @given(
     seed=st.none() | st.integers(0, 9),
     optimizer=st.sampled_from(["sgd", "momentum", "adam", "own"]),
-    stop=st.integers(1, 4),
+    stop=st.integers(3, 24),
+    every_steps=st.sampled_from([1, 2, 3, None]),
     clip=st.sampled_from([0, 0.5]),
     dtype=st.sampled_from([np.float32, np.float64]),
 )
@@ -328,30 +331,39 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
     seed: int | None,
     optimizer: str,
     stop: int,
+    every_steps: int | None,
     clip: float,
     dtype: Any,
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "run.npz"
+    path.unlink(missing_ok=True)
 
-    def fit(epochs: int, start: int, **options: Any) -> tuple[Trainer, History]:
+    class Stop:
+        def on_step_end(self, trainer: Trainer, loss: float) -> None:
+            if trainer.train_batch_idx == stop:
+                raise KeyboardInterrupt
+
+    def fit(start: int, *more: Any, **options: Any) -> tuple[Trainer, History]:
         np.random.seed(start)
         random.seed(start)
-        history = History()
-        callbacks = [history, EarlyStopping(9, monitor="train"), Checkpoint(path), EarlyStopping(8)]
-        trainer = Trainer(epochs, gradient_clip_val=clip, callbacks=callbacks, progress=False)
-        trainer.fit(Net(optimizer), Data(seed, dtype), **options)
+        history, checkpoint = History(), Checkpoint(path, every_steps=every_steps)
+        callbacks = [*more, history, EarlyStopping(9, monitor="train"), checkpoint, EarlyStopping(8)]
+        trainer = Trainer(5, gradient_clip_val=clip, callbacks=callbacks, progress=False)
+        trainer.fit(Net(optimizer), Data(seed, dtype, n=28), **options)
         return trainer, history
 
-    whole, expected = fit(5, start=1)
+    with pytest.raises(KeyboardInterrupt):
+        fit(1, Stop())
+    resumed, history = fit(2, resume=path) if path.exists() else fit(1)
+    first = load_state(path, "checkpoint")
+    whole, expected = fit(1)
     last = load_state(path, "checkpoint")
     assert {array.dtype for array in last["model"].values()} == {np.dtype(dtype)}
-    fit(stop, start=1)
-    resumed, history = fit(5, start=2, resume=path)
-    assert_same(load_state(path, "checkpoint"), last)
+    assert_same(first, last)
     assert resumed.history == whole.history
     assert resumed.model.board.data == whole.model.board.data
     assert (history.losses, history.lrs) == (expected.losses, expected.lrs)
-    assert (resumed.epoch, resumed.train_batch_idx, resumed.val_batch_idx) == (4, 20, 20)
+    assert (resumed.epoch, resumed.train_batch_idx, resumed.val_batch_idx) == (4, 25, 25)
     assert (
         np.random.random()
         == (np.random.seed(0), np.random.set_state(last["numpy.random"]), np.random.random())[2]
@@ -468,19 +480,49 @@ def test_what_a_checkpoint_would_lose_is_an_error(path: Path) -> None:
     assert not path.exists()
 
 
-def test_a_checkpoint_in_the_middle_of_an_epoch_is_an_error(path: Path) -> None:
-    class Hasty:
-        def on_step_end(self, trainer: Trainer, loss: float) -> None:
-            if trainer.train_batch_idx == 3:
-                trainer.save(path)
+def two_at_once(self: Any) -> None:
+    """An epoch whose steps have two minibatches each."""
+    batches = iter(self.train_dataloader)
+    for first, second in zip(batches, batches, strict=True):
+        for batch in (first, second):
+            with d2l.record():
+                loss = self.model.training_step(batch)
+            loss.backward()
+        self.optim.step()
+        self.train_batch_idx += 1
 
-    trainer = Trainer(3, callbacks=[Hasty()])
-    message = (
-        "epoch 2 is not finished, and a checkpoint would lose its minibatches: save it in a callback's "
-        "on_epoch_end, or after fit"
-    )
+
+NOT_KNOWN = (
+    "steps of epoch 1 are done, but the minibatches that {} gave for them are not known, and a checkpoint "
+    "would lose them: save it in a callback's on_epoch_end, or take a TensorLoader and a step for each "
+    "minibatch"
+)
+
+
+@pytest.mark.parametrize(
+    ("hasty", "message"),
+    [
+        (
+            {"training_step": lambda model, batch: model.trainer.save("nowhere")},
+            "epoch 1 is not finished, and a checkpoint would lose its minibatches: save it in a callback's "
+            "on_step_end or on_epoch_end, or after fit",
+        ),
+        ({"get_dataloader": lambda data, train: [(data.X, data.y)] * 4}, "3 " + NOT_KNOWN.format("list")),
+        ({"fit_epoch": two_at_once}, "1 " + NOT_KNOWN.format("TensorLoader")),
+    ],
+)
+def test_where_the_position_is_not_known_a_checkpoint_is_an_error(
+    hasty: dict[str, Any], message: str, path: Path
+) -> None:
+    model, data = LinearRegression(0.1), regression()
+    steps = 1 if "fit_epoch" in hasty else 3
+    trainer = Trainer(3, callbacks=[Checkpoint(path, every_steps=steps)], progress=False)
+    for part in (model, data, trainer):
+        for name, method in hasty.items():
+            if hasattr(part, name):
+                setattr(part, name, partial(method, part))
     with pytest.raises(RuntimeError) as caught:
-        trainer.fit(LinearRegression(0.1), regression())
+        trainer.fit(model, data)
     assert str(caught.value) == message
     assert not path.exists()
 
@@ -520,6 +562,7 @@ class Other(LinearRegression):
             None,
         ),
         (lambda path: Checkpoint(path, every=0), ValueError, "every must be at least 1 epoch, not 0"),
+        (lambda path: Checkpoint(path, 1, 0), ValueError, "every_steps must be at least 1 step, not 0"),
     ],
 )
 def test_a_checkpoint_of_another_run_is_an_error(

@@ -1034,7 +1034,7 @@ def test_help(
     assert exit_.value.code == 0
     text = capsys.readouterr().out
     assert text.startswith(f"usage: tinygrad-lr {' '.join(command)}".rstrip())
-    assert ("DATA.csv --target COLUMN" in text) == ("predict" not in command)  # not after --features
+    assert (" --target COLUMN [options]" in text) == ("predict" not in command)  # not after --features
     assert max(map(len, text.splitlines())) <= 80
     for option in (
         "--out",

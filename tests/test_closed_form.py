@@ -1,15 +1,18 @@
 """Least squares, standardisation and R², by the properties that define them and by published figures."""
 
+import re
 from pathlib import Path
 
+import dask
+import dask.array
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tinygrad_lr.closed_form import Standardisation, least_squares, r_squared
-from tinygrad_lr.tables import check_regression, read_table
+from tinygrad_lr.closed_form import Moments, Standardisation, least_squares, r_squared
+from tinygrad_lr.tables import DataError, check_regression, read_table
 
 DATA = Path(__file__).parents[1] / "examples" / "data"
 Floats = NDArray[np.float64]
@@ -234,3 +237,63 @@ def test_real_data_give_the_published_figures(
     w, b = least_squares(X, y)
     np.testing.assert_allclose([*w, b], list(parameters.values()), rtol=0, atol=5.01e-6)
     assert r_squared(y, X @ w + b) == pytest.approx(r2, abs=5e-5)
+
+
+# ---- Dask arrays ------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=25)
+@given(problems(), st.data())
+def test_of_dask_arrays_all_is_as_of_numpys(problem: tuple[Floats, Floats], data: st.DataObject) -> None:
+    """Whatever the chunks are, empty ones too."""
+    X, y = problem
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(X)), max_size=4)))
+    chunks = tuple(np.diff([0, *cuts, len(X)]).tolist())
+    lazy_X = dask.array.from_array(X, chunks=(chunks, X.shape[1]))
+    lazy_y = dask.array.from_array(y, chunks=(chunks,))
+    with dask.config.set(scheduler="sync"):
+        standard, expected = Standardisation.fit(lazy_X), Standardisation.fit(X)
+        np.testing.assert_allclose(standard.mean, expected.mean, atol=1e-12 * abs(X).max())
+        np.testing.assert_allclose(standard.scale, expected.scale, rtol=1e-9)
+        np.testing.assert_allclose(standard.apply(lazy_X).compute(), standard.apply(X), rtol=1e-12)
+        (w, b), (true_w, true_b) = least_squares(lazy_X, lazy_y), least_squares(X, y)
+        np.testing.assert_allclose(X @ w + b, X @ true_w + true_b, atol=1e-5 * abs(y).max())
+        assert w.shape == true_w.shape
+        assert b.shape == true_b.shape
+        y_hat = X @ true_w + true_b
+        found = r_squared(lazy_y, dask.array.from_array(y_hat, chunks=(chunks,)))
+        np.testing.assert_allclose(found, r_squared(y, y_hat), atol=1e-9)
+
+
+@given(problems(), st.data())
+def test_moments_add_up_and_a_few_rows_stand_in_for_all(
+    problem: tuple[Floats, Floats], data: st.DataObject
+) -> None:
+    table = np.column_stack(problem)
+    cut = data.draw(st.integers(0, len(table)))
+    whole, parts = Moments.of(table), Moments.of(table[:cut]) + Moments.of(table[cut:])
+    size = abs(table - table.mean(axis=0)).max() ** 2 * len(table)
+    assert parts.rows == len(table)
+    np.testing.assert_allclose(parts.products, whole.products, atol=1e-11 * size)
+    rows = parts.stand_in()
+    np.testing.assert_allclose(rows.mean(axis=0), table.mean(axis=0), rtol=1e-9, atol=1e-9 * np.sqrt(size))
+    np.testing.assert_allclose(np.cov(rows.T, bias=True), np.cov(table.T, bias=True), atol=1e-9 * size)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.nan, "chunk 1, row 1, column 2: the value is missing or NaN; fill it in or remove the row"),
+        (-np.inf, "chunk 1, row 1, column 2: the value is infinite; correct it or remove the row"),
+    ],
+)
+def test_a_bad_number_in_one_chunk(value: float, message: str) -> None:
+    X = np.ones((8, 3))
+    X[5, 2] = value
+    with dask.config.set(scheduler="sync"), pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        Standardisation.fit(dask.array.from_array(X, chunks=(4, 2)))
+
+
+def test_sums_that_overflow() -> None:
+    with pytest.raises(DataError, match=r"^far\.parquet, column 'x': the sum of its values overflows"):
+        Moments.of(np.array([[0.0], [1e308], [1e308], [1e308]]), "far.parquet", ["x"])

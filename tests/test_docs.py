@@ -3,6 +3,7 @@
 import doctest
 import os
 import re
+import shlex
 import subprocess
 import sys
 import types
@@ -12,7 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from test_floors import FLOORS
 from tinygrad_lr import func
+from tinygrad_lr.cli import main
 from tinygrad_lr.derivatives import DERIVATIVES
 from tinygrad_lr.testing import WrongGradientError
 
@@ -44,17 +47,49 @@ def test_your_own_function() -> None:
     assert done.failed == 0
 
 
+def readme_blocks(language: str) -> list[str]:
+    text = (ROOT / "README.md").read_text("utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
 def test_the_readmes_python_runs() -> None:
-    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL | re.M)
-    assert blocks
-    for block in blocks:
-        path = os.pathsep.join([str(ROOT), str(ROOT / "viz")])
+    ten_lines, program, printed = readme_blocks("python")
+    path = os.pathsep.join([str(ROOT), str(ROOT / "viz")])
+    outputs = []
+    for block in (ten_lines, program, printed):
         run = [sys.executable, "-W", "error", "-c", block]
         done = subprocess.run(
             run, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": path}, check=False
         )
         assert done.returncode == 0, done.stderr
         assert not done.stderr
+        outputs.append(done.stdout)
+    assert outputs[1].strip() == printed.strip()  # the source that the second block prints
+
+
+def test_the_readmes_commands_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The program's, without the pictures; `.ci/run` runs the lines as they stand, with pictures."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tinygrad_lr.run.draw", lambda *_: {})
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    lines = [line for block in readme_blocks("sh") for line in block.splitlines()]
+    commands = [line.split(" && ")[-1] for line in lines if "pytest" not in line]
+    assert len(commands) == 3
+    for command in commands:
+        program, *arguments = shlex.split(command)
+        assert program == ".venv/bin/tinygrad-lr"
+        assert main(arguments) == 0
+    [table] = readme_blocks("text")
+    assert table in capsys.readouterr().out
+
+
+def test_the_design_page_has_every_module_on_its_floor() -> None:
+    rows = re.findall(r"^\| (\d) \| ([^|]+) \|", (DOCS / "design.md").read_text("utf-8"), re.MULTILINE)
+    written = {name: int(floor) for floor, names in rows for name in re.findall(r"`(\w+)(?:\.py|/)`", names)}
+    modules = {name: floor for name, floor in FLOORS.items() if not name.startswith("__")}
+    assert written == modules, "the table at the end of docs/design.md is to have a row for each module"
 
 
 def test_the_layer_that_is_tested_in_the_documentation(monkeypatch: pytest.MonkeyPatch) -> None:

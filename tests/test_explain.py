@@ -303,6 +303,13 @@ def test_large_leaves_are_checked_along_one_direction() -> None:
     assert "along a random direction" in explain(loss).text()
 
 
+def test_large_arrays_are_summed_up() -> None:
+    w = leaf(np.arange(40.0))
+    steps = explain(recorded(lambda w: np.mean(w * 3.0), w))._walk.steps
+    assert steps[0].numbers.endswith("38. 39.]\nin all: 0 … 39")
+    assert steps[-1].numbers.endswith("0.075]\nin all: 0.075")
+
+
 def test_small_values_are_moved_by_less() -> None:
     x = leaf(1e-9)
     assert verdicts(explain(recorded(np.log, x))) == ["they agree"]

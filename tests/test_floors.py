@@ -49,6 +49,7 @@ FLOORS = {
     "trainer": 4,
     "tables": 4,
     "closed_form": 4,
+    "cluster": 4,
     "run": 4,
     "cli": 4,
     "__main__": 4,

@@ -1,7 +1,9 @@
 """The engine's promises, one by one: what is recorded, what backward does, what raises an error."""
 
 import asyncio
+import concurrent.futures
 import contextlib
+import contextvars
 import copy
 import gc
 import inspect
@@ -19,6 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -178,7 +181,26 @@ def test_setting_a_gradient() -> None:
         tensor([1.0]).grad = np.ones(1)
 
 
+def test_a_gradient_that_is_set_keeps_its_own_graph() -> None:
+    x, w = leaf(2.0), leaf(3.0)
+    with record():
+        x.grad = w * w
+    x.grad.backward()
+    same(w.grad, 6)
+
+
 # ---- attach on an intermediate ----------------------------------------------------------------------------
+
+
+def test_dropping_a_gradient_after_recording() -> None:
+    """The others still get theirs."""
+    x, w = leaf(2.0), leaf(3.0)
+    with record():
+        y = x * w
+    x.drop_grad()
+    y.backward(create_graph=True)
+    same(w.grad, 2)
+    assert x.grad is None
 
 
 def test_attach_on_an_intermediate_keeps_the_graph() -> None:
@@ -415,6 +437,36 @@ def test_state_carried_through_many_blocks() -> None:
     state.backward()
     same(x.grad, 5_001)
     del state
+
+
+def test_heads_of_many_blocks_are_swept_in_the_order_of_their_tapes() -> None:
+    """Each tape is swept once, when all that read it have been; finding the next takes no search."""
+    x, heads = leaf(1.0), []
+    for i in range(3_000):
+        with record():
+            heads.append((heads[-2] if i % 3 == 2 else x) * 1)
+    autograd.backward(heads)
+    same(x.grad, 3_000)
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_a_thread_in_the_context_of_another_keeps_no_tape() -> None:
+    """It never leaves the scope that it records in."""
+    refs = []
+
+    def run() -> None:
+        x = leaf([1.0, 2.0])
+        with record():
+            y = x * 2
+            z = workers.submit(contextvars.copy_context().run, lambda: np.sum(y * x + x)).result()
+        z.backward(retain_graph=True)
+        same(x.grad, [5, 9])
+        refs.extend([weakref.ref(x), weakref.ref(y)])
+
+    with concurrent.futures.ThreadPoolExecutor(1) as workers:
+        run()
+        workers.submit(int).result()  # past the end of the first job
+        assert [ref() for ref in refs] == [None, None]
 
 
 def test_exception_inside_record_leaves_a_usable_engine() -> None:
@@ -697,6 +749,25 @@ def test_grad_of_something_else_than_a_tensor() -> None:
         autograd.grad(3.0, x)
 
 
+def test_two_calls_of_grad_may_ask_for_the_same_tensor_at_once() -> None:
+    """As in two threads; here one is made by a rule of what the other differentiates."""
+    inner: list[Tensor | None] = []
+
+    def rule(g: Any, y: Any, a: Any) -> Any:
+        if not inner:
+            inner.append(None)  # begun
+            inner[0] = autograd.grad(z, x2, retain_graph=True)
+        return g * 3
+
+    tripled = differentiable(rule)(lambda a: a * 3)
+    x = leaf(2.0)
+    with record():
+        x2 = x * x
+        z = tripled(x2)
+    same(autograd.grad(z, x2, retain_graph=True), 3)
+    same(inner[0], 3)
+
+
 def test_a_failed_grad_leaves_no_listener_behind() -> None:
     x = leaf(3.0)
     with record():
@@ -823,6 +894,30 @@ def test_in_place_on_a_result_of_no_dimensions() -> None:
     same(total, 8)
 
 
+def test_a_change_of_a_result_of_no_dimensions_is_found() -> None:
+    """Though the scalar itself cannot change."""
+    x = leaf([1.0, 2.0])
+    with record():
+        y = x.sum()
+    y *= 5
+    with record():
+        z = y * y
+    with pytest.raises(ModifiedError, match=r"the result of np.sum"):
+        z.backward()
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_change_of_a_leaf_that_was_a_scalar(create_graph: bool) -> None:
+    """The gradient is that of the value that was recorded."""
+    x = tensor([1.0, 2.0]).sum()
+    x.attach_grad()
+    with record():
+        y = x * x
+    x -= 1
+    y.backward(create_graph=create_graph)
+    same(x.grad, 6)
+
+
 def test_in_place_keeps_shape_and_dtype() -> None:
     x = tensor([1.0, 2.0], np.float32)
     x += np.float64(1)
@@ -923,13 +1018,19 @@ def test_a_change_between_two_uses_is_found() -> None:
         z.backward()
 
 
-def test_a_change_through_a_view_made_before_recording_is_found() -> None:
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda c: np.broadcast_to(c[::2], (3, 2)),
+        lambda c: np.lib.stride_tricks.sliding_window_view(c, 2),
+        lambda c: asarray(np.lib.stride_tricks.as_strided(c.array, (3, 2), (8, 8))),
+    ],
+)
+def test_a_change_through_a_view_made_before_recording_is_found(view: Any) -> None:
     c = tensor(np.arange(4.0))
-    view = c[::2]
-    spread = np.broadcast_to(view, (3, 2))
-    x = leaf(np.ones((3, 2)))
+    x, seen = leaf(np.ones((3, 2))), view(c)
     with record():
-        y = x * spread
+        y = x * seen
     c[0] = 7
     with pytest.raises(ModifiedError):
         y.backward()
@@ -942,6 +1043,14 @@ def test_a_change_to_one_array_of_a_list_is_found() -> None:
     b += 1
     with pytest.raises(ModifiedError):
         y.backward()
+
+
+def test_memory_that_is_not_an_array_s_own_can_be_written() -> None:
+    x = asarray(np.asarray(SimpleNamespace(__array_interface__=np.zeros(2).__array_interface__)))
+    y = asarray(np.frombuffer(bytearray(16)))
+    x += 1
+    y += 1
+    same(y, [1, 1])
 
 
 def test_an_array_that_is_freed_and_made_again_is_not_taken_for_the_old_one() -> None:
@@ -1030,6 +1139,25 @@ def test_what_would_lose_a_gradient_is_allowed_where_there_is_none(lose: Any) ->
             lose(y)
     lose(y)
     lose(tensor(0.5))
+
+
+@pytest.mark.parametrize("kind", [np.matrix, np.ma.masked_array])
+@pytest.mark.parametrize("f", [np.multiply, operator.mul, lambda x, m: m * x, lambda x, m: np.stack([x, m])])
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_arrays_with_operators_of_their_own_are_refused(kind: Any, f: Any) -> None:
+    """`*` is another function for them than for arrays."""
+    x = leaf([[1.0, 2.0], [3.0, 4.0]])
+    with record(), pytest.raises((TypeError, LostGradientError), match=r"pass np.asarray\(|np.asarray would"):
+        f(x, kind([[1.0, 2.0], [3.0, 4.0]]))
+
+
+@pytest.mark.parametrize("f", [operator.mul, operator.matmul, lambda x, s: s * x, lambda x, s: s @ x])
+def test_a_sparse_matrix_does_not_lose_a_gradient(f: Any) -> None:
+    sparse = scipy.sparse.csr_matrix([[1.0, 2.0], [3.0, 4.0]])
+    x = leaf([[1.0, 2.0], [3.0, 4.0]])
+    with record(), pytest.raises(LostGradientError):
+        f(x, sparse)
+    same(f(x.detach(), sparse), f(x.array, sparse))
 
 
 def test_an_element_of_an_array_cannot_be_a_tracked_tensor() -> None:
@@ -1675,6 +1803,11 @@ def test_an_argument_that_is_differentiated_by_name_only() -> None:
         lambda x: np.nan_to_num(x, copy=False),
         lambda x: np.nan_to_num(x, False),
         lambda x: np.percentile(x, 50, overwrite_input=True),
+        lambda x: np.nanmedian(x, None, None, True),
+        lambda x: np.quantile(x, 0.5, None, None, True),
+        lambda x: np.round(x, 1, x),
+        lambda x: np.fix(x, x),
+        lambda x: np.add.reduce(np.ones((3, 3)), 0, None, x),
     ],
 )
 def test_functions_that_write_into_their_argument_when_told_to(write: Any) -> None:
@@ -1789,6 +1922,16 @@ def test_changes_of_options_are_found_or_have_no_effect() -> None:
 def test_a_number_that_is_indexed_several_times() -> None:
     x = leaf(2.0)
     with record():
-        y = x[()] * x[...] * x[None][0]
+        y = x[()] * x[...] * x[None][0] * (x + 1) * x[()]
     y.backward()
-    same(x.grad, 12)
+    same(x.grad, 4 * 2**3 * 3 + 2**4)
+
+
+@pytest.mark.parametrize("joined", [np.concatenate, np.hstack, np.stack, lambda rows: np.block(rows)])
+def test_a_list_may_be_long(joined: Any) -> None:
+    """Longer than any call has arguments."""
+    rows, weights = [leaf([float(i)]) for i in range(200)], np.arange(200.0)
+    with record():
+        y = np.sum(weights * np.ravel(joined(rows)))
+    y.backward()
+    same(np.concatenate([row.grad for row in rows]), weights)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-import shutil
 import sys
 import time
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,11 +16,13 @@ from .lazy import compute
 from .tensor import Tensor
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .trainer import Trainer
 
 PAUSE = 0.25  # seconds between two pictures, or two texts on the bar, at least: faster nobody reads
-START = 1.0  # seconds before the first picture: a run that is over by then needs only its last
-SHARE = 15  # times as long as a picture took, nothing is drawn after it: training is slowed by 1/16 at most
+START = 1.5  # seconds before the first picture: a run that is over by then needs only its last
+SHARE = 20  # times as long as a picture took, nothing is drawn after it: that slows training by 1/21 at most
 LINES = 5.0  # seconds between two lines where there is no terminal; a quick run needs none
 SHOWN = 1000  # points of a line that are drawn: more could not be told apart
 
@@ -211,7 +211,7 @@ def as_number(value: Any) -> float:
     """A number, or the mean of an array or a Tensor, as a float."""
     compute([value])
     array: Any = value.array if isinstance(value, Tensor) else value
-    return float(array if np.ndim(array) == 0 else array.mean())
+    return float(array.mean() if getattr(array, "ndim", 0) else array)
 
 
 def notebook() -> Any:
@@ -233,10 +233,12 @@ class ProgressBar:
         self._lines = False  # whether lines are to be written
         self._written = 0  # the epochs that the last line told of
         self._write_from = 0.0  # the time before which it is too early to write again
+        self._begun = 0.0, 0  # when training began, and after how many steps of the whole run
 
     def on_fit_start(self, trainer: Trainer) -> None:
         self._bar = None
         self._lines, self._written = notebook() is None, 0
+        self._begun = time.monotonic(), trainer.train_batch_idx
         self._write_from = time.monotonic() + LINES
         if not self._lines or not sys.stderr.isatty():
             return
@@ -244,7 +246,9 @@ class ProgressBar:
             from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
         except ModuleNotFoundError:
             return  # it would be a pity to stop the training for its bar
-        size = shutil.get_terminal_size()  # unlike tqdm's own, 80 by 24 where the terminal does not tell
+        from shutil import get_terminal_size  # here, as `import tinygrad_lr` is to be quick
+
+        size = get_terminal_size()  # unlike tqdm's own, 80 by 24 where the terminal does not tell
         self._bar = tqdm(
             total=trainer.max_epochs * trainer.num_train_batches,
             initial=trainer.train_batch_idx,
@@ -280,18 +284,36 @@ class ProgressBar:
         if (now := time.monotonic()) < self._write_from:
             return
         self._bar.set_description_str(f"epoch {trainer.epoch + 1}/{trainer.max_epochs}", refresh=False)
-        self._bar.set_postfix_str(_losses(trainer, loss))
+        self._bar.set_postfix_str(self._words(trainer, loss))
         self._write_from = now + PAUSE
 
     def _write_line(self, trainer: Trainer) -> None:
         epoch, loss = trainer.history["train"][-1]
-        print(f"epoch {epoch}/{trainer.max_epochs}: {_losses(trainer, loss)}", file=sys.stderr, flush=True)
+        print(
+            f"epoch {epoch}/{trainer.max_epochs}: {self._words(trainer, loss)}", file=sys.stderr, flush=True
+        )
         self._written, self._write_from = epoch, time.monotonic() + LINES
 
+    def _words(self, trainer: Trainer, train_loss: float) -> str:
+        words = [
+            f"train loss {train_loss:.3g}",
+            *(f"val loss {mean:.3g}" for _, mean in trainer.history["val"][-1:]),
+        ]
+        since, first = self._begun
+        if (seconds := time.monotonic() - since) > 0 and hasattr(trainer.train_dataloader, "num_examples"):
+            epochs = (trainer.train_batch_idx - first) / trainer.num_train_batches
+            words.append(f"{short(epochs * trainer.train_dataloader.num_examples / seconds)} rows/s")
+        return ", ".join(words)
 
-def _losses(trainer: Trainer, train_loss: float) -> str:
-    words = [
-        f"train loss {train_loss:.3g}",
-        *(f"val loss {mean:.3g}" for _, mean in trainer.history["val"][-1:]),
-    ]
-    return ", ".join(words)
+
+def short(number: float) -> str:
+    """A number to three digits, in thousands, millions or more.
+
+    >>> short(42), short(999.7), short(1.234e7)
+    ('42', '1k', '12.3M')
+    """
+    for unit in ("", "k", "M"):
+        if float(f"{number:.3g}") < 1000:
+            return f"{number:.3g}{unit}"
+        number /= 1000
+    return f"{number:.3g}G"

@@ -17,8 +17,10 @@ class Checkpoint:
     ----------
     path : of the file; a new checkpoint replaces the older one, whole or not at all.
     every : number of epochs between two; one is also written when the run ends between two epochs.
+    every_steps : number of steps between two, where an epoch takes so long that its beginning should not be
+        lost; None for none within epochs. The minibatches have to come from a `TensorLoader`.
 
-    Raises ValueError for `every` below 1.
+    Raises ValueError for numbers below 1.
 
     >>> import tempfile
     >>> from tinygrad_lr import LinearRegression, SyntheticRegressionData, Trainer
@@ -31,15 +33,21 @@ class Checkpoint:
     [1, 2, 3]
     """
 
-    hears_last = True  # when the other callbacks, whose state it saves too, have heard of the epoch
+    hears_last = True  # when the other callbacks, whose state it saves too, have heard
 
-    def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
+    def __init__(self, path: str | os.PathLike[str], every: int = 1, every_steps: int | None = None) -> None:
         if every < 1:
             raise ValueError(f"every must be at least 1 epoch, not {every}")
-        self.path, self.every, self._saved = path, every, 0
+        if every_steps is not None and every_steps < 1:
+            raise ValueError(f"every_steps must be at least 1 step, not {every_steps}")
+        self.path, self.every, self.every_steps, self._saved = path, every, every_steps, 0
 
     def on_fit_start(self, trainer: Trainer) -> None:
         self._saved = trainer.finished_epochs
+
+    def on_step_end(self, trainer: Trainer, loss: float) -> None:
+        if self.every_steps and trainer.train_batch_idx % self.every_steps == 0:
+            trainer.save(self.path)
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         if trainer.finished_epochs % self.every == 0:
@@ -134,7 +142,7 @@ class History:
         self.lrs: list[float | None] = []
 
     def on_fit_start(self, trainer: Trainer) -> None:
-        if not trainer.finished_epochs:
+        if not trainer.train_batch_idx:
             self.losses, self.lrs = [], []
 
     def on_step_end(self, trainer: Trainer, loss: float) -> None:

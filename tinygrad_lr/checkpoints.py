@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .board import Point
+from .board import Point, as_number
 from .module import walk
 
 if TYPE_CHECKING:
@@ -200,15 +200,16 @@ def load_state(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
 
 
 def run_state(trainer: "Trainer") -> dict[str, Any]:
-    """All that the rest of a run depends on, between two epochs: parameters, optimizer and schedule, the
-    position in the data, random generators, callbacks, and what has been plotted.
+    """All that the rest of a run depends on, after a step or between two epochs: parameters, optimizer and
+    schedule, the position in the data, random generators, callbacks, and what has been plotted.
 
     The generators are NumPy's and Python's global ones, and those that are attributes of the model, of the
     data or of its loaders. A loader of one's own that has another position tells it by the methods
-    `state_dict` and `load_state_dict`.
+    `state_dict` and `load_state_dict`; within an epoch only a `TensorLoader` can be continued.
 
-    Raises TypeError if something would be lost.
+    Raises TypeError if something would be lost, and RuntimeError if the position in an epoch is not known.
     """
+    board = trainer.model.board
     version, numbers, gauss = random.getstate()
     return {
         "epoch": trainer.finished_epochs,
@@ -219,14 +220,18 @@ def run_state(trainer: "Trainer") -> dict[str, Any]:
         "model": trainer.model.state_dict(),
         "optimizer": [type(trainer.optim).__name__, part_state(trainer.optim)],
         "schedule": part_state(trainer.schedule),
-        "loaders": [
-            loader.state_dict() if hasattr(loader, "state_dict") else None for loader in _loaders(trainer)
-        ],
+        "loaders": _positions(trainer),
+        "steps_in_epoch": trainer.steps_in_epoch,
+        "sums": {name: list(sums) for name, sums in trainer._sums.items()},
         "generators": {name: g.bit_generator.state for name, g in _generators(trainer)},
         "numpy.random": np.random.get_state(legacy=False),
         "random": [version, numbers, gauss],
         "callbacks": [[type(c).__name__, c.state_dict()] for c in _callbacks(trainer)],
-        "board": {label: list(line) for label, line in trainer.model.board.data.items()},
+        "board": {label: list(line) for label, line in board.data.items()},
+        "waiting": {
+            label: [list(map(as_number, point)) for point in points]
+            for label, points in board.raw_points.items()
+        },
     }
 
 
@@ -259,14 +264,34 @@ def load_run_state(trainer: "Trainer", state: State) -> None:
     np.random.set_state(state["numpy.random"])
     version, numbers, gauss = state["random"]
     random.setstate((version, tuple(numbers), gauss))
-    trainer.model.board.data = {k: [Point(*p) for p in line] for k, line in state["board"].items()}
+    board = trainer.model.board
+    board.data = {label: [Point(*point) for point in line] for label, line in state["board"].items()}
+    board.raw_points = {label: [(x, y) for x, y in points] for label, points in state["waiting"].items()}
     trainer.history = {k: [(epoch, mean) for epoch, mean in means] for k, means in state["history"].items()}
     trainer.epoch = trainer.finished_epochs = state["epoch"]
     trainer.train_batch_idx, trainer.val_batch_idx = state["train_batch_idx"], state["val_batch_idx"]
+    trainer.steps_in_epoch = state["steps_in_epoch"]
+    trainer._sums = {name: (epoch, total, number) for name, (epoch, total, number) in state["sums"].items()}
 
 
 def _loaders(trainer: "Trainer") -> list[Any]:
     return [trainer.train_dataloader, trainer.val_dataloader]
+
+
+def _positions(trainer: "Trainer") -> list[Any]:
+    """The position in each loader. Within an epoch, that is its start and the number of minibatches done."""
+    loaders = _loaders(trainer)
+    positions = [loader.state_dict() if hasattr(loader, "state_dict") else None for loader in loaders]
+    if trainer.in_epoch:
+        loader, done = trainer.train_dataloader, trainer.steps_in_epoch
+        if getattr(loader, "taken", None) != done:
+            raise RuntimeError(
+                f"{done} steps of epoch {trainer.epoch + 1} are done, but the minibatches that "
+                f"{type(loader).__name__} gave for them are not known, and a checkpoint would lose them: "
+                "save it in a callback's on_epoch_end, or take a TensorLoader and a step for each minibatch"
+            )
+        positions[0] = loader.state_dict() | {"epoch": loader.epoch - 1, "skip": done}
+    return positions
 
 
 def _callbacks(trainer: "Trainer") -> list[Any]:

@@ -19,8 +19,9 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
-from . import __version__, run
+from . import __version__, cluster, run
 from .closed_form import Standardisation
+from .cluster import ClusterData, ClusterError
 from .data import DataModule, SyntheticRegressionData
 from .run import Checkpoint, Parameters, Problem, ProblemData, Results, RunError, RunFolder, Settings
 from .tables import DataError, Table, check_regression, read_header, read_table
@@ -29,6 +30,7 @@ T = TypeVar("T")
 
 CHAPTER = Settings(lr=0.03, epochs=10, batch_size=32, seed=0)
 FIT = Settings(lr=0.03, epochs=100, batch_size=32, seed=0)
+CLUSTER = Settings(lr=0.2, epochs=30, batch_size=1_000_000, seed=0)
 VALIDATION_SHARE = 0.2
 
 DESCRIPTION = """\
@@ -112,15 +114,17 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", prog="tinygrad-lr")
     parser.set_defaults(command=None)
 
-    # argparse's own usage has DATA.csv last, where it would be taken for one of the features
+    # argparse's own usage has DATA last, where it would be taken for one of the features
     fit = commands.add_parser(
         "fit",
-        usage="tinygrad-lr fit DATA.csv --target COLUMN [options]",
+        usage="tinygrad-lr fit DATA --target COLUMN [options]",
         help="learn to predict a column of a CSV file",
         description=FIT_DESCRIPTION,
         **layout,
     )
-    fit.add_argument("data", type=Path, metavar="DATA.csv", help="the table, with a header row")
+    fit.add_argument(
+        "data", metavar="DATA", help="the table: a CSV file with a header row, or Parquet files on a cluster"
+    )
     fit.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
     fit.add_argument(
         "--features",
@@ -128,6 +132,14 @@ def build_parser() -> Parser:
         metavar="COLUMN",
         help="the columns to predict it from (default: all others); the rest may hold text",
     )
+    where = fit.add_mutually_exclusive_group()
+    where.add_argument(
+        "--workers",
+        type=at_least_1,
+        metavar="N",
+        help="read Parquet files, such as 'data/*.parquet', by as many processes of a Dask cluster here",
+    )
+    where.add_argument("--cluster", metavar="ADDRESS", help="the same by the Dask cluster of this scheduler")
     add_training_options(fit, FIT)
 
     predict = commands.add_parser(
@@ -184,7 +196,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = build_parser().parse_args(argv)
         commands = {None: chapter, "fit": fit, "predict": predict}
         commands[arguments.command](arguments)
-    except (RunError, DataError) as error:
+    except (RunError, DataError, ClusterError) as error:
         print(f"tinygrad-lr: error: {printable(str(error))}", file=sys.stderr)
         return 2
     except OSError as error:  # rare ones, such as a folder on the way that may not be searched
@@ -211,7 +223,14 @@ def chapter(arguments: Namespace) -> None:
 
 
 def fit(arguments: Namespace) -> None:
-    """A regression on a CSV file."""
+    """A regression on a CSV file, or on Parquet files."""
+    if {"workers", "cluster"} & vars(arguments).keys():
+        fit_on_cluster(arguments)
+        return
+    if arguments.data.endswith(".parquet"):
+        raise RunError(
+            f"{arguments.data}: Parquet files are read by a cluster; add --workers 2, or --cluster ADDRESS"
+        )
     target = arguments.target
 
     def read(settings: Settings, start: Checkpoint | None) -> tuple[Problem, DataModule]:
@@ -221,8 +240,37 @@ def fit(arguments: Namespace) -> None:
         problem = split(table, features, target, settings.seed)
         return problem, ProblemData(problem, settings.batch_size, settings.seed)
 
-    again = ["fit", str(arguments.data), "--target", target]
-    learn(arguments, arguments.data.stem, FIT, read, again)
+    again = ["fit", arguments.data, "--target", target]
+    learn(arguments, Path(arguments.data).stem, FIT, read, again)
+
+
+def fit_on_cluster(arguments: Namespace) -> None:
+    """A regression on Parquet files that a Dask cluster reads."""
+    target, given, say = arguments.target, vars(arguments), printer(arguments)
+    if arguments.data.endswith(".csv"):
+        raise RunError(
+            f"{arguments.data}: a cluster reads Parquet files; write the table as such, or leave "
+            "--workers and --cluster out"
+        )
+    place = ["--cluster", given["cluster"]] if "cluster" in given else ["--workers", str(given["workers"])]
+    with cluster.connect(given.get("cluster"), given.get("workers", 0)) as client:
+        say(f"Dask dashboard: {client.dashboard_link}")
+
+        def read(settings: Settings, start: Checkpoint | None) -> tuple[Problem, DataModule]:
+            chosen = getattr(arguments, "features", start.features if start else None)
+            table, places = cluster.read_parquet(arguments.data, chosen and [*chosen, target])
+            table.column(target)  # that it is there
+            features = tuple(chosen or (name for name in table.columns if name != target))
+            problem = cluster.split(table, places, features, target, VALIDATION_SHARE, settings.seed)
+            problem, in_memory = cluster.kept(problem, client)
+            size = 8 * sum(problem.counts) * (len(features) + 1) / 1e6
+            where = "kept in the workers' memory" if in_memory else "read again in every epoch"
+            say(f"{size:,.0f} MB in {len(places)} chunks, {where}.")
+            return problem, ClusterData(problem, settings.batch_size, settings.seed)
+
+        path = Path(arguments.data)
+        name = path.parent.resolve().name if "*" in path.name else path.stem
+        learn(arguments, name, CLUSTER, read, ["fit", arguments.data, "--target", target, *place])
 
 
 def split(table: Table, features: tuple[str, ...], target: str, seed: int) -> Problem:
@@ -285,8 +333,9 @@ def learn(
             folder.make()
             say(introduction(problem, start))
             end = run.train(problem, data, start, save, progress="quiet" not in given)
-        except Exception:
-            if not start.epoch:
+        except Exception as error:
+            unusable = isinstance(error, RunError | DataError) or not (folder.path / run.CHECKPOINT).exists()
+            if unusable and not start.epoch:
                 folder.discard()
             raise
         results = Results.of(problem, end)
@@ -412,7 +461,7 @@ def command_line(*arguments: str) -> str:
 
 def introduction(problem: Problem, start: Checkpoint) -> str:
     names = ", ".join(problem.features) if len(problem.features) <= 8 else f"{len(problem.features)} columns"
-    rows = f"{problem.num_train} rows for training, {len(problem.y) - problem.num_train} for validation"
+    rows = "{} rows for training, {} for validation".format(*problem.counts)
     going_on = f"\nGoing on after epoch {start.epoch} of {start.settings.epochs}." if start.epoch else ""
     return f"Learning {printable(problem.target)} from {printable(names)}: {rows}.{going_on}"
 

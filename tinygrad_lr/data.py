@@ -19,7 +19,8 @@ class TensorLoader:
     """Minibatches of tensors that have one row per example: every iteration is one epoch.
 
     With a `seed` the examples are shuffled anew for each epoch, in an order that depends on nothing but the
-    seed and the number of the epoch. Setting `epoch` so continues where another run stopped.
+    seed and the number of the epoch. Setting `epoch` so continues where another run stopped; and `skip`, the
+    number of minibatches that the next iteration leaves out, continues within an epoch.
 
     Parameters
     ----------
@@ -46,7 +47,8 @@ class TensorLoader:
         indices: Any = slice(0, None),
     ) -> None:
         self.tensors = tuple(asarray(mapped(t)) for t in tensors)
-        self.batch_size, self.seed, self.epoch = batch_size, seed, 0
+        self.batch_size, self.seed, self.epoch, self.skip = batch_size, seed, 0, 0
+        self.taken = 0  # minibatches of the last iteration
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
         self.rows = self._choose(indices)
@@ -72,11 +74,12 @@ class TensorLoader:
         rows = self.rows
         if self.seed is not None:
             rows = rows[np.random.default_rng([self.seed, self.epoch]).permutation(len(rows))]
-        self.epoch += 1
-        return self._batches(rows)
+        self.epoch, self.taken, self.skip = self.epoch + 1, self.skip, 0
+        return self._batches(rows, self.taken)
 
-    def _batches(self, rows: Any) -> Iterator[tuple[Tensor, ...]]:
-        for start in range(0, len(rows), self.batch_size):
+    def _batches(self, rows: Any, first: int) -> Iterator[tuple[Tensor, ...]]:
+        for start in range(first * self.batch_size, len(rows), self.batch_size):
+            self.taken += 1
             batch = rows[start : start + self.batch_size]
             yield tuple(self._take(tensor, batch) for tensor in self.tensors)
 
@@ -84,12 +87,12 @@ class TensorLoader:
         return cast(Tensor, tensor[rows])
 
     def state_dict(self) -> dict[str, Any]:
-        """The position between two epochs: what the order of the next one depends on."""
-        return {"seed": self.seed, "epoch": self.epoch}
+        """The position in the data: what the next iteration depends on."""
+        return {"seed": self.seed, "epoch": self.epoch, "skip": self.skip}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from a `state_dict`."""
-        self.seed, self.epoch = state["seed"], state["epoch"]
+        self.seed, self.epoch, self.skip = state["seed"], state["epoch"], state["skip"]
 
 
 class BlockLoader(TensorLoader):
@@ -133,7 +136,9 @@ class BlockLoader(TensorLoader):
         return len(self.tensors[0])
 
     def _take(self, tensor: Tensor, rows: Any) -> Tensor:
-        return asarray(tensor.array.blocks[np.sort(rows)])
+        # what comes over a network may lie at any address, and then NumPy adds in another order
+        chunks = tensor.array.blocks[np.sort(rows)]
+        return asarray(chunks.map_blocks(np.require, requirements="A", dtype=chunks.dtype))
 
 
 def check_chunks(tensors: Sequence[Tensor]) -> None:

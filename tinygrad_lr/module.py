@@ -253,7 +253,7 @@ def walk(root: Any, inner: bool = True) -> Iterator[tuple[str, Any]]:
     seen: set[int] = set()
 
     def visit(value: Any, name: str) -> Iterator[tuple[str, Any]]:
-        if not isinstance(value, (*LEAVES, *CONTAINERS)) or id(value) in seen:
+        if not isinstance(value, PARTS) or id(value) in seen:
             return
         seen.add(id(value))
         if isinstance(value, LEAVES):
@@ -269,6 +269,7 @@ def walk(root: Any, inner: bool = True) -> Iterator[tuple[str, Any]]:
 
 LEAVES = (Tensor, Module, np.random.Generator)
 CONTAINERS = (list, tuple, dict)
+PARTS = LEAVES + CONTAINERS
 
 
 def fits(shape: tuple[int, ...], parameter: tuple[int, ...]) -> bool:

@@ -87,6 +87,15 @@ class Problem:
             return (*self.features, "intercept")
         return (*(f"w[{i}]" for i in range(len(self.features))), "b")
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        """The numbers of rows for training and for validation."""
+        return self.num_train, len(self.y) - self.num_train
+
+    def sample(self) -> tuple[Array, Array]:
+        """Rows for training to be drawn, X and y."""
+        return self.X[self.training], self.y[self.training]
+
     def fingerprint(self) -> str:
         """A hash of names, numbers and split: the same for the same ones only."""
         names = json.dumps([self.features, self.target, self.num_train]).encode()
@@ -616,8 +625,8 @@ def summary(problem: Problem, checkpoint: Checkpoint, results: Results, not_draw
         "data": {
             "features": problem.features,
             "target": problem.target,
-            "training_rows": problem.num_train,
-            "validation_rows": len(problem.y) - problem.num_train,
+            "training_rows": problem.counts[0],
+            "validation_rows": problem.counts[1],
             "sha256": checkpoint.fingerprint,
         },
         "parameters": [
@@ -685,8 +694,8 @@ def draw(folder: Path, problem: Problem, data: DataModule, checkpoint: Checkpoin
         from tinygrad_lr_viz.plots import fit_plot
 
         learned = checkpoint.parameters(problem)
-        X, y = problem.X[problem.training], problem.y[problem.training]
-        w, b = least_squares(X, y)
+        w, b = least_squares(problem.X[problem.training], problem.y[problem.training])
+        X, y = problem.sample()
         names = problem.features, problem.target
         fit_plot(X, y, learned.w, learned.b, *names, path, closed_form=(w, b.item()))
 

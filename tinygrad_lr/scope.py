@@ -28,6 +28,7 @@ class Local(threading.local):
 
     tape: Any = None
     tracer: Any = None
+    scopes: int = 0  # entered in this thread, and not yet left
 
 
 LOCAL = Local()
@@ -45,11 +46,13 @@ class Scope:
     def __enter__(self) -> None:
         self._tokens.append(MODE.set(MODE.get() & self._clear | self._set))
         LOCAL.tape = None
+        LOCAL.scopes += 1
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         MODE.reset(self._tokens.pop())
+        LOCAL.scopes -= 1
         LOCAL.tape = None  # a tape ends with its scope, and lives as long as a tensor that stands on it
 
 

@@ -1,6 +1,7 @@
 """The backward sweep: the tape read backwards, each call passing its gradient on to what it was made from."""
 
 import functools
+import heapq
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -26,12 +27,18 @@ from .tape import (
 
 Lift = Callable[[Any, Tape, int], Any]
 Gradients = dict[Any, Any]  # by place on a tape
+Attachments = dict[int, Attachment]  # by place on a tape
 
 
 def sweep(
-    heads: Iterable[tuple[Traceable, Any]], retain_graph: bool, lift: Lift | None = None
+    heads: Iterable[tuple[Traceable, Any]],
+    retain_graph: bool,
+    lift: Lift | None = None,
+    listeners: dict[Tape, Attachments] | None = None,
 ) -> dict[Attachment, Any]:
     """The gradient for every attachment that the heads depend on, from each head's own gradient.
+
+    These are the leaves' own, and those of computed tensors; or in place of the latter the given listeners.
 
     A call stands on its tape after the calls that made its arguments, and a tape reads older tapes only. So
     with the youngest tape read from its end, then the next, a call's turn comes when everything that used its
@@ -42,26 +49,36 @@ def sweep(
     """
     received: Gradients = {}
     waiting: dict[Tape, Gradients] = {}  # for tapes still to be read
+    order: list[tuple[int, Tape]] = []  # the youngest of them first
     while True:
         for tensor, gradient in heads:
-            if tensor.tape is not LEAVES:
-                gradients = waiting.setdefault(tensor.tape, {})
-                gradients[tensor.index] = add(gradients.get(tensor.index), gradient)
-            elif tensor.attachment is not None:
+            if tensor.tape is LEAVES:
                 received[tensor.attachment] = add(received.get(tensor.attachment), whole(gradient))
-        if not waiting:
+            elif tensor.tape is not None:  # it is where drop_grad() came after the call
+                if tensor.tape not in waiting:
+                    waiting[tensor.tape] = {}
+                    heapq.heappush(order, (-tensor.tape.number, tensor.tape))
+                gradients = waiting[tensor.tape]
+                gradients[tensor.index] = add(gradients.get(tensor.index), gradient)
+        if not order:
             return received
-        tape = max(waiting, key=lambda tape: tape.number)
+        _, tape = heapq.heappop(order)
         gradients = waiting.pop(tape)
-        _sweep_tape(tape, gradients, received, retain_graph, lift)
+        attachments = tape.attachments if listeners is None else listeners.get(tape, {})
+        _sweep_tape(tape, gradients, attachments, received, retain_graph, lift)
         heads = [(tape.source(place), gradient) for place, gradient in gradients.items()]
 
 
 def _sweep_tape(
-    tape: Tape, gradients: Gradients, received: Gradients, retain_graph: bool, lift: Lift | None
+    tape: Tape,
+    gradients: Gradients,
+    attachments: Attachments,
+    received: Gradients,
+    retain_graph: bool,
+    lift: Lift | None,
 ) -> None:
     """Sweep one tape from the places that have a gradient; what is left then are those of its inputs."""
-    calls, attachments, now = tape.calls, tape.attachments, WRITES.now
+    calls, now = tape.calls, WRITES.now
     anomaly = MODE.get() & (ANOMALY | TRACING) == ANOMALY
     buffers: set[int] = set()  # places whose gradient is an array that nothing else holds
     index = max(gradients) + ENTRY
@@ -108,7 +125,7 @@ def _sweep_tape(
         for rule, parent, argument in zip(rules, parents, inputs, strict=False):
             if parent == CONSTANT:
                 continue
-            if into is not None and parent in buffers:
+            if into is not None and parent in buffers and isinstance(whole(gradients[parent]), np.ndarray):
                 into(whole(total := gradients[parent]), *given)
                 if total.__class__ is Partial:
                     total.uses.append(use_of(gradient, rule, given, options))
@@ -136,7 +153,7 @@ def _sweep_tape(
                 gradients[parent] = add(gradients[parent], made)
             else:
                 gradients[parent] = gradients[parent] + made
-            if into is not None and isinstance(whole(gradients[parent]), np.ndarray):
+            if into is not None:
                 buffers.add(parent)
 
 

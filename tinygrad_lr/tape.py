@@ -11,10 +11,12 @@ inputs from older tapes only, so that tapes never refer to each other in a circl
 import itertools
 import operator
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
-from .derivatives import Derivative, each
+from .derivatives import Derivative
+from .derivatives.table import Rule
 from .scope import ANOMALY, MODE
 
 
@@ -45,8 +47,18 @@ class Call(NamedTuple):
 ENTRY = len(Call._fields)
 CONSTANT = -1
 NO_OPTIONS: dict[str, Any] = {}
+
+
+class Picks:
+    """The rules of a list of arrays, however long: of its gradients each array gets the one in its place."""
+
+    def __iter__(self) -> Iterator[Rule]:
+        return (partial(lambda i, g, y, *arrays: g[i], i) for i in itertools.count())
+
+
 #: a list of arrays, made of them for the call that follows
-PACK = Derivative(list, tuple(each(lambda i, g, y, *arrays: g[i])))
+PACK = Derivative(list, ())
+PACK.rules = Picks()  # type: ignore[assignment]  # without end
 PACK.moves = True
 #: one of several results of a call: arguments (None, its number)
 PART = Derivative(operator.getitem, ())
@@ -66,7 +78,10 @@ class Writes:
 
     @staticmethod
     def _owner(array: Any) -> Any:
-        while hasattr(base := getattr(array, "base", None), "__array_ufunc__"):
+        while hasattr(base := getattr(array, "base", None), "__array_ufunc__") or hasattr(
+            base := getattr(base, "base", None),
+            "__array_ufunc__",  # stride_tricks put a holder in between
+        ):
             array = base
         return array
 

@@ -25,9 +25,9 @@ from .tape import CONSTANT, FREED, LEAVES, NO_OPTIONS, PACK, PART, WRITES, Attac
 OUTSIDE, UNATTACHED = -1, -2  # why a tensor is on no tape
 OBJECT = np.dtype(object)
 ARRAYS = (np.ndarray, np.generic)
-PLAIN = {np.ndarray, np.float64, np.float32, float, int, type(None)}  # arguments that hold no tensors
+FIXED = {float, int, bool, str, type(None), slice}  # types of arguments that cannot be changed in place
+PLAIN = FIXED | {np.ndarray, np.float64, np.float32}  # and of those that no tensor is inside
 LISTS = {"arrays", "choicelist", "choices", "tup"}  # how the rules, and NumPy, call a list of arrays
-UFUNC_OPTIONS = {"casting", "dtype", "order", "signature", "subok"}  # of no concern to a derivative
 NO_OUT = "np.where(mask, value, x), and no out="
 
 
@@ -61,6 +61,12 @@ def _method(function: Any) -> Callable[..., Tensor]:
     return method
 
 
+def _goes_first(other: Any) -> bool:
+    """Whether NumPy leaves an operator to the other operand, such as a sparse matrix."""
+    protocol = getattr(other, "__array_ufunc__", hasattr(other, "__array_priority__"))
+    return protocol is None or protocol is True
+
+
 def _operator(function: Any, symbol: Any, reflected: bool = False) -> Callable[..., Tensor]:
     """The method of an operator: the operator on the arrays, recorded as a call of NumPy's function.
 
@@ -74,14 +80,17 @@ def _operator(function: Any, symbol: Any, reflected: bool = False) -> Callable[.
         x, y, j = self.array, other, CONSTANT
         if isinstance(other, Tensor):
             y = other.array
-        elif isinstance(other, (list, tuple)):
-            return call(function, (other, self) if reflected else (self, other))
+        elif type(other) not in PLAIN:
+            if isinstance(other, (list, tuple, np.ndarray)):
+                return call(function, (other, self) if reflected else (self, other))
+            if _goes_first(other):
+                return NotImplemented
         value = symbol(y, x) if reflected else symbol(x, y)
         mode, tape = MODE.get(), LOCAL.tape
         if not mode & (RECORDING | TRACING):
             return Tensor(value)
         if tape is None and mode & RECORDING:
-            tape = LOCAL.tape = Tape()
+            tape = _new_tape()
         if not mode & TRACING and tape.places is None:
             i = self.index if self.tape is tape else tape.place_of(self)
             if y is not other:
@@ -196,7 +205,7 @@ class Tensor:
         gradient = asarray(gradient)
         if gradient.shape != self.shape:
             raise ValueError(f"a gradient of shape {gradient.shape} for {errors.describe(self)}")
-        self.attachment.grad = Tensor(gradient.array.astype(self.dtype))
+        self.attachment.grad = gradient.astype(self.dtype)
         self.attachment.written = True
 
     def backward(self, out_grad: Any = None, retain_graph: bool = False, create_graph: bool = False) -> None:
@@ -476,9 +485,10 @@ def tensor_at(array: Any, tape: Tape, place: int) -> Any:
     """The tensor at a place on a tape: the very one that entered there, or one made for the purpose."""
     if place == CONSTANT:
         return wrapped(array, UNATTACHED)
-    if place < CONSTANT:
-        return tape.source(place)
-    return Tensor(array, tape, place, tape.attachments.get(place))
+    if place >= 0:
+        return Tensor(array, tape, place, tape.attachments.get(place))
+    source: Any = tape.source(place)  # whose array may be another since, if the old one could not be written
+    return source if source.array is array else Tensor(array, source.tape, source.index, source.attachment)
 
 
 def tensors_in(values: Any) -> Iterator[Tensor]:
@@ -506,6 +516,11 @@ def unwrapped(value: Any) -> Any:
     """The same value with the array in place of each tensor."""
     if isinstance(value, Tensor):
         return value.array
+    if isinstance(value, np.ndarray) and type(value).__mul__ is not np.ndarray.__mul__:
+        kind = type(value).__name__  # no rule knows what `*` means to a matrix, nor what a mask does
+        raise TypeError(
+            f"a {kind} has operators of its own: pass np.asarray(...) of it to take part with tensors"
+        )
     return _mapped(unwrapped, value) if isinstance(value, (list, tuple)) else value
 
 
@@ -531,13 +546,14 @@ def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, A
         if result is not NotImplemented:
             return result
     arrays = tuple([a.array if isinstance(a, Tensor) else a for a in args])
-    if options or not PLAIN.issuperset(map(type, arrays)):
+    plain = options
+    if not (PLAIN.issuperset(map(type, arrays)) and PLAIN.issuperset(map(type, options.values()))):
         names = [name if rule else "" for name, rule in zip(row.names, row.rules, strict=False)]
         args = [*map(_operand, names, args), *args[len(names) :]]
         names += row.named_rules
         options = {n: _operand(n, v) if n in names else v for n, v in options.items()}
         arrays = tuple(map(unwrapped, args))
-    plain = {name: unwrapped(v) for name, v in options.items()} if options else NO_OPTIONS
+        plain = {name: unwrapped(v) for name, v in options.items()}
     return recorded(row, args, arrays, function(*arrays, **plain), options, plain)
 
 
@@ -592,10 +608,23 @@ def _before_write(
             t.array = np.array(scalar := t.array)
             if mode & TRACING:
                 LOCAL.tracer.copied(scalar, t.array)
+            if t.tape is not None and t.tape is not LEAVES:
+                t.tape.calls[t.index + 1] = t.array  # for the write to be noticed
         if own or isinstance(t, np.ndarray):
             WRITES.note(t.array if own else t)
     if mode & TRACING:
         LOCAL.tracer.write(function, target, args, options)
+
+
+def _new_tape() -> Tape:
+    """A tape for the calls from now on; for one call if no scope of this thread is there to end it.
+
+    Such is a thread that runs in the context of another one, as with `asyncio.to_thread`.
+    """
+    tape = Tape()
+    if LOCAL.scopes:
+        LOCAL.tape = tape
+    return tape
 
 
 def recorded(
@@ -614,17 +643,16 @@ def recorded(
         return wrapped(value, OUTSIDE)
     if not row.rules:
         return wrapped(value, UNATTACHED)
-    tape: Tape = LOCAL.tape or Tape()
+    tape: Tape = LOCAL.tape or _new_tape()
     places: tuple[Any, ...] = tuple(
         [a.index if isinstance(a, Tensor) and a.tape is tape else _place(a, tape) for a in args]
     )
-    if options:
+    if plain is not options:  # there may be tensors among them
         named = tuple([_place(v, tape) for v in options.values()])
         places = places if named.count(CONSTANT) == len(named) else places + named
     if None in places:  # one is on a newer tape
         LOCAL.tape = None
         return recorded(row, args, arrays, value, options, plain)
-    LOCAL.tape = tape
     if places.count(CONSTANT) == len(places):
         return wrapped(value, UNATTACHED)
     several = isinstance(value, (list, tuple))
@@ -638,9 +666,9 @@ def recorded(
         places = _with_rules(row, args, options, places)
         if places.count(CONSTANT) == len(places):
             return wrapped(value, UNATTACHED)
-        steers = [not isinstance(a, Tensor) and not callable(row.rule_of(i)) for i, a in enumerate(args)]
-        arrays = tuple([_copied(x) if s else x for x, s in zip(arrays, steers, strict=True)])
-        plain = {name: x if isinstance(options[name], Tensor) else _copied(x) for name, x in plain.items()}
+        arrays = tuple([_as_it_is(row, i, a, x) for i, (a, x) in enumerate(zip(args, arrays, strict=True))])
+        if plain:
+            plain = {name: _as_it_is(row, name, options[name], x) for name, x in plain.items()}
     index = tape.append(row, tuple(value) if several else value, arrays, places, plain)
     if tape.places is not None:
         tape.places[index] = errors.place()
@@ -673,29 +701,37 @@ def _with_rules(
     row: Derivative, args: Sequence[Any], options: dict[str, Any], places: tuple[Any, ...]
 ) -> tuple[Any, ...]:
     """The places that a gradient flows back to; an error if there is no rule for one, or for an option."""
-    if unknown := options.keys() - row.options - (UFUNC_OPTIONS if row.elementwise else set()):
+    if not row.options.issuperset(options):
+        unknown = options.keys() - row.options
         instead = "Write np.where(mask, f(x), x)" if unknown == {"where"} else "Leave it away"
         raise errors.OptionError(function=errors.name_of(row.function), option=min(unknown), instead=instead)
     found = []
-    for key, place in zip((*range(len(args)), *options), places, strict=False):
-        rule = None if place == CONSTANT else row.rule_of(key)
-        if rule is ...:
-            raise errors.NoRuleError(function=errors.name_of(row.function), argument=key)
-        found.append(place if rule else CONSTANT)
+    for i, place in enumerate(places):
+        if place != CONSTANT:
+            key = i if i < len(args) else list(options)[i - len(args)]
+            rule = row.rule_of(key)
+            if rule is ...:
+                raise errors.NoRuleError(function=errors.name_of(row.function), argument=key)
+            place = place if rule else CONSTANT
+        found.append(place)
     return tuple(found)
 
 
-def _copied(key: Any) -> Any:
-    """What steers a call, such as indices, as it is now: the user may change it before `backward`.
+def _as_it_is(row: Derivative, key: int | str, given: Any, value: Any) -> Any:
+    """An argument, or a copy of one that steers the call, such as an index: it may change before `backward`.
 
-    A tracer needs to know it again.
+    A change of a tensor, or of what is differentiated, is noticed. A tracer needs to know the array again.
     """
-    if LOCAL.tracer is not None:
-        return key
-    if isinstance(key, (list, tuple)):
-        parts = [_copied(part) for part in key]
-        return parts if isinstance(key, list) else tuple(parts)
-    return key.copy() if isinstance(key, np.ndarray) else key
+    if type(value) in FIXED or isinstance(given, Tensor) or LOCAL.tracer is not None:
+        return value
+    return value if isinstance(key, int) and callable(row.rule_of(key)) else _copied(value)
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        parts = [_copied(part) for part in value]
+        return parts if isinstance(value, list) else tuple(parts)
+    return value.copy() if isinstance(value, np.ndarray) else value
 
 
 def _asker() -> tuple[str, str]:
@@ -789,17 +825,20 @@ def with_gradients(heads: Any, head_grads: Any) -> list[tuple[Tensor, Any]]:
 
 
 def _gradients(
-    pairs: list[tuple[Tensor, Any]], retain_graph: bool, create_graph: bool
+    pairs: list[tuple[Tensor, Any]],
+    retain_graph: bool,
+    create_graph: bool,
+    listeners: dict[Tape, dict[int, Attachment]] | None = None,
 ) -> dict[Attachment, Any]:
     """Sweep from the heads: arrays, or with `create_graph` Tensors that can be differentiated again."""
     if not create_graph and not MODE.get() & TRACING:
-        gradients = sweep([(head, unwrapped(g)) for head, g in pairs], retain_graph)
+        gradients = sweep([(head, unwrapped(g)) for head, g in pairs], retain_graph, None, listeners)
         if not retain_graph:
             LOCAL.tape = None  # it has gaps now: go on with a new one, so that this one can be freed
         return gradients
     with _recording_sweep():
         lifted = [(head, g if isinstance(g, Tensor) else Tensor(g, None, UNATTACHED)) for head, g in pairs]
-        return sweep(lifted, True, tensor_at)
+        return sweep(lifted, True, tensor_at, listeners)
 
 
 @contextmanager
@@ -907,17 +946,12 @@ def gradients_at(
 ) -> list[Tensor | None]:
     """The gradient at each of some tensors of the graph; None where the heads do not depend on it."""
     slots: list[Attachment] = []
-    listeners = [cast_type(Tape, v.tape).attachments for v in wanted]
-    try:
-        for v, places in zip(wanted, listeners, strict=True):
-            own = v.attachment if v.tape is LEAVES else None
-            # a computed tensor without an attachment of its own listens during this sweep
-            slots.append(own or places.setdefault(v.index, Attachment(None, "null")))
-        gradients = _gradients(heads, retain_graph, create_graph)
-    finally:
-        for v, places, slot in zip(wanted, listeners, slots, strict=False):
-            if slot.grad is None:
-                places.pop(v.index, None)
+    listeners: dict[Tape, dict[int, Attachment]] = {}
+    for v in wanted:
+        places = listeners.setdefault(cast_type(Tape, v.tape), {})
+        own = v.attachment if v.is_leaf else None
+        slots.append(own or places.setdefault(v.index, Attachment(None, "null")))
+    gradients = _gradients(heads, retain_graph, create_graph, listeners)
     pairs = zip(wanted, slots, strict=True)
     found = [_as_own(gradients[s], v.array, create_graph) if s in gradients else None for v, s in pairs]
     if MODE.get() & TRACING:

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from .board import ProgressBar, as_number
-from .checkpoints import load_run_state, load_state, run_state, save_state
 from .hyperparameters import HyperParameters
-from .lazy import compute
+from .lazy import compute, is_lazy
 from .module import Module
 from .optim import listed
 from .scope import record
@@ -57,6 +56,7 @@ class Trainer(HyperParameters):
     epoch : the number of the epoch, from 0.
     finished_epochs : their number.
     in_epoch : whether an epoch was begun, but not finished.
+    steps_in_epoch : the number of training minibatches done in this epoch.
     train_batch_idx, val_batch_idx : numbers of minibatches done in the whole run.
     num_train_batches, num_val_batches : in one epoch.
     model, optim, schedule, train_dataloader, val_dataloader : of the run.
@@ -113,6 +113,8 @@ class Trainer(HyperParameters):
         self.epoch = self.finished_epochs = first_epoch
         self.in_epoch = False
         self._train_batch_idx = first_epoch * self.num_train_batches
+        self.steps_in_epoch = 0
+        self._counting = False  # a step that is done
         self.val_batch_idx = first_epoch * self.num_val_batches
         self._step_losses: list[Any] = []  # of the step that is being taken
         self._step_points: list[tuple[Any, Callable[[], None]]] = []  # what it plots, and how
@@ -143,7 +145,9 @@ class Trainer(HyperParameters):
         if first_epoch < 0:
             raise ValueError(f"first_epoch must be 0 or more, not {first_epoch}")
         if not isinstance(resume, Mapping | None):
-            resume = load_state(resume, CHECKPOINT)
+            from . import checkpoints  # here, as a run without them has no need of it
+
+            resume = checkpoints.load_state(resume, CHECKPOINT)
         self.data = data
         self.prepare_data(data)
         self.prepare_model(model)
@@ -175,7 +179,7 @@ class Trainer(HyperParameters):
         if self.schedule is not None:
             self.schedule.step()
         self.finished_epochs += 1
-        self.in_epoch = False
+        self.in_epoch, self.steps_in_epoch = False, 0
         self._tell("on_epoch_end")
 
     def fit_epoch(self) -> None:
@@ -264,8 +268,13 @@ class Trainer(HyperParameters):
 
     @train_batch_idx.setter
     def train_batch_idx(self, value: int) -> None:
+        self.steps_in_epoch += value - self._train_batch_idx
         self._train_batch_idx = value
-        self._end_step()
+        self._counting = True
+        try:
+            self._end_step()
+        finally:
+            self._counting = False
 
     def note_loss(self, loss: Any, train: bool) -> None:
         """Take a loss into account; `Module.plot` calls this, inside `record()` if it is the training's.
@@ -285,8 +294,9 @@ class Trainer(HyperParameters):
         """Of Dask arrays, compute what a step needs: its losses and the gradient of every parameter, in one
         `dask.compute`. The parameters are NumPy's, and stay in this process.
         """
-        plotted = [value for value, _ in self._step_points]
-        compute([*self._step_losses, *plotted, *(p.grad for p in listed(self.model.parameters()))])
+        values = [*self._step_losses, *(value for value, _ in self._step_points)]
+        if any(is_lazy(getattr(value, "array", None)) for value in values):
+            compute([*values, *(p.grad for p in listed(self.model.parameters()))])
 
     def check_loss(self, loss: Any) -> None:
         """See that `training_step` returned a loss, and take it into account if it was not plotted.
@@ -364,22 +374,28 @@ class Trainer(HyperParameters):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a checkpoint for `fit(..., resume=path)`; it replaces an older one, whole or not at all.
 
-        Raises RuntimeError in the middle of an epoch, TypeError for an optimizer whose state cannot be saved,
-        and OSError if the file cannot be written.
+        Within an epoch it is to be called by a callback's `on_step_end`.
+
+        Raises RuntimeError elsewhere within an epoch, and where the data cannot be continued there; TypeError
+        for an optimizer whose state cannot be saved; and OSError if the file cannot be written.
         """
-        save_state(path, CHECKPOINT, self.state_dict())
+        from . import checkpoints
+
+        checkpoints.save_state(path, CHECKPOINT, self.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the rest of the run depends on, between two epochs: see `checkpoints.run_state`.
+        """All that the rest of the run depends on: see `checkpoints.run_state`.
 
-        Raises RuntimeError in the middle of an epoch, and TypeError if something would be lost.
+        Raises RuntimeError within an epoch as `save` does, and TypeError if something would be lost.
         """
-        if self.in_epoch:
+        if self.in_epoch and not self._counting:
             raise RuntimeError(
                 f"epoch {self.epoch + 1} is not finished, and a checkpoint would lose its minibatches: "
-                "save it in a callback's on_epoch_end, or after fit"
+                "save it in a callback's on_step_end or on_epoch_end, or after fit"
             )
-        return run_state(self)
+        from . import checkpoints
+
+        return checkpoints.run_state(self)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from a `state_dict`; `fit` does it for `resume`.
@@ -387,7 +403,9 @@ class Trainer(HyperParameters):
         Raises ValueError if it is of another model, optimizer or data.
         """
         try:
-            load_run_state(self, state)
+            from . import checkpoints
+
+            checkpoints.load_run_state(self, state)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"this is not the state of such a run: {error!r}") from error
 

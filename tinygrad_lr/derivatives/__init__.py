@@ -61,9 +61,13 @@ moving(np.where, np.maximum, np.minimum, np.clip, np.max, np.min, np.nanmax, np.
        np.maximum.accumulate, np.minimum.accumulate, np.nansum, np.nanmean, np.nancumsum,
        np.median, np.nanmedian, np.quantile, np.percentile, np.nanquantile, np.nanpercentile,
        selects=True)
-# fmt: on
 
 writes("dst", np.copyto)
 writes("a", np.put, np.putmask, np.fill_diagonal)
 writes("arr", np.place, np.put_along_axis)
 writes("x", np.nan_to_num, when=lambda x, copy=True, *_, **__: not copy)
+writes("a", np.median, np.nanmedian,
+       when=lambda a, axis=None, out=None, overwrite_input=False, *_, **__: overwrite_input)
+writes("a", np.quantile, np.percentile, np.nanquantile, np.nanpercentile,
+       when=lambda a, q, axis=None, out=None, overwrite_input=False, *_, **__: overwrite_input)
+# fmt: on

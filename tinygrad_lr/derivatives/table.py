@@ -77,15 +77,19 @@ class Derivative:
         self.target = TARGETS.get(function)
         #: the function as a program of others: see `composed`
         self.written: Callable[..., Any] | None = None
-        rule: Any = next(filter(callable, rules), lambda g, y: g)
+        rule: Any = next(filter(callable, rules), None)
         first = 2  # after g and y
-        if isinstance(rule, partial):  # made by `each`
+        if rule is None:
+            rule, first = getattr(function, "__wrapped__", None), 0  # NumPy's own
+        elif isinstance(rule, partial):  # made by `each`
             rule, first = rule.func, 3
-        code = rule.__code__
+        code = getattr(rule, "__code__", (lambda: None).__code__)
         #: what can be given by position, as the rules name it
         self.names = code.co_varnames[first : code.co_argcount]
         #: all that can be given by name
         self.options = {*self.names, *code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]}
+        if self.elementwise:  # which do not concern its derivative
+            self.options |= {"casting", "dtype", "order", "signature", "subok"}
         #: the position of `out`, in functions that take it by position
         self.out = self.names.index("out") if "out" in self.names else 99
 
@@ -102,8 +106,6 @@ class Derivative:
             name, when = self.target
             if when(*args, **options):
                 return args[0] if args else options[name]
-        if options.get("overwrite_input"):
-            return args[0]
         return args[self.out] if len(args) > self.out else options.get("out")
 
 

@@ -142,22 +142,26 @@ class _Writer:
                 self._operation(number)
             elif isinstance(unit, tuple):
                 self._in_module(number, unit)
-        ink, paper, neutral = self.colours["ink"], self.colours["paper"], self.colours["neutral"]
+        ink, paper, neutral, forward = (self.colours[n] for n in ("ink", "paper", "neutral", "forward"))
+        side = "s" if self.direction == "LR" else "e"
+        ports = f"tailport={side}, headport={side}"  # away from the nodes between, and from other edges
+        # the font may be wider than Graphviz expects: blanks keep the ends of lines from being cut off
+        note = "".join(f"{quoted(line)}{' ' * (len(line) // 3)}\\l" for line in self.note.splitlines())
         lines = [
             f'digraph "{quoted(self.title())}" {{',
             f'rankdir={self.direction}; ordering=in; bgcolor="{paper}"; nodesep=0.25; ranksep=0.6; pad=0.15',
             f'{FONT}; fontsize=11; fontcolor="{neutral}"; pencolor="{neutral}"; labeljust=l',
             f'node [{FONT}, fontsize=12, fontcolor="{ink}", color="{ink}"]',
             f'node [style=filled, fillcolor="{paper}"]',
-            f'edge [{FONT}, fontsize=10, fontcolor="{neutral}", color="{FORWARD}"]',
+            f'edge [{FONT}, fontsize=10, fontcolor="{neutral}", color="{forward}"]',
             "edge [arrowsize=0.7, penwidth=1.3]",
             *self.lines,
             *(
-                f'"{quoted(self.nodes[Result(unit)])}" -> "{quoted(node)}" [style=dashed, constraint=false]'
+                f'"{quoted(node)}" -> "{quoted(self.nodes[Result(unit)])}" [style=dashed, dir=back, {ports}]'
                 for unit, node in self.returning
             ),
             *(self._legend() if self.legend else []),
-            *([f'label="{quoted(self.note)}\\l"; labelloc=b'] if self.note else []),
+            *([f'label="{note}"; labelloc=b'] if note else []),
         ]
         return "\n  ".join(lines) + "\n}\n"
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_lr import Tensor, asarray, autograd, record
 from tinygrad_lr.errors import AutogradError
+from tinygrad_lr.lazy import is_lazy
 
 from .reading import Graph, is_array
 
@@ -20,11 +21,13 @@ def flow(graph: Graph) -> Flow:
 
     The gradient at an operation's result is the engine's. What of it goes to which operand is found by doing
     the operation once more, by itself, on operands of its own. Nothing is found, and nothing raised, where
-    the engine cannot go through the graph any more, as after a parameter was changed in place. Operations
-    with several results are left out.
+    the engine cannot go through the graph any more, as after a parameter was changed in place, or where
+    values are not computed. Operations with several results are left out.
     """
     places = [place for place in graph.origins if graph.tensors[place].part is None]
     sizes: Flow = {}
+    if any(is_lazy(graph.tensors[place].array) for place in places):
+        return sizes
     try:
         with np.errstate(all="ignore"):
             results = [graph.tensors[place] for place in places]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,9 +105,22 @@ class Drawing:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         try:
-            return {"image/svg+xml": self.svg(), "text/plain": repr(self)}
+            return {"image/svg+xml": _SIZE.sub(_fitting, self.svg(), count=1), "text/plain": repr(self)}
         except LayoutError as error:
             return {"text/plain": f"{error}\n\n{self.dot}"}
+
+
+# the size of an SVG as Graphviz writes it
+_SIZE = re.compile(r' width="([\d.]+)pt" height="([\d.]+)pt"')
+NOTEBOOK = 720.0  # points: how wide a notebook's outputs usually are; many viewers cut off what is wider
+SMALLEST = 0.6  # of the size that it is laid out for: what can still be read
+
+
+def _fitting(size: re.Match[str]) -> str:
+    """The size that a picture has in a notebook."""
+    width, height = map(float, size.groups())
+    scale = min(1.0, max(SMALLEST, NOTEBOOK / width))
+    return f' width="{scale * width:.0f}pt" height="{scale * height:.0f}pt"'
 
 
 def _css(selector: str, theme: str) -> str:
@@ -129,6 +143,7 @@ $colours
 body { margin: 1rem; background: var(--paper); color: var(--ink);
   font: 16px/1.4 Helvetica, Arial, sans-serif }
 figure { margin: 0; overflow-x: auto }
+@media print { svg { max-width: 100%; height: auto } }
 figcaption { margin-bottom: 1rem }
 </style>
 <figure>
@@ -224,7 +239,7 @@ def draw_graph(
     note = ""
     if fold is None and plan.size > max_nodes:
         note = (
-            f"Folded, as all {plan.size:,} nodes are more than max_nodes={max_nodes}. "
+            f"Folded, as all {plan.size:,} nodes are more than max_nodes={max_nodes}.\n"
             f"To draw them all: draw_graph(…, fold=False, max_nodes={plan.size})"
         )
     attachments = (getattr(value, "attachment", None) for value in graph.sources.values())

@@ -16,6 +16,7 @@ import numpy as np
 
 from tinygrad_lr import Tensor
 from tinygrad_lr.derivatives import cast
+from tinygrad_lr.lazy import is_lazy
 from tinygrad_lr.module import Module
 from tinygrad_lr.tensor import Origin
 
@@ -231,7 +232,7 @@ def number(value: Any, digits: int = 3) -> str:
 def summary(array: Any) -> str:
     """The values of an array in a few words."""
     if not isinstance(array, (np.ndarray, np.generic)):
-        return type(array).__name__  # its values may be on a cluster, or not yet computed
+        return "not computed" if is_lazy(array) else type(array).__name__
     if array.size <= 3:
         return ", ".join(number(element, 3 if array.ndim else 4) for element in array.ravel()) or "empty"
     if array.dtype.kind not in "biuf":

@@ -116,7 +116,7 @@ def numbers(array: Any, digits: int = 4, width: int = 60) -> str:
         return summary(array)
     array = np.asarray(array)
     text = np.array2string(array, precision=digits, threshold=SHOWN, edgeitems=2, max_line_width=width)
-    return text if array.size <= SHOWN else f"{text}\nin all: {summary(array)}"
+    return text if array.size <= SHOWN else f"{text}\nin all: {summary(array).removeprefix('all ')}"
 
 
 # ---- names ------------------------------------------------------------------------------------------------
