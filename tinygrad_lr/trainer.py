@@ -442,7 +442,7 @@ class Trainer(HyperParameters):
             from . import checkpoints
 
             checkpoints.load_run_state(self, state)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (LookupError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"this is not the state of such a run: {error!r}") from error
 
 
