@@ -342,4 +342,17 @@ def test_hostile_names_run_nothing(browser: Any, tmp_path: Path) -> None:
         assert page.locator("#result th[scope=row]").count() == len(names)
         assert page.evaluate("document.scripts.length") == 1
         assert page.locator("#picture .node").count() > len(names)
+        # a wide picture can be scrolled, and is, to what is lit
+        for _ in range(len(names)):
+            page.keyboard.press("ArrowLeft")
+            assert page.evaluate(
+                """() => {
+                    const frame = document.getElementById("picture").getBoundingClientRect();
+                    return [...document.querySelectorAll("#picture .edge.lit")]
+                        .map((edge) => edge.getBoundingClientRect())
+                        .every((box) => box.right > frame.left && box.left < frame.right);
+                }"""
+            )
+        text = page.locator("#picture .node text").first
+        assert text.evaluate("(t) => t.getBoundingClientRect().height") > 7
         assert page.evaluate("document.querySelectorAll('#picture ~ *, main b, main img').length") == 1
