@@ -114,7 +114,8 @@ def _sweep_tape(
             if len(parents) > len(arguments):  # a gradient flows back to options as well
                 rules = [row.rule_of(key) for key in (*range(len(arguments)), *options)]
         if row.elementwise:
-            broadcast, options = value.shape, NO_OPTIONS  # dtype and the like do not concern its rules
+            # one array; dtype and the like do not concern its rules
+            broadcast, options = value.shape, NO_OPTIONS  # pyright: ignore[reportAttributeAccessIssue]
         else:
             broadcast, gradient = None, _in_full(gradient, value, row.moves)
         selected = row.selects or gradient.__class__ is Partial or ("where" in options and row.moves)

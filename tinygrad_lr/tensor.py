@@ -90,7 +90,7 @@ def _operator(function: Any, symbol: Any, reflected: bool = False) -> Callable[.
         mode, tape = MODE.get(), LOCAL.tape
         if not mode & (RECORDING | TRACING):
             return Tensor(value)
-        if tape is None and mode & RECORDING:
+        if mode & RECORDING and tape is None:
             tape = _new_tape()
         if not mode & TRACING and tape.places is None:
             i = self.index if self.tape is tape else tape.place_of(self)

@@ -281,7 +281,11 @@ class Trainer(HyperParameters):
         return batch
 
     def clip_gradients(self, grad_clip_val: float, model: Module) -> None:
-        """Shorten the gradient of all parameters together, in place, to the norm `grad_clip_val` at most."""
+        """Shorten the gradient of all parameters together, in place, to the norm `grad_clip_val` at most.
+
+        Its direction stays (Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural
+        networks, 2013, algorithm 1).
+        """
         gradients = [parameter.grad for parameter in listed(model.parameters())]
         largest = max((float(abs(g.array).max()) for g in gradients if g.size), default=0.0)
         if largest == 0:
