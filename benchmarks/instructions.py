@@ -1,7 +1,6 @@
 """Instructions per step and stage, as Valgrind's callgrind counts them: `python -m benchmarks.instructions`.
 
-Unlike times they do not depend on what else the machine does. A stage is run many times, and few times; the
-difference leaves out what starting up costs. One step takes a few minutes in all.
+Unlike times they do not depend on what else the machine does. It takes a minute.
 """
 
 import argparse
@@ -9,12 +8,14 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-FEW, MANY = 20, 520
+WARM, TIMES = 20, 500
 
 
 def stages() -> dict[str, Callable[[], Any]]:
@@ -67,29 +68,34 @@ def stages() -> dict[str, Callable[[], Any]]:
     }
 
 
-def counted(stage: str, times: int) -> int:
-    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", sys.executable, "-m"]
-    environment = os.environ | {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    arguments = ["benchmarks.instructions", "--stage", stage, "--times", str(times)]
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True, env=environment, check=True)
-    found = re.search(r"refs:\s*([\d,]+)", done.stderr)
-    assert found is not None, done.stderr
-    return int(found[1].replace(",", ""))
+def count(name: str) -> None:
+    """Have callgrind write down what it has counted in this process, and start from zero."""
+    subprocess.run(["callgrind_control", f"--dump={name}", str(os.getpid())], capture_output=True, check=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.instructions", description=__doc__)
-    parser.add_argument("--stage", help="run this one, without Valgrind")
-    parser.add_argument("--times", type=int, default=MANY)
-    arguments = parser.parse_args()
-    if arguments.stage:
-        run = stages()[arguments.stage]
-        for _ in range(arguments.times):
-            run()
+    parser.add_argument("--within", action="store_true", help="this process is run by Valgrind")
+    if parser.parse_args().within:
+        for stage, run in stages().items():
+            for times, name in ((WARM, "other"), (TIMES, stage)):
+                for _ in range(times):
+                    run()
+                count(name)
         return
-    for stage in stages():
-        each = (counted(stage, MANY) - counted(stage, FEW)) / (MANY - FEW)
-        print(f"{stage:<34}{each:10,.0f}", flush=True)
+    environment = os.environ | {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    with tempfile.TemporaryDirectory() as folder:
+        valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/counts"]
+        program = [sys.executable, "-m", "benchmarks.instructions", "--within"]
+        subprocess.run([*valgrind, *program], capture_output=True, env=environment, check=True)
+        for path in sorted(Path(folder).iterdir(), key=lambda path: int(path.suffix[1:] or 0)):
+            text = path.read_text()
+            name, total = (
+                re.search(r"Trigger: dump (.*)", text),
+                re.search(r"^(?:totals|summary): (\d+)", text, re.M),
+            )
+            if name is not None and name[1] != "other" and total is not None:
+                print(f"{name[1]:<34}{int(total[1]) / TIMES:10,.0f}")
 
 
 if __name__ == "__main__":

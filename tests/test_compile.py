@@ -629,6 +629,18 @@ def test_sums_over_what_was_broadcast_are_products(function: Any) -> None:
     assert "multiply(" not in compiled.executed.partition("def ")[2].partition("dot")[0]
 
 
+def test_names_that_the_executed_form_has_for_itself() -> None:
+    def f(b1: Any, v4: Any, add: Any, s: Any, c0: Any) -> Any:
+        return np.sum((b1 + v4) * add) + np.sum(s * c0 + v4)
+
+    compiled = compile(f)
+    arrays = np.random.default_rng(0).normal(size=(5, 8))
+    with blocks_of(2, 3):
+        for form in ("source", "executed"):
+            np.testing.assert_allclose(compiled(*arrays), f(*arrays))
+            np.testing.assert_allclose(run_source(compiled, *arrays, form=form), f(*arrays))
+
+
 def test_under_a_profiler() -> None:
     profile = cProfile.Profile()
     profile.enable()

@@ -12,7 +12,6 @@ computes them quickest, such as products of matrices. `Writer` then writes every
 
 import math
 import operator
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -229,6 +228,7 @@ class Writer:
         self._makers = {id(v): line.function for line in program.lines for v in line.made}
         self.program, self.rows, self.space = program, rows, space
         self._names = dict(given)
+        self._given = set(given.values())
         self._fixed = dict(fixed)  # arrays that are the same at every call: buffers, captured ones, views
         self._bound: dict[int, str] = {}  # of fixed arrays, by their id
         self.origins: dict[int, str] = {}  # how objects that the code knows by name are made, by their id
@@ -258,10 +258,21 @@ class Writer:
         key = id(value)
         if not (isinstance(value, np.ndarray) or callable(value)) or key not in self._bound:
             name = getattr(value, "__name__", "") if callable(value) else ""
-            own = getattr(np, name, None) is value and name not in self.space  # NumPy's, and free
-            self._bound[key] = name if own else f"{prefix}{len(self.space)}"
+            free = name not in self.space and name not in self._given
+            own = getattr(np, name, None) is value and free  # one of NumPy's
+            self._bound[key] = name if own else self._new(prefix, self.space)
             self.space[self._bound[key]] = value
         return self._bound[key]
+
+    def _new(self, prefix: str, others: Any) -> str:
+        """A name numbered by what there is already."""
+        return self._apart(f"{prefix}{len(others)}")
+
+    def _apart(self, name: str) -> str:
+        """A name that is none of those that were given."""
+        while name in self._given:
+            name += "_"
+        return name
 
     def name(self, v: Variable) -> str:
         """A variable as an array, or 0-d as a scalar."""
@@ -277,7 +288,7 @@ class Writer:
         """The name of another form of a variable, which is made where it is used first."""
         key = (form, id(v))
         if key not in self._derived:
-            self._derived[key] = f"d{len(self.rows)}"
+            self._derived[key] = self._new("d", self.rows)
             self.rows.append(f"{self._derived[key]} = {code}")
         return self._derived[key]
 
@@ -356,7 +367,7 @@ class Writer:
             return
         if line.several:
             for v in line.made:
-                self._names[id(v)] = f"v{len(self._names)}"
+                self._names[id(v)] = self._new("v", self._names)
             names = "".join(f"{self._names[id(v)]}, " for v in line.made)
             self.rows.append(f"{names}= {self._call(line)}")
             return
@@ -373,7 +384,7 @@ class Writer:
             buffer = self._fixed[id(v)] = self._buffer(v, dying, over)
             self.rows.append(f"{code[:-1]}{out}{self.bind(buffer, 'b')})")
         else:
-            self._names[id(v)] = f"v{len(self._names)}"
+            self._names[id(v)] = self._new("v", self._names)
             self.rows.append(f"{self._names[id(v)]} = {code}")
             if line.function is operator.getitem and any(w.array.dtype.kind == "b" for w in line.reads[1:]):
                 name = self._names[id(v)]
@@ -387,14 +398,15 @@ class Writer:
             elif self._last[id(v)] < len(self.program.lines):
                 self._fixed[id(v)] = self._buffer(v, {}, ())
             else:
-                self._names[id(v)] = f"v{len(self._names)}"
+                self._names[id(v)] = self._new("v", self._names)
                 shape, dtype = kind(v)
                 self.rows.append(f"{self.name(v)} = {self.bind(np.empty)}({shape}, {self.bind(dtype)})")
-        names = [self.name(v) + "[s]" * block.is_cut(v) for v in (*block.inputs, *block.full)]
+        one = self._apart("s")
+        names = [self.name(v) + f"[{one}]" * block.is_cut(v) for v in (*block.inputs, *block.full)]
         totals = []
         for v in block.totals:
             self._scalars.add(id(v))
-            self._names[id(v)] = f"v{len(self._names)}"
+            self._names[id(v)] = self._new("v", self._names)
             totals.append(self._names[id(v)])
         if totals:
             self.rows.append(f"{' = '.join(totals)} = 0.0")
@@ -402,14 +414,15 @@ class Writer:
         cuts = [slice(i * block.rows, (i + 1) * block.rows) for i in range(whole)]
         origin = f"[slice({block.rows} * i, {block.rows} * (i + 1)) for i in range({whole})]"
         self.origins[id(cuts)] = origin
-        steps = [(block.rows, f"for s in {self.bind(cuts)}:")]
+        steps = [(block.rows, self.bind(cuts))]
         if remaining:
-            steps.append((remaining, f"for s in {self.bind([slice(whole * block.rows, block.shape[0])])}:"))
-        for rows, loop in steps:
+            steps.append((remaining, self.bind([slice(whole * block.rows, block.shape[0])])))
+        parts = [self._apart(f"p{i}") for i in range(len(totals))]
+        for rows, cuts_name in steps:
             call = f"{self._block_function(block, rows)}({', '.join(names)})"
-            self.rows.append(loop)
-            made = f"{''.join(f'p{i}, ' for i in range(len(totals)))}= {call}" if totals else call
-            self.rows += [f"    {made}", *(f"    {name} += p{i}" for i, name in enumerate(totals))]
+            self.rows.append(f"for {one} in {cuts_name}:")
+            self.rows.append(f"    {''.join(f'{part}, ' for part in parts)}{'= ' * bool(parts)}{call}")
+            self.rows += [f"    {name} += {part}" for name, part in zip(totals, parts, strict=True)]
         self._derived.clear()
 
     def _block_function(self, block: Block, rows: int) -> str:
@@ -551,7 +564,7 @@ class Writer:
         else:
             return False
         self._scalars.add(id(v))
-        self._names[id(v)] = f"v{len(self._names)}"
+        self._names[id(v)] = self._new("v", self._names)
         self.rows.append(f"{self._names[id(v)]} = {code}")
         if id(v) in self._targets:
             cell = f"{self._targets[id(v)]}[{', '.join('0' * v.array.ndim)}]"
@@ -631,7 +644,7 @@ def executed(program: Program) -> str:
     """
     rows: list[str] = []
     space: dict[str, Any] = {}
-    given = {id(v): _apart(v.name) for v in (*program.arguments, *program.captured)}
+    given = {id(v): v.name for v in (*program.arguments, *program.captured)}
     writer = Writer(program, given, {}, rows, space)
 
     def text(value: Any) -> str:
@@ -649,11 +662,6 @@ def executed(program: Program) -> str:
     return "\n".join(
         ["import numpy as np", "", *made, "", "", head, *(f"    {row}" for row in (*rows, last)), ""]
     )
-
-
-def _apart(name: str) -> str:
-    """A name that is none of those that the code has for its own values, such as b1, nor one of NumPy's."""
-    return f"{name}_" if re.fullmatch(r"[a-z]\d+|s|block\d+", name) or hasattr(np, name) else name
 
 
 def _origin(value: Any) -> str:
