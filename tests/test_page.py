@@ -203,8 +203,14 @@ def test_cards_of_nodes_show_value_and_gradient_so_far(browser: Any, page_file: 
         assert node.get_attribute("aria-label") == card.inner_text()
         page.keyboard.press("Escape")
         assert card.is_hidden()
-        page.locator("#picture .node", has_text="X").first.focus()
+        data = page.locator("#picture .node", has_text="X").first
+        data.focus()
         assert "gets no gradient" in card.inner_text()
+        page.keyboard.press("Escape")
+        box = data.bounding_box()
+        assert box
+        page.mouse.move(box["x"] + 8, box["y"] + 8)  # beside its words, where it is not filled
+        assert card.is_visible()
         nodes = page.locator("#picture .node").all()
         assert all(node.get_attribute("tabindex") == "0" for node in nodes)
 

@@ -173,7 +173,7 @@ class ProgressBoard(HyperParameters):
             "svg": {"Date": None},
             "pdf": {"CreationDate": None},
         }  # without them, it is a new one each time
-        kind = format or Path(str(path)).suffix[1:]
+        kind = format or str(path).rpartition(".")[2]
         with rc_context(look), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph .* missing from")
             figure.savefig(path, format=format, dpi=200, metadata=dates.get(kind.lower()))
