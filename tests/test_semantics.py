@@ -1690,6 +1690,7 @@ def test_origin_and_node() -> None:
     assert y.origin.arguments[0].node == product.node
     assert len({x.node, y.node, z.node, product.node}) == 4
     assert c.node is None
+    assert (x.part, y.part, c.part) == (None, None, None)
 
 
 # ---- what a selection leaves out --------------------------------------------------------------------------
