@@ -32,6 +32,11 @@ Made by `python docs/derivatives.py` from the table of derivatives; the suite fa
   error says so. [A rule for a function of your own](your_own_function.md) tells how to add a row.
 
 Complex numbers are out of scope, and with them `numpy.fft`.
+
+The same rows serve other arrays that answer NumPy's protocols. What such arrays cannot do without a gradient,
+they cannot do with one: Dask's know no `where=` and `initial=` in reductions and no `np.interp`, and want
+chunks of certain shapes in linear algebra. And no gradient reaches what a mask selects from a Dask array, as
+nobody knows how much that is: write `np.where(mask, x, 0)` instead of `x[mask]`.
 """
 
 MODULES = (np, np.linalg, np.fft)
@@ -60,7 +65,8 @@ REASONS = {
     "set operation; index with what `np.unique(x.detach(), return_index=True)` returns": """
         intersect1d setdiff1d setxor1d union1d unique unique_all unique_counts unique_inverse
         unique_values""",
-    "counts; pass `x.detach()`": "histogram histogram2d histogram_bin_edges histogramdd",
+    "counts; pass `x.detach()`, or write `np.bincount(np.digitize(x, bins), weights)`": """
+        histogram histogram2d histogram_bin_edges histogramdd""",
     "arithmetic of coefficients; write `+`, `np.convolve`, `np.polyval`": """
         poly polyadd polyder polydiv polyint polymul polysub""",
     "fits; write `np.linalg.lstsq(np.vander(x, deg + 1), y)`": "polyfit",
@@ -173,7 +179,7 @@ def methods_section() -> str:
     """The methods of ufuncs."""
     found: dict[str, list[str]] = {}
     for function, row in DERIVATIVES.items():
-        if row.rules and isinstance(ufunc := getattr(function, "__self__", None), np.ufunc):
+        if (row.rules or row.written) and isinstance(ufunc := getattr(function, "__self__", None), np.ufunc):
             found.setdefault(function.__name__, []).append(ufunc.__name__)
     lines = [f"- `{method}` of {shown(sorted(ufuncs))}\n" for method, ufuncs in sorted(found.items())]
     return "\n## Methods of ufuncs\n\nDifferentiable:\n\n" + "".join(lines)

@@ -42,9 +42,9 @@ class Dual(NDArrayOperatorsMixin):
         return Dual(self.real[key], self.slope[key])
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **options: Any) -> Any:
-        if method != "__call__" or options:
+        if method != "__call__" or (options and ufunc.signature is None):
             return NotImplemented
-        return called(ufunc, args, {})
+        return called(ufunc, args, options)
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
         return called(function, args, options)

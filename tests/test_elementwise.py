@@ -225,6 +225,18 @@ def test_mixed_derivatives_of_a_power_at_exponent_zero(power: Any) -> None:
 
 
 @POWERS
+@given(x=st.floats(-1e-150, 1e-150), n=st.integers(0, 3))
+def test_powers_of_tiny_numbers(power: Any, x: float, n: int) -> None:
+    """Of a polynomial all derivatives are finite, also where x**(n - 2) would not be."""
+    slope, factor = n * np.power(x, max(n - 1, 0)), float(n)
+    for order in (1, 2, 3):
+        got = gradient(lambda x: power(x, np.array([float(n), 1.0])), np.full(2, x), order=order)[0]
+        assert got == pytest.approx(slope, rel=1e-12)
+        factor *= n - order
+        slope = factor * np.power(x, max(n - order - 1, 0))
+
+
+@POWERS
 def test_powers_with_an_infinite_derivative_say_so(power: Any) -> None:
     with pytest.warns(RuntimeWarning, match="divide by zero"):
         np.testing.assert_array_equal(partials(power, 0.0, -1.0), [-inf, -inf])

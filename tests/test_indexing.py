@@ -1,5 +1,6 @@
 """Indexing, selecting and sorting where Hypothesis does not look: ties, iteration, functions of functions."""
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -305,3 +306,38 @@ def test_results_are_tensors() -> None:
         made: Any = np.piecewise(x, [x > 9], numbers)
         assert isinstance(made, Tensor)
         np.testing.assert_array_equal(autograd.grad(made + x, x).array, [1, 1])
+
+
+# ---- memory -----------------------------------------------------------------------------------------------
+
+PARTS = st.one_of(st.integers(-50, 49), st.slices(50), st.none(), st.just(...))
+BASIC_KEYS = st.lists(PARTS, max_size=3).filter(
+    lambda key: key.count(...) < 2 and len(key) - key.count(None) < 3
+)
+
+
+@settings(max_examples=5, deadline=None)
+@given(key=BASIC_KEYS.map(tuple), of_leaf=st.booleans())
+def test_parts_of_an_array_cost_no_memory_of_their_own(key: Any, of_leaf: bool) -> None:
+    """However often it is used: gradients are added up in one array of its size, and copied into .grad."""
+
+    def peak(uses: int) -> float:
+        x = tensor(np.ones((50, 400)))
+        x.attach_grad()
+        with record():
+            whole = x if of_leaf else 2 * x
+            total = sum(np.sum(whole[key]) for _ in range(uses))
+        tracemalloc.start()
+        total.backward()
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        np.testing.assert_array_equal(x.grad.array, uses * (2 - of_leaf) * _marked(key))
+        return found / x.array.nbytes
+
+    assert peak(20) < peak(1) + 0.1 < 4
+
+
+def _marked(key: Any) -> Any:
+    marks = np.zeros((50, 400))
+    marks[key] = 1
+    return marks

@@ -9,8 +9,14 @@ import dask
 import dask.array
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tinygrad_lr import Tensor, asarray, autograd, record
+import search
+from factory import ROWS, at, attached, every_path, examples, put
+from strangers import Stranger
+from tinygrad_lr import Tensor, asarray, autograd, errors, record
+from tinygrad_lr.errors import name_of
 
 PROGRAMS: dict[str, Callable[[Any, Any], Any]] = {
     "arithmetic": lambda a, b: 2 * a + b / (1 + b * b) - a * 3,
@@ -19,6 +25,7 @@ PROGRAMS: dict[str, Callable[[Any, Any], Any]] = {
     "trigonometric": lambda a, b: np.sin(a) * np.cos(b) + np.arctan2(a, b + 3),
     "kinks": lambda a, b: np.maximum(a, b) + np.minimum(a, 0.1) + np.abs(b) + np.clip(a, -0.5, 0.5),
     "where": lambda a, b: np.where(a > 0, a * b, a - b),
+    "piecewise": lambda a, b: np.piecewise(a, [a > 0, a < -1], [np.exp, 3.0, lambda t: t * t]) * b,
     "broadcast": lambda a, b: a * b[0] + a[:, :1] * b,
     "sum": lambda a, b: np.sum(a * b, axis=0) + np.sum(a),
     "mean": lambda a, b: np.mean(a * a, axis=1, keepdims=True) * b,
@@ -91,6 +98,52 @@ def test_parameters_of_numpy_and_data_of_dask() -> None:
     residual = A @ np.ones(3) - B[:, 0]
     np.testing.assert_allclose(found, np.mean(residual**2) / 2)
     np.testing.assert_allclose(gradient, A.T @ residual / 4)
+
+
+@pytest.mark.parametrize("program", [lambda a: a[a > 0].sum(), lambda a: (2 * a[a > 0]).sum()])
+def test_what_a_mask_selects_from_dask_arrays_has_no_known_shape(program: Any) -> None:
+    a = asarray(dask.array.from_array(A, chunks=(2, 3)))
+    a.attach_grad()
+    with record():
+        y = program(a)
+    with pytest.raises(errors.UnknownShapeError, match=r"np\.where\(mask, x, 0\) instead of x\[mask\]"):
+        y.backward()
+
+
+# ---- arrays of an unknown type ----------------------------------------------------------------------------
+
+#: functions that make NumPy's arrays of lists or numbers among their arguments, and methods of ufuncs
+UNFIT = {np.quantile, np.percentile, np.nanquantile, np.nanpercentile, np.pad, np.repeat, np.full_like}
+UNFIT |= {
+    np.outer,
+    np.polyval,
+    np.convolve,
+    *(f for f in ROWS if isinstance(getattr(f, "__self__", None), np.ufunc)),
+}
+#: those of SciPy's that are no ufuncs take NumPy's arrays only
+UNFIT |= {f for f in ROWS if name_of(f).startswith("scipy") and not isinstance(f, np.ufunc)}
+
+
+@pytest.mark.parametrize("function", [f for f in ROWS if f not in UNFIT], ids=name_of)
+@search.examples(1)
+@given(data=st.data())
+def test_rules_keep_to_the_type_of_array_that_they_are_given(function: Any, data: st.DataObject) -> None:
+    """As on a GPU: nothing becomes NumPy's array or meets one, and no rule writes into an array."""
+    example = data.draw(examples(function))
+    expected = example.gradients(example.variables, example.head)
+    paths = [p for p in every_path(example.arguments) if isinstance(at(example.arguments, p), np.ndarray)]
+    strangers = [Stranger(at(example.arguments, path)) for path in paths]
+    example = example._replace(arguments=put(example.arguments, paths, strangers), wrapped=False)
+    leaves = [attached(v) for v in example.variables]
+    with warnings.catch_warnings(), record():
+        warnings.simplefilter("ignore")
+        value = example.value(leaves)
+    for got, truth in zip(autograd.grad(value, leaves, Stranger(example.head)), expected, strict=True):
+        assert isinstance(got.array, Stranger)
+        np.testing.assert_allclose(got.array.array, truth, rtol=1e-10, atol=1e-12)
+
+
+# ---- CuPy -------------------------------------------------------------------------------------------------
 
 
 def has_cupy() -> bool:

@@ -144,8 +144,31 @@ def test_numbers_as_factors() -> None:
     np.testing.assert_array_equal(gradient(lambda x: np.vdot(2, x), 3.0), 2)
 
 
+@pytest.mark.filterwarnings("ignore:'where' used without 'out'")
 def test_an_option_without_a_derivative_is_an_error() -> None:
     x = tensor(np.ones((2, 2)))
     x.attach_grad()
-    with record(), pytest.raises(errors.NoDerivativeError, match=r"np\.matmul has no derivative .* axes="):
-        np.matmul(x, x, axes=[(0, 1), (0, 1), (0, 1)])
+    with record(), pytest.raises(errors.NoDerivativeError, match=r"np\.divmod has no derivative .* where="):
+        np.divmod(x, 2.0, where=np.eye(2) == 1)
+
+
+@pytest.mark.parametrize("options", [{"axes": [(0, 1), (0, 1)]}, {"axis": 0}, {"axes": [0, 1, 2]}], ids=str)
+def test_axes_that_numpy_does_not_take(options: Any) -> None:
+    """Are its own errors, recorded or not."""
+    x = tensor(np.ones((2, 2)))
+    x.attach_grad()
+    for array in (x.array, x):
+        with record(), pytest.raises((TypeError, ValueError)):
+            np.matmul(array, array, **options)
+
+
+def test_the_dtype_of_a_product_is_that_of_the_call() -> None:
+    x = np.array([[1.0, 2.0], [3.0, 1e-9]])
+    y = tensor(x)
+    y.attach_grad()
+    with record():
+        z = np.matmul(y, y, dtype=np.float32, casting="same_kind")
+    assert z.dtype == np.float32
+    z.backward()
+    assert y.grad.dtype == np.float64
+    np.testing.assert_allclose(y.grad.array, x.sum(axis=1) + x.sum(axis=0)[:, None], rtol=1e-6)

@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from domains.basics import shapes
 from domains.reductions import drawn_axis, mask
+from slopes import assert_slopes
 from tinygrad_lr import Tensor, autograd, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
 from tinygrad_lr.errors import InPlaceError, NoDerivativeError, name_of
@@ -591,3 +592,20 @@ def test_sums_in_another_precision() -> None:
     assert y.dtype == np.float64
     y.backward()
     np.testing.assert_array_equal(x.grad.array, np.float16([1.5, 1.5]), strict=True)
+
+
+# ---- slices -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ufunc", [np.add, np.multiply, np.maximum, np.fmin, np.logaddexp], ids=name_of)
+@quick
+@given(data=st.data())
+def test_reductions_of_slices(ufunc: np.ufunc, data: st.DataObject) -> None:
+    """Of any slices, some of which are one element, in any order."""
+    x = np.random.default_rng(0).permutation(12).reshape(3, 4) / 4 + 0.1
+    axis = data.draw(st.integers(-2, 1))
+    indices = data.draw(st.lists(st.integers(0, x.shape[axis] - 1), min_size=1, max_size=5))
+    np.testing.assert_allclose(
+        ufunc.reduceat(tensor(x), indices, axis).array, ufunc.reduceat(x, indices, axis)
+    )
+    assert_slopes(lambda x: ufunc.reduceat(x, indices, axis=axis), x, orders=2)

@@ -84,6 +84,11 @@ class ComplexResultError(NoDerivativeError):
     have derivatives here."""
 
 
+class UnknownShapeError(AutogradError, ValueError):
+    """a gradient cannot reach the elements that a mask selects from an array that is not computed yet, such
+    as one of Dask's: nobody knows how many they are. Write np.where(mask, x, 0) instead of x[mask]."""
+
+
 class UnreachedError(AutogradError):
     """the heads do not depend on variables[{position}], {tensor}.{why}"""
 
@@ -125,7 +130,7 @@ def describe(tensor: Any) -> str:
                 if value is tensor:
                     return f"`{name}` ({facts})"
                 for attribute, part in list(getattr(value, "__dict__", {}).items()):
-                    if part is tensor and isinstance(value, object) and not isinstance(value, type(sys)):
+                    if part is tensor and not isinstance(value, type(sys)):
                         return f"`{name}.{attribute}` ({facts})"
     return f"a tensor of {facts}"
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from tinygrad_lr.derivatives.elementwise import i0_derivative
+from tinygrad_lr.derivatives.elementwise import i0_derivative, power_slope
 
 from .basics import (
     Call,
@@ -182,6 +182,12 @@ DOMAINS: dict[Any, Domain] = {
     # other
     np.sinc: Domain(elementwise(beside_halves)),
     np.i0: Domain(elementwise(nonzero)),
+    power_slope: Domain(
+        st.builds(
+            lambda call, k: Call((*call.arguments, k)), elementwise(positive, normal), st.integers(1, 3)
+        ),
+        analytic=True,
+    ),
     i0_derivative: Domain(st.builds(lambda x, n: Call((x, n)), arrays(), st.integers(0, 3))),
     # kinks
     np.absolute: Domain(elementwise(nonzero)),

@@ -1,5 +1,6 @@
 """Domains of the products."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,32 @@ def by_signature(draw: st.DrawFn, function: Any) -> Call:
     signature = function.signature
     drawn = draw(hnp.mutually_broadcastable_shapes(signature=signature, max_dims=1, min_side=0, max_side=3))
     return Call(tuple(filled(draw, shape, normal) for shape in drawn.input_shapes))
+
+
+@st.composite
+def along_axes(draw: st.DrawFn, function: Any) -> Call:
+    """The same along axes anywhere, and with keywords of ufuncs."""
+    arrays = draw(by_signature(function)).arguments
+    options = draw(st.sampled_from([{}, {"casting": "unsafe", "order": "C"}]))
+    if draw(st.booleans()):
+        return Call(arrays, options)
+    made = function(*arrays)
+    parts = re.findall(r"\((.*?)\)", function.signature)
+    cores = [part.count(",") + 1 if part else 0 for part in parts]
+    if function is np.matmul:
+        first, second = (min(a.ndim, 2) for a in arrays)
+        cores = [first, second, first + second - 2]
+    places = [
+        draw(st.permutations(range(-x.ndim, 0)))[:n] for x, n in zip((*arrays, made), cores, strict=True)
+    ]
+    moved = [np.moveaxis(a, range(-n, 0), to) for a, n, to in zip(arrays, cores, places, strict=False)]
+    axes: list[Any] = [tuple(to) for to in places]
+    if function is np.vecdot:
+        axes = axes[: draw(st.integers(2, 3))]
+        axes[0] = axes[0][0]  # a number will do
+        if len(axes) == 2 and draw(st.booleans()):
+            options = {**options, "keepdims": draw(st.booleans())}
+    return Call(tuple(moved), {**options, "axes": axes})
 
 
 @st.composite
@@ -197,9 +224,9 @@ def powers(draw: st.DrawFn) -> Call:
 
 
 DOMAINS: dict[Any, Domain] = {
-    np.matmul: Domain(by_signature(np.matmul), analytic=True),
+    np.matmul: Domain(along_axes(np.matmul), analytic=True),
     np.linalg.matmul: Domain(by_signature(np.matmul), analytic=True),
-    np.vecdot: Domain(vector_dots(keepdims=True)),
+    np.vecdot: Domain(vector_dots(keepdims=True) | along_axes(np.vecdot)),
     np.linalg.vecdot: Domain(vector_dots(keepdims=False)),
     np.linalg.multi_dot: Domain(chains(), analytic=True),
     np.linalg.matrix_power: Domain(powers(), analytic=True),
@@ -218,5 +245,5 @@ DOMAINS: dict[Any, Domain] = {
     np.einsum: Domain(einsums(), analytic=True),
 }
 if hasattr(np, "matvec"):
-    DOMAINS[np.matvec] = Domain(by_signature(np.matvec), analytic=True)
-    DOMAINS[np.vecmat] = Domain(by_signature(np.vecmat))
+    DOMAINS[np.matvec] = Domain(along_axes(np.matvec), analytic=True)
+    DOMAINS[np.vecmat] = Domain(along_axes(np.vecmat))

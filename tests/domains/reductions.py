@@ -346,8 +346,10 @@ def covariances(draw: st.DrawFn, weighted: bool) -> Call:
 
 
 @st.composite
-def sliding(draw: st.DrawFn) -> Call:
+def sliding(draw: st.DrawFn, numbers: bool) -> Call:
     a, v = (filled(draw, (draw(st.integers(1, 5)),), normal) for _ in range(2))
+    if numbers:
+        a, v = draw(st.sampled_from([(a, v), (a, v), (a, 1.5), (0.5, v)]))
     return with_options(draw, (a, v), {"mode": draw(st.sampled_from(["full", "same", "valid"]))})
 
 
@@ -419,8 +421,8 @@ DOMAINS: dict[Any, Domain] = {
     np.cov: Domain(covariances(weighted=True)),
     np.corrcoef: Domain(covariances(weighted=False)),
     # sliding products and polynomials
-    np.convolve: Domain(sliding(), analytic=True),
-    np.correlate: Domain(sliding()),
+    np.convolve: Domain(sliding(numbers=True), analytic=True),
+    np.correlate: Domain(sliding(numbers=False)),
     np.vander: Domain(vandermonde(), analytic=True),
     np.polyval: Domain(polynomials(), analytic=True),
     np.bincount: Domain(counts()),

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from . import elementwise, indexing, linalg, products, ranges, reductions, shape
+from . import calculus, elementwise, indexing, linalg, products, ranges, reductions, shape, statistics
 from .indexing import scatter
 from .shape import cast
 from .table import (
@@ -25,6 +25,7 @@ __all__ = [
     "DERIVATIVES",
     "Derivative",
     "adds_into",
+    "calculus",
     "cast",
     "composed",
     "constant",
@@ -40,6 +41,7 @@ __all__ = [
     "reductions",
     "scatter",
     "shape",
+    "statistics",
     "writes",
 ]
 

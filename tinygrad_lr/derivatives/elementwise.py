@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .methods import accumulates, of_outer, reduces
+from .methods import accumulates, of_outer, reduces, reduces_slices
 from .table import DERIVATIVES, Rule, constant, derivative, differentiable, moving
 
 _LN2, _LN10 = math.log(2), math.log(10)
@@ -25,10 +25,31 @@ def _slope_of_power(power: Any, y: Any, a: Any, b: Any) -> Any:
     """The derivative of y = a**b with respect to a; 0 where b = 0, also at a = 0, where a**-1 is infinite."""
     if isinstance(b, (int, float)):
         return b * (a if b == 2 else power(a, b - 1)) if b else 0
-    flat = b == 0
-    if b.dtype.kind == "f":  # the derivative, b * a**(b - 1), moves with b also at b = 0
-        flat = flat & ~(abs(a) >= np.finfo(y.dtype).tiny)
-    return b * power(a, np.where(flat, 1, b) - 1)
+    one = y.dtype.type(1)
+    return power_slope(a * one, b * one, 1)
+
+
+def _falling(b: Any, k: int, without: int | None = None) -> Any:
+    """b (b - 1) ... (b - k + 1), without one of the factors."""
+    return math.prod(b - i for i in range(k) if i != without)
+
+
+def _of_power_slope(g: Any, y: Any, a: Any, b: Any, k: int) -> Any:
+    """The factor changes with b also where it is 0; the power changes with b only where a is not 0."""
+    change = sum(_falling(b, k, without=i) for i in range(k))
+    moves = (change != 0) & (a != 0)
+    return g * (np.where(moves, change * a ** (np.where(moves, b, k) - k), 0) + y * _log_of_base(y, a, b))
+
+
+@differentiable(lambda g, y, a, b, k: g * power_slope(a, b, k + 1), _of_power_slope)
+def power_slope(a: Any, b: Any, k: int) -> Any:
+    """The k-th derivative of a**b with respect to a, which is 0 for b = 0, 1, ..., k - 1, whatever `a` is.
+
+    >>> power_slope(np.array([0.0, 0.0, 5.0]), np.array([1.0, 2.0, 2.0]), 2)
+    array([0., 2., 2.])
+    """
+    factor = _falling(b, k)
+    return factor * a ** (np.where(factor == 0, k, b) - k)
 
 
 def _log_of_base(y: Any, a: Any, b: Any) -> Any:
@@ -110,6 +131,7 @@ def _of_clip(passed: Any) -> Rule:
         *,
         min: Any = None,
         max: Any = None,
+        **ufunc: Any,
     ) -> Any:
         return np.where(passed(a, min if a_min is None else a_min, max if a_max is None else a_max), g, 0)
 
@@ -174,10 +196,10 @@ derivative(np.remainder,   lambda g, y, a, b: g,
                            lambda g, y, a, b: -g * np.floor_divide(a, b))
 derivative(np.fmod,        lambda g, y, a, b: g,
                            lambda g, y, a, b: -g * np.rint((a - y) / b))
-derivative(np.divmod,      lambda g, y, a, b: g[1],
-                           lambda g, y, a, b: -g[1] * y[0])
-derivative(np.modf,        lambda g, y, x: g[0])
-derivative(np.frexp,       lambda g, y, x: np.ldexp(g[0], -y[1]))
+derivative(np.divmod,      lambda g, y, a, b, **ufunc: g[1],
+                           lambda g, y, a, b, **ufunc: -g[1] * y[0])
+derivative(np.modf,        lambda g, y, x, **ufunc: g[0])
+derivative(np.frexp,       lambda g, y, x, **ufunc: np.ldexp(g[0], -y[1]))
 derivative(np.ldexp,       lambda g, y, a, b: np.ldexp(g, b),
                            None)
 derivative(np.nextafter,   lambda g, y, a, b: g,
@@ -282,6 +304,8 @@ reduces(np.fmax.reduce, np.nanmax)
 reduces(np.fmin.reduce, np.nanmin)
 accumulates(np.add.accumulate, np.cumsum)
 accumulates(np.multiply.accumulate, np.cumprod)
+for function in (np.add, np.multiply, np.maximum, np.minimum, np.fmax, np.fmin, np.logaddexp):
+    reduces_slices(function)
 constant(
     *(np.logical_and.reduce, np.logical_or.reduce, np.logical_xor.reduce),
     *(np.logical_and.accumulate, np.logical_or.accumulate, np.logical_xor.accumulate),

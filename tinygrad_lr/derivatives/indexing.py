@@ -26,20 +26,35 @@ def scatter(values: Any, key: Any, shape: tuple[int, ...]) -> Any:
     made: Any = np.zeros_like(values, shape=shape)
     parts = key if isinstance(key, tuple) else (key,)
     basic = all(isinstance(part, (slice, int, np.integer, type(None), type(...))) for part in parts)
-    if not (isinstance(made, np.ndarray) or hasattr(made, "__cuda_array_interface__")):
-        if not basic:
-            return _sums(values, np.arange(math.prod(shape)).reshape(shape)[key], made)
+    is_lazy = hasattr(made, "__dask_graph__")
+    if basic and is_lazy:
         key = tuple(part for part in parts if part is not None)  # Dask has no other way to write there
         values = np.reshape(values, made[key].shape)
-    if basic or all(getattr(part, "dtype", None) == np.dtype(bool) for part in parts):  # nothing taken twice
+    if basic or (isinstance(made, np.ndarray) and all(map(_is_mask, parts))):  # nothing is taken twice
         made[key] = values
-    else:
+    elif isinstance(made, np.ndarray):
         np.add.at(made, key, values)
+    elif is_lazy:
+        return _sums(values, np.arange(math.prod(shape)).reshape(shape)[key], made)
+    else:  # CuPy's arrays and others do not know the method `at`
+        places = counting(made.size, values).reshape(shape)[key]
+        values = np.broadcast_to(values, places.shape)
+        sums = np.bincount(np.ravel(places), np.ravel(values), minlength=made.size)
+        return np.reshape(sums, shape).astype(made.dtype)
     return made
 
 
+def _is_mask(part: Any) -> bool:
+    return getattr(part, "dtype", None) == np.dtype(bool)
+
+
+def counting(n: int, like: Any) -> Any:
+    """The numbers 0, 1, ..., n - 1, in the same kind of array as `like`."""
+    return np.cumsum(np.ones_like(like, dtype=np.intp, shape=(n,))) - 1
+
+
 def _sums(values: Any, places: Any, zeros: Any) -> Any:
-    """The values added to zeros at the places with some numbers, for arrays that one cannot add to in place.
+    """The values added to zeros at the places with some numbers, for arrays whose values are not there yet.
 
     It is done from the other side: every place takes the first value that belongs to it, the second, and so
     on, and a zero where there are no more.
@@ -162,8 +177,11 @@ def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **options: Any)
             inside = x[condition]
             if inside.size == 0:
                 continue
-            function = function(inside, *args, **options)
-        values = scatter(function, condition, x.shape).astype(x.dtype)
+            if np.isnan(inside.size):  # of a Dask array: not known before it is computed
+                function = function(x, *args, **options)
+            else:
+                function = scatter(function(inside, *args, **options), condition, x.shape)
+        values = (function + np.zeros_like(x)).astype(x.dtype)
         y = np.where(np.reshape(condition, condition.shape + (1,) * (x.ndim - condition.ndim)), values, y)
     return y
 

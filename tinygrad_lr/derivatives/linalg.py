@@ -292,7 +292,8 @@ def _of_diagonal(h: Any, y: Any, g: Any, values: Any) -> Any:
     size = np.expand_dims(np.sum(np.abs(values), axis=-1, keepdims=True), -1)
     equal = np.abs(_gaps(values)) <= np.finfo(values.dtype).eps * size
     noise = values.shape[-1] * np.finfo(values.dtype).eps * np.sum(np.abs(h), axis=(-2, -1), keepdims=True)
-    if np.any(equal & (np.abs(h) > noise) & ~np.eye(values.shape[-1], dtype=bool)):
+    elsewhere = ones_on_diagonal(h, *h.shape[-2:]) == 0
+    if np.any(equal & (np.abs(h) > noise) & elsewhere):
         raise np.linalg.LinAlgError(
             "equal eigenvalues or singular values have no second derivative. A function of all of them may "
             "have one: write it without them, as np.sum(a * a) for the sum of the squares of singular values."

@@ -1,10 +1,13 @@
-"""The methods of ufuncs: `reduce` and `accumulate` are reductions, `outer` is the ufunc on all pairs."""
+"""The methods of ufuncs: `reduce` and `accumulate` are reductions, `outer` is the ufunc on all pairs.
+
+`reduceat` is a reduction of each of some slices.
+"""
 
 from typing import Any
 
 import numpy as np
 
-from .table import DERIVATIVES, Rule, Rules, derivative
+from .table import DERIVATIVES, Rule, Rules, composed, derivative
 
 
 def reduces(reduce: Any, function: Any) -> None:
@@ -39,6 +42,21 @@ def accumulates(accumulate: Any, function: Any) -> None:
     derivative(accumulate, rule)
 
 
+def reduces_slices(ufunc: np.ufunc) -> None:
+    """The method `reduceat` of a ufunc whose method `reduce` has a row.
+
+    An index begins a slice that goes on to the next index; if that is not beyond it, an element stands alone.
+    """
+
+    def written(array: Any, indices: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
+        before = (slice(None),) * (axis % array.ndim)
+        ends = [*indices[1:], array.shape[axis]]
+        slices = [slice(i, max(i + 1, end)) for i, end in zip(indices, ends, strict=True)]
+        return np.stack([ufunc.reduce(array[*before, s], axis=axis, dtype=dtype) for s in slices], axis=axis)
+
+    composed(ufunc.reduceat, written)
+
+
 def _rule(function: Any, argument: int | str) -> Any:
     """The function's own rule; looked up when it is needed, so that the order of the rows is free."""
     return DERIVATIVES[function].rule_of(argument)
@@ -52,10 +70,12 @@ def of_outer(ufunc: np.ufunc) -> list[Rules]:
         return np.reshape(A, np.shape(A) + (1,) * np.ndim(B))
 
     def of_first(rule: Rule) -> Rule:
-        return lambda g, y, A, B: np.sum(rule(g, y, aligned(A, B), B), axis=tuple(range(A.ndim, y.ndim)))
+        return lambda g, y, A, B, **ufunc: np.sum(
+            rule(g, y, aligned(A, B), B), axis=tuple(range(A.ndim, y.ndim))
+        )
 
     def of_second(rule: Rule) -> Rule:
-        return lambda g, y, A, B: rule(g, y, aligned(A, B), B)  # the sweep sums what is broadcast
+        return lambda g, y, A, B, **ufunc: rule(g, y, aligned(A, B), B)  # the sweep sums what is broadcast
 
     of = [of_first, of_second]
     return [of[i](rule) if callable(rule) else rule for i, rule in enumerate(DERIVATIVES[ufunc].rules)]

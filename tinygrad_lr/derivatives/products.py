@@ -5,13 +5,13 @@ same contraction, with other axes summed over.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from .table import constant, derivative, each
+from .table import composed, constant, derivative, each, moving
 
 
 def transposed(a: Any) -> Any:
@@ -32,7 +32,7 @@ def outer(a: Any, b: Any) -> Any:
     return np.expand_dims(a, -1) * np.expand_dims(b, -2)
 
 
-def _matmul_a(g: Any, y: Any, a: Any, b: Any) -> Any:
+def _matmul_a(g: Any, y: Any, a: Any, b: Any, **ufunc: Any) -> Any:
     """y = a b, so the gradient of a is g bᵀ; a vector stands for a row on the left, a column on the right."""
     if b.ndim == 1:
         return np.expand_dims(g, -1) * b
@@ -44,7 +44,7 @@ def _matmul_a(g: Any, y: Any, a: Any, b: Any) -> Any:
     return g @ transposed(b)
 
 
-def _matmul_b(g: Any, y: Any, a: Any, b: Any) -> Any:
+def _matmul_b(g: Any, y: Any, a: Any, b: Any, **ufunc: Any) -> Any:
     """y = a b, so the gradient of b is aᵀ g."""
     if (a.ndim == 2 and b.ndim <= 2) or (b.ndim > 2 and a.ndim > 1):
         return transposed(a) @ g
@@ -54,10 +54,26 @@ def _matmul_b(g: Any, y: Any, a: Any, b: Any) -> Any:
     return np.tensordot(a, g, (rows, rows))
 
 
-def _along(axis: int, g: Any, keepdims: bool, other: Any, a: Any) -> Any:
-    """The gradient of a, the sum of whose products with the other factor along an axis is y."""
-    g = np.moveaxis(g, axis, -1) if keepdims else np.expand_dims(g, -1)
-    return np.moveaxis(g * np.moveaxis(other, axis, -1), -1, axis % a.ndim - a.ndim)
+def _along_axes(function: np.ufunc) -> Callable[..., Any]:
+    """A product along given axes: they are moved to the end, and those of the result from there."""
+
+    def written(x1: Any, x2: Any, **options: Any) -> Any:
+        given = {name: options.pop(name) for name in ("axes", "axis", "keepdims") if name in options}
+        keepdims, axis = given.get("keepdims", False), given.get("axis", -1)
+        axes = given.get("axes", [axis, axis, axis] if keepdims else [axis, axis])
+        if len(axes) == 2 and function is np.vecdot:
+            axes = [*axes, -1 if keepdims else ()]
+        if len(axes) != 3:  # an error, which NumPy will raise
+            return NotImplemented
+        first, second = (
+            np.moveaxis(x, along, range(-np.size(along), 0)) for x, along in zip((x1, x2), axes, strict=False)
+        )
+        y = function(first, second, **options)
+        if keepdims:
+            y = np.expand_dims(y, -1)
+        return np.moveaxis(y, range(-np.size(axes[2]), 0), axes[2])
+
+    return written
 
 
 # fmt: off
@@ -66,13 +82,17 @@ function: Any  # np.linalg has functions of its own for some of NumPy's
 for function in (np.matmul, np.linalg.matmul):
     derivative(function, _matmul_a, _matmul_b)
 for function in (np.vecdot, np.linalg.vecdot):
-    derivative(function, lambda g, y, x1, x2, *, axis=-1, keepdims=False: _along(axis, g, keepdims, x2, x1),
-                         lambda g, y, x1, x2, *, axis=-1, keepdims=False: _along(axis, g, keepdims, x1, x2))
+    derivative(function, lambda g, y, x1, x2, **ufunc: np.expand_dims(g, -1) * x2,
+                         lambda g, y, x1, x2, **ufunc: np.expand_dims(g, -1) * x1)
+    composed(function, _along_axes(np.vecdot), "axes", "axis", "keepdims")
+composed(np.matmul, _along_axes(np.matmul), "axes")
 if hasattr(np, "matvec"):  # since NumPy 2.2
-    derivative(np.matvec, lambda g, y, x1, x2: outer(g, x2),
-                          lambda g, y, x1, x2: np.vecmat(g, x1))
-    derivative(np.vecmat, lambda g, y, x1, x2: np.matvec(x2, g),
-                          lambda g, y, x1, x2: outer(x1, g))
+    derivative(np.matvec, lambda g, y, x1, x2, **ufunc: outer(g, x2),
+                          lambda g, y, x1, x2, **ufunc: np.vecmat(g, x1))
+    derivative(np.vecmat, lambda g, y, x1, x2, **ufunc: np.matvec(x2, g),
+                          lambda g, y, x1, x2, **ufunc: outer(x1, g))
+    composed(np.matvec, _along_axes(np.matvec), "axes")
+    composed(np.vecmat, _along_axes(np.vecmat), "axes")
 
 # fmt: on
 
@@ -182,12 +202,16 @@ def _kron(g: Any, a: Any, b: Any) -> tuple[Any, Any, Any]:
 
 
 def _kron_a(g: Any, y: Any, a: Any, b: Any) -> Any:
+    if np.ndim(b) == 0:
+        return g * b
     pairs, _, other = _kron(g, a, b)
     axes = range(other.ndim)
     return np.reshape(np.tensordot(pairs, other, ([2 * i + 1 for i in axes], axes)), a.shape)
 
 
 def _kron_b(g: Any, y: Any, a: Any, b: Any) -> Any:
+    if np.ndim(a) == 0:
+        return g * a
     pairs, other, _ = _kron(g, a, b)
     axes = range(other.ndim)
     return np.reshape(np.tensordot(pairs, other, ([2 * i for i in axes], axes)), b.shape)
@@ -215,6 +239,7 @@ for function in (np.tensordot, np.linalg.tensordot):
 derivative(np.trace,        lambda g, y, a, offset=0, axis1=0, axis2=1, dtype=None, out=None: (
                                 _trace(g, a, offset, axis1, axis2)))
 derivative(np.linalg.trace, lambda g, y, x, *, offset=0, dtype=None: _trace(g, x, offset, -2, -1))
+moving(np.trace, np.linalg.trace, selects=True)
 
 # fmt: on
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from .indexing import counting
 from .table import derivative
 
 
 def _mean(end: int, g: Any, num: int, endpoint: Any, axis: int) -> Any:
     """The gradient of a weighted mean of two ends for one, start (0) or stop (1), summed over the range."""
-    t = np.linspace(0, 1, num, endpoint, dtype=g.dtype)
+    t = (counting(num, g) / max(num - bool(endpoint), 1)).astype(g.dtype)
     return np.tensordot(t if end else 1 - t, g, (0, axis))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .indexing import along, collect, numbered, scatter
+from .indexing import along, collect, counting, numbered, scatter
 from .table import composed, constant, derivative, differentiable, each, moving
 
 
@@ -30,11 +30,6 @@ def _rolled_back(g: Any, axis: int, start: int) -> Any:
     return np.moveaxis(g, start - (axis < start), axis)
 
 
-def _count(n: int, like: Any) -> Any:
-    """The numbers 0, 1, ..., n - 1, in the same kind of array as `like`."""
-    return np.cumsum(np.ones_like(like, dtype=np.intp, shape=(n,))) - 1
-
-
 def _unshaped(g: Any, a: Any, order: Any) -> Any:
     """g in the shape of a again; the orders "A" and "K" are those of a's memory."""
     if order == "C":
@@ -43,7 +38,7 @@ def _unshaped(g: Any, a: Any, order: Any) -> Any:
         return np.reshape(g, a.shape, order=order)
     numbers = np.zeros_like(a, dtype=np.intp, order=order)
     for axis, n in enumerate(a.shape):  # the numbers of the elements, which lie in memory as these do
-        numbers = numbers * n + np.reshape(_count(n, a), (n,) + (1,) * (a.ndim - axis - 1))
+        numbers = numbers * n + np.reshape(counting(n, a), (n,) + (1,) * (a.ndim - axis - 1))
     if order == "A":
         return collect(g, np.reshape(numbers, g.shape, order=order), a)
     return collect(g, np.ravel(numbers, order=order), a)
@@ -214,7 +209,7 @@ def _on_diagonal(g: Any, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1
     rows, columns = a.shape[axis1], a.shape[axis2]
     begin = min(max(-offset, 0), rows)
     column = scatter(g, (..., slice(begin, begin + g.shape[-1])), (*g.shape[:-1], rows))
-    on = np.expand_dims(_count(rows, g), 1) + offset == _count(columns, g)
+    on = np.expand_dims(counting(rows, g), 1) + offset == counting(columns, g)
     return np.moveaxis(np.where(on, np.expand_dims(column, -1), 0), (-2, -1), (axis1, axis2))
 
 

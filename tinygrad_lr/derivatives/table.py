@@ -19,6 +19,8 @@ What a rule may rely on, and what it must keep to:
   gradients as they are; all others get `g` in the full shape of `y`.
 - A rule that is None says that the function is piecewise constant in that argument. An argument without a
   rule, or with `...` for one, is an error when it needs a gradient: no derivative is known there.
+- The keywords of ufuncs, such as dtype= and casting=, do not concern the rules of elementwise functions, and
+  they do not get them. Other rules can take them as `**ufunc`.
 - Where a function takes a list of arrays (`np.concatenate`), the rule names it `arrays` and returns a list
   of gradients. Where it takes any number of arrays (`np.einsum`), `each(rule)` makes a rule for every one of
   them. Where it has several results (`np.split`), `g` and `y` are tuples.
@@ -26,6 +28,7 @@ What a rule may rely on, and what it must keep to:
 
 from collections.abc import Callable, Sequence
 from functools import partial, update_wrapper
+from inspect import CO_VARKEYWORDS
 from types import EllipsisType
 from typing import Any
 
@@ -33,6 +36,8 @@ import numpy as np
 
 Rule = Callable[..., Any]
 Rules = Rule | EllipsisType | None  # what can stand in place of a rule
+#: keywords of ufuncs that are of no concern to a derivative
+UFUNC_OPTIONS = {"casting", "dtype", "order", "signature", "subok"}
 
 
 class Derivative:
@@ -52,6 +57,7 @@ class Derivative:
         "selects",
         "target",
         "written",
+        "written_for",
     )
 
     def __init__(
@@ -77,6 +83,8 @@ class Derivative:
         self.target = TARGETS.get(function)
         #: the function as a program of others: see `composed`
         self.written: Callable[..., Any] | None = None
+        #: the only keywords with which it is; None if it always is
+        self.written_for: set[str] | None = None
         rule: Any = next(filter(callable, rules), None)
         first = 2  # after g and y
         if rule is None:
@@ -88,8 +96,8 @@ class Derivative:
         self.names = code.co_varnames[first : code.co_argcount]
         #: all that can be given by name
         self.options = {*self.names, *code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]}
-        if self.elementwise:  # which do not concern its derivative
-            self.options |= {"casting", "dtype", "order", "signature", "subok"}
+        if self.elementwise or code.co_flags & CO_VARKEYWORDS:
+            self.options |= UFUNC_OPTIONS
         #: the position of `out`, in functions that take it by position
         self.out = self.names.index("out") if "out" in self.names else 99
 
@@ -180,13 +188,15 @@ def writes(
             DERIVATIVES[function].target = TARGETS[function]
 
 
-def composed(function: Callable[..., Any], written: Callable[..., Any]) -> None:
+def composed(function: Callable[..., Any], written: Callable[..., Any], *keywords: str) -> None:
     """Have a function that takes functions, such as np.piecewise, done by others when a gradient is wanted.
 
     No rule can know the derivative of the functions it is given. `written` takes the same arguments, and
-    returns NotImplemented for a call that the function's own row, if it has one, is to differentiate.
+    returns NotImplemented for a call that the function's own row, if it has one, is to differentiate. It is
+    asked for calls with one of the keywords only, if there are any.
     """
-    DERIVATIVES.setdefault(function, Derivative(function, ())).written = written
+    row = DERIVATIVES.setdefault(function, Derivative(function, ()))
+    row.written, row.written_for = written, set(keywords) or None
 
 
 def constant(*functions: Callable[..., Any]) -> None:

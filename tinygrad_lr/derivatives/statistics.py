@@ -1,0 +1,293 @@
+"""Statistics: averages with weights, quantiles, covariances, weighted counts.
+
+Quantiles are rows of the kind that the chapter of reductions describes: elements that tie share the gradient.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .reductions import Axes, _axes, _evenly, _mean, _spread
+from .table import derivative
+
+# ---- averages with weights ---------------------------------------------------------------------------------
+
+
+def _average_a(
+    g: Any,
+    y: Any,
+    a: Any,
+    axis: Any = None,
+    weights: Any = None,
+    returned: Any = False,
+    *,
+    keepdims: Any = False,
+) -> Any:
+    axes = _axes(axis, a.ndim)
+    g = _spread(g[0] if returned else g, axes, keepdims)
+    if weights is None:
+        return _mean(g, y, a, axes, True)
+    weights = _aligned(weights, a, axes)
+    return g * (weights / np.sum(weights, axis=axes, keepdims=True))
+
+
+def _average_weights(
+    g: Any,
+    y: Any,
+    a: Any,
+    axis: Any = None,
+    weights: Any = None,
+    returned: Any = False,
+    *,
+    keepdims: Any = False,
+) -> Any:
+    """The second result, if it is returned, is the sum of the weights."""
+    axes = _axes(axis, a.ndim)
+    g, g_sum = g if returned else (g, None)
+    y = _spread(y[0] if returned else y, axes, keepdims)
+    total = np.sum(_aligned(weights, a, axes), axis=axes, keepdims=True)
+    made = _spread(g, axes, keepdims) * ((a - y) / total)
+    if returned:
+        made = made + _spread(g_sum, axes, keepdims)
+    if weights.shape == a.shape:
+        return made
+    made = np.sum(made, axis=tuple(i for i in range(-a.ndim, 0) if i not in axes))
+    return np.transpose(made, tuple(sorted(axes).index(i) for i in axes))
+
+
+def _aligned(weights: Any, a: Any, axes: Axes) -> Any:
+    """Weights that were given for some axes, such that they broadcast to `a`."""
+    if weights.shape == a.shape:
+        return weights
+    ordered = np.transpose(weights, sorted(range(len(axes)), key=axes.__getitem__))
+    return np.reshape(ordered, tuple(a.shape[i] if i in axes else 1 for i in range(-a.ndim, 0)))
+
+
+# ---- quantiles ---------------------------------------------------------------------------------------------
+
+#: alpha and beta of the quantile methods that interpolate (Hyndman and Fan, American Statistician 50, 1996)
+INTERPOLATING = {
+    "interpolated_inverted_cdf": (0, 1),
+    "hazen": (1 / 2, 1 / 2),
+    "weibull": (0, 0),
+    "linear": (1, 1),
+    "median_unbiased": (1 / 3, 1 / 3),
+    "normal_unbiased": (3 / 8, 3 / 8),
+}
+
+
+#: those that pick an element
+SELECTING = {"inverted_cdf", "closest_observation", "lower", "higher", "nearest"}
+
+
+def _rank(n: Any, q: Any, method: str) -> tuple[Any, Any, Any]:
+    """Where the quantile q is among n numbers in order.
+
+    Returns the rank of the number before it, counted from 0, the weight of the next one, and how fast that
+    grows with q. The ranks may be beyond either end.
+    """
+    if method in INTERPOLATING:
+        alpha, beta = INTERPOLATING[method]
+        rank = n * q + (alpha + q * (1 - alpha - beta)) - 1
+        return np.floor(rank), rank - np.floor(rank), n + (1 - alpha - beta)
+    rank, halfway, between = ((n - 1) * q, 0, 0.5) if method == "midpoint" else (n * q - 1, 0.5, 1)
+    return np.floor(rank), np.where(rank == np.floor(rank), halfway, between), 0
+
+
+def _beside(y: Any, a: Any, q: Any, axes: Axes, method: str, nan: bool) -> tuple[Any, Any, Any, Any]:
+    """The elements on both sides of the quantile y, the weight of the second, and how fast it grows with q.
+
+    y is one of them, or else the next ones to it: how many elements are beyond y tells.
+    """
+    n = np.sum(~np.isnan(a), axis=axes, keepdims=True) if nan else math.prod(a.shape[i] for i in axes)
+    q = np.reshape(q, np.shape(q) + (1,) * a.ndim) if np.ndim(q) else q
+    rank, weight, rate = _rank(n, q, method)
+    below, above = np.clip(rank, 0, n - 1), np.clip(rank + 1, 0, n - 1)
+    before = np.max(np.where(a < y, a, -math.inf), axis=axes, keepdims=True)
+    after = np.min(np.where(a > y, a, math.inf), axis=axes, keepdims=True)
+    lower = np.where(np.sum(a < y, axis=axes, keepdims=True) > below, before, y)
+    upper = np.where(np.sum(a <= y, axis=axes, keepdims=True) > above, y, after)
+    return lower, upper, weight, rate
+
+
+def _quantile(
+    g: Any, y: Any, a: Any, q: Any, axis: Any, keepdims: Any, method: str, weights: Any, nan: bool
+) -> Any:
+    """The elements that the quantile lies between share the gradient as they share in the quantile."""
+    axes = _axes(axis, a.ndim)
+    g, y = _spread(g, axes, keepdims), _spread(y, axes, keepdims)
+    if weights is not None or method in SELECTING or a.size == 0:
+        return _evenly(g, a == y, axes)
+    lower, upper, weight, _ = _beside(y, a, q, axes, method, nan)
+    weight = weight.astype(g.dtype)
+    return _evenly(g * (1 - weight), a == lower, axes) + _evenly(g * weight, a == upper, axes)
+
+
+def _quantile_q(
+    g: Any, y: Any, a: Any, q: Any, axis: Any, keepdims: Any, method: str, weights: Any, nan: bool
+) -> Any:
+    axes = _axes(axis, a.ndim)
+    g, y = _spread(g, axes, keepdims), _spread(y, axes, keepdims)
+    if weights is not None or method not in INTERPOLATING or a.size == 0:
+        return 0 * q
+    lower, upper, _, rate = _beside(y, a, q, axes, method, nan)
+    return np.sum(g * (upper - lower) * rate, axis=tuple(range(-a.ndim, 0)))
+
+
+def _quantiles(function: Any, scale: int, nan: bool) -> None:
+    """A row for quantile (with a scale of 1) or percentile (of 100)."""
+
+    def with_options(of: Any) -> Any:
+        def rule(
+            g: Any, y: Any, a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: Any = False,
+            method: str = "linear", keepdims: Any = False, *, weights: Any = None,
+        ) -> Any:  # fmt: skip
+            if nan and np.ndim(q) > 1:
+                raise ValueError(
+                    f"np.{function.__name__} has no derivative for q of shape {np.shape(q)}: the axes of its "
+                    "result come in an order of their own. Give q in one dimension, and reshape the result"
+                )
+            return of(g, y, a, q / scale, axis, keepdims, method, weights, nan)
+
+        return rule
+
+    derivative(function, with_options(_quantile), with_options(lambda *args: _quantile_q(*args) / scale))
+
+
+def _median(nan: bool) -> Any:
+    return lambda g, y, a, axis=None, out=None, overwrite_input=False, keepdims=False: _quantile(
+        g, y, a, 0.5, axis, keepdims, "linear", None, nan
+    )
+
+
+# ---- covariances ------------------------------------------------------------------------------------------
+
+
+def _turned(m: Any, y: Any, count: int, rowvar: Any) -> tuple[bool, bool]:
+    """Whether not the rows but the columns are variables, in m and in y, with `count` variables in all.
+
+    NumPy's versions differ for an m of one row, so that the result has to tell.
+    """
+    columns_of_y = y is not None and y.ndim == 2 and not rowvar and y.shape[0] != 1
+    of_y = 0 if y is None else len(_by_rows(y, columns_of_y))
+    return m.ndim == 2 and not rowvar and m.shape[1] == count - of_y, columns_of_y
+
+
+def _by_rows(a: Any, turned: bool) -> Any:
+    return a.T if turned else np.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1] if a.ndim else 1))
+
+
+def _variables(c: Any, m: Any, y: Any, rowvar: Any) -> Any:
+    """A row for each variable, those of y after those of m; c is their matrix of covariances."""
+    turned = _turned(m, y, c.shape[0] if c.ndim else 1, rowvar)
+    rows = [_by_rows(a, t) for a, t in zip((m, y), turned, strict=True) if a is not None]
+    return np.concatenate(rows)
+
+
+def _back(made: Any, which: int, c: Any, m: Any, y: Any, rowvar: Any) -> Any:
+    """What belongs to m (which=0) or y (which=1) of a gradient for the variables of both."""
+    turned = _turned(m, y, c.shape[0] if c.ndim else 1, rowvar)
+    own = len(_by_rows(m, turned[0]))
+    part = (made[:own], made[own:])[which]
+    return part.T if turned[which] else np.reshape(part, (m, y)[which].shape)
+
+
+def _weights(n: int, ddof: Any, fweights: Any, aweights: Any) -> tuple[Any, Any, Any]:
+    """The weight of each of n observations, their sum, and what the sum of products is divided by."""
+    if fweights is None and aweights is None:
+        return 1, n, n - ddof if n > ddof else math.nan
+    aweights = 1 if aweights is None else aweights
+    w = np.multiply(1 if fweights is None else fweights, aweights)
+    total = np.sum(w)
+    return w, total, total - ddof * np.sum(w * aweights) / total
+
+
+def _centred(x: Any, w: Any, total: Any) -> Any:
+    return x - np.sum(x * w, axis=1, keepdims=True) / total
+
+
+def _square(g: Any) -> Any:
+    """The gradient of a matrix, which NumPy gives as a number if it is one by one."""
+    return g if g.ndim else np.reshape(g, (1, 1))
+
+
+def _cov(
+    which: int,
+    g: Any,
+    c: Any,
+    m: Any,
+    y: Any,
+    rowvar: Any,
+    bias: Any,
+    ddof: Any,
+    fweights: Any,
+    aweights: Any,
+) -> Any:
+    """c is x w xᵀ over a number, with x centred, so the gradient of x is (g + gᵀ) x w over it.
+
+    Its rows are centred as well: that x was centred needs no further care.
+    """
+    x, g = _variables(c, m, y, rowvar), _square(g)
+    w, total, divisor = _weights(x.shape[1], (0 if bias else 1) if ddof is None else ddof, fweights, aweights)
+    return _back((g + g.T) @ (_centred(x, w, total) * w) / divisor, which, c, m, y, rowvar)
+
+
+def _cov_aweights(
+    g: Any, c: Any, m: Any, y: Any, rowvar: Any, bias: Any, ddof: Any, fweights: Any, aweights: Any
+) -> Any:
+    """A weight is in the sum of products and in what divides it; that it moves the means has no effect."""
+    x, g = _variables(c, m, y, rowvar), _square(g)
+    ddof = (0 if bias else 1) if ddof is None else ddof
+    w, total, divisor = _weights(x.shape[1], ddof, fweights, aweights)
+    x = _centred(x, w, total)
+    divisor_slopes = 1 - ddof * (2 * aweights / total - np.sum(w * aweights) / total**2)
+    slopes = (np.sum(x * (g @ x), axis=0) - np.sum(g * c) * divisor_slopes) / divisor
+    return slopes if fweights is None else np.multiply(slopes, fweights)
+
+
+def _covariance(of: Any, *which: int) -> Any:
+    def rule(
+        g: Any, c: Any, m: Any, y: Any = None, rowvar: Any = True, bias: Any = False, ddof: Any = None,
+        fweights: Any = None, aweights: Any = None, *, dtype: Any = None,
+    ) -> Any:  # fmt: skip
+        return of(*which, g, c, m, y, rowvar, bias, ddof, fweights, aweights)
+
+    return rule
+
+
+def _corrcoef(which: int, g: Any, r: Any, x: Any, y: Any, rowvar: Any) -> Any:
+    """r is z zᵀ, where each row of z is centred and has the length 1, which nothing can change."""
+    rows, g = _variables(r, x, y, rowvar), _square(g)
+    centred = _centred(rows, 1, rows.shape[1])
+    lengths = np.sqrt(np.sum(centred * centred, axis=1, keepdims=True))
+    z = centred / lengths
+    g_z = (g + g.T) @ z
+    return _back((g_z - z * np.sum(z * g_z, axis=1, keepdims=True)) / lengths, which, r, x, y, rowvar)
+
+
+# ---- the table ---------------------------------------------------------------------------------------------
+
+# fmt: off
+
+# averages and quantiles
+derivative(np.average,        _average_a, None, _average_weights)
+derivative(np.median,         _median(nan=False))
+derivative(np.nanmedian,      _median(nan=True))
+_quantiles(np.quantile,       1,   nan=False)
+_quantiles(np.percentile,     100, nan=False)
+_quantiles(np.nanquantile,    1,   nan=True)
+_quantiles(np.nanpercentile,  100, nan=True)
+
+# covariances
+derivative(np.cov,            _covariance(_cov, 0), _covariance(_cov, 1), None, None, None, None,
+                              _covariance(_cov_aweights))
+derivative(np.corrcoef,
+    lambda g, r, x, y=None, rowvar=True, *, dtype=None: _corrcoef(0, g, r, x, y, rowvar),
+    lambda g, r, x, y=None, rowvar=True, *, dtype=None: _corrcoef(1, g, r, x, y, rowvar))
+
+# counts
+derivative(np.bincount,       None,
+                              lambda g, y, x, weights=None, minlength=0: g[x])
+
+# fmt: on
