@@ -7,6 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,8 +17,6 @@ from .lazy import compute
 from .tensor import Tensor
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .trainer import Trainer
 
 PAUSE = 0.25  # seconds between two pictures, or two texts on the bar, at least: faster nobody reads
