@@ -11,13 +11,15 @@ from .libraries import INSTALLED, MODULES  # noqa: E402
 from .measure import check, measure, ratios  # noqa: E402
 from .workloads import WORKLOADS  # noqa: E402
 
+PLOT = "docs/images/benchmarks.svg"
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("workloads", nargs="*", choices=[[], *WORKLOADS], metavar="WORKLOAD")
     parser.add_argument("--rounds", type=int, help="how often the programs take turns")
     parser.add_argument("--only", help="programs to measure beside the first, separated by commas")
-    parser.add_argument("--plot", help="file for the plot")
+    parser.add_argument("--plot", nargs="?", const=PLOT, help="file for the plot (default: the README's)")
     arguments = parser.parse_args()
     absent = sorted(set(MODULES) - INSTALLED)
     print(f"not installed: {', '.join(absent)}" if absent else "all libraries are installed")

@@ -170,13 +170,14 @@ def mygrad(problem: Problem) -> Callable[[], Any]:
 
 
 def smallpebble(problem: Problem) -> Callable[[], Any]:
-    """Its variables lack @, numbers as operands, and mean."""
+    """Its variables lack @, numbers as operands, squares and mean."""
     sp: Any = import_module("smallpebble")
 
     def constant(a: Any) -> Any:
         return sp.Variable(np.asarray(a))
 
     sp.Variable.__matmul__ = sp.matmul
+    sp.Variable.__pow__ = lambda a, _: sp.mul(a, a)
     sp.Variable.__truediv__ = lambda a, b: sp.mul(a, constant(a.array.dtype.type(1 / b)))
     namespace = SimpleNamespace(sum=sp.sum, mean=lambda a: sp.sum(a) / a.array.size)
     params = [sp.Variable(p) for p in problem.own_params]

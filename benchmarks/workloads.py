@@ -373,7 +373,7 @@ def trainer() -> dict[str, Program]:
         np.random.seed(0)
         model = Quiet(2, lr=0.03)
         loader = data.train_dataloader()
-        for _ in range(3):
+        for _ in range(10):
             for X, y in loader:
                 with record():
                     loss = model.loss(model(X), y)
@@ -386,12 +386,12 @@ def trainer() -> dict[str, Program]:
         def run() -> Any:
             np.random.seed(0)
             model = Quiet(2, lr=0.03)
-            Trainer(max_epochs=3, **options).fit(model, data)
+            Trainer(max_epochs=10, **options).fit(model, data)
             return model.w.numpy(), model.b.numpy()
 
         return run
 
-    return {"bare loop": bare, "eager": fit()}
+    return {"bare loop": bare, "eager": fit(), "compiled": fit(compile=True)}
 
 
 SCRIPTS = {
@@ -417,6 +417,13 @@ from tinygrad_lr import LinearRegressionScratch, SyntheticRegressionData, Traine
 model = LinearRegressionScratch(2, lr=0.03)
 model.plot_train_per_epoch = model.plot_valid_per_epoch = 0
 Trainer(max_epochs=3).fit(model, SyntheticRegressionData(w=[2, -3.4], b=4.2, seed=0))
+w, b = model.w.numpy(), model.b.numpy()
+""",
+    "compiled": """
+from tinygrad_lr import LinearRegressionScratch, SyntheticRegressionData, Trainer
+model = LinearRegressionScratch(2, lr=0.03)
+model.plot_train_per_epoch = model.plot_valid_per_epoch = 0
+Trainer(max_epochs=3, compile=True).fit(model, SyntheticRegressionData(w=[2, -3.4], b=4.2, seed=0))
 w, b = model.w.numpy(), model.b.numpy()
 """,
     "HIPS autograd": """

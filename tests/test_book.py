@@ -1,8 +1,11 @@
 """Programs in the vocabulary of the book's MXNet tab, with nothing but their import lines changed."""
 
+import json
 import random
+import runpy
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +19,21 @@ from tinygrad_lr import autograd, book, gluon, init
 from tinygrad_lr.gluon import nn
 
 npx.set_np()
+
+
+DATA = Path(__file__).parent / "data"
+MXNETS = json.loads((DATA / "mxnet.json").read_text("utf-8"))["values"]
+OURS = runpy.run_path(str(DATA / "record_mxnet.py"))["evaluated"](
+    {"np": np, "npx": npx, "autograd": autograd, "gluon": gluon}
+)
+
+
+@pytest.mark.parametrize("expression", MXNETS)
+def test_expressions_have_the_values_that_mxnet_gave_them(expression: str) -> None:
+    expected, found = numpy.asarray(MXNETS[expression]), numpy.asarray(OURS[expression])
+    assert found.shape == expected.shape
+    assert found.dtype.kind == expected.dtype.kind
+    numpy.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)  # MXNet computed in float32
 
 
 @pytest.fixture(autouse=True)

@@ -554,7 +554,7 @@ class Other(LinearRegression):
         (
             lambda path: Trainer(2).fit(LinearRegression(0.1), regression(), resume={}),
             ValueError,
-            "this is not the state of such a run: KeyError('optimizer')",
+            "this is not the state of such a run: KeyError('optimizer_class')",
         ),
         (
             lambda path: Trainer(2).fit(LinearRegression(0.1), regression(), resume=path.parent / "none"),
@@ -572,6 +572,30 @@ def test_a_checkpoint_of_another_run_is_an_error(
     with pytest.raises(error) as caught:
         fit(path)
     assert message is None or str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "message"),
+    [
+        (["epoch"], "1", "epoch is a str instead of a int"),
+        (["optimizer", "lr"], None, "lr is a NoneType instead of a float"),
+        (["optimizer"], {"lr": 0.1}, "optimizer has no 'steps'"),
+        (["loaders", 0, "epoch"], [], "TypeError(\"'list' object cannot be interpreted as an integer\")"),
+        (["random", 1, 0], -1, 'OverflowError("can\'t convert negative value to unsigned int")'),
+        (["sums", "train"], [1, None, 2], 'TypeError("float() argument must be a string or a real number, '),
+    ],
+)
+def test_a_state_that_was_tampered_with_is_an_error(
+    path: Path, where: list[Any], value: Any, message: str
+) -> None:
+    Trainer(1, callbacks=[Checkpoint(path)]).fit(LinearRegression(0.1), regression())
+    state = part = load_state(path, "checkpoint")
+    for key in where[:-1]:
+        part = part[key]
+    part[where[-1]] = value
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  # the message is looked at
+        Trainer(2).fit(LinearRegression(0.1), regression(), resume=state)
+    assert str(caught.value).startswith(f"this is not the state of such a run: {message}")
 
 
 def test_a_file_of_the_command_line_is_no_checkpoint_of_the_trainer(path: Path) -> None:

@@ -1,5 +1,7 @@
 """Compiled functions: the same values, gradients and updates, and source that runs with NumPy alone."""
 
+import cProfile
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -12,18 +14,21 @@ from hypothesis import strategies as st
 import compositions
 import tinygrad_lr
 from tinygrad_lr import Module, SyntheticRegressionData, Tensor, autograd, blocks, record, tensor
+from tinygrad_lr.cli import main
 from tinygrad_lr.compiler import CACHE_SIZE, compile
 from tinygrad_lr.errors import NothingAttachedError, TraceError
 from tinygrad_lr.func import value_and_grad
+from tinygrad_lr.optim import StepLR
 
 close = {"rtol": 1e-10, "atol": 1e-12}
 
 
-def run_source(compiled: Any, *arrays: Any) -> Any:
+def run_source(compiled: Any, *arrays: Any, form: str = "source") -> Any:
     """What the source computes in a namespace of its own."""
-    assert "tinygrad" not in compiled.source
+    code = getattr(compiled, form)
+    assert "tinygrad" not in code
     space: dict[str, Any] = {}
-    exec(compiled.source, space)
+    exec(code, space)
     captured = compiled._last.program.captured
     constants = {v.name: v.source for v in captured if isinstance(v.source, np.ndarray)}
     return space[compiled.name](*arrays, **constants)
@@ -52,9 +57,10 @@ def test_random_programs(program: Any, shape: Any, seed: int, small_blocks: bool
             value, gradient = compiled(x)
         np.testing.assert_allclose(value, compositions.run(program, x), **close)
         np.testing.assert_allclose(gradient, compositions.gradient(program, x), **close)
-        again, gradient_again = run_source(compiled, x)
-        np.testing.assert_allclose(again, value, **close)
-        np.testing.assert_allclose(gradient_again, gradient, **close)
+        for form in ("source", "executed"):
+            again, gradient_again = run_source(compiled, x, form=form)
+            np.testing.assert_allclose(again, value, **close)
+            np.testing.assert_allclose(gradient_again, gradient, **close)
     assert compiled.traces == 1
 
 
@@ -197,6 +203,53 @@ def test_many_training_steps_with_updates_in_place(dtype: Any) -> None:
         np.testing.assert_allclose(fast, eager, **tolerance)
 
 
+def test_trainer_with_compile() -> None:
+    """Losses, parameters and points of the board are those of the eager run, bit for bit or to rounding."""
+    results = []
+    for compiling in (False, True):
+        np.random.seed(0)
+        model = Line()
+        adam = tinygrad_lr.Adam([model.w, model.b], lr=0.01)
+        model.configure_optimizers = lambda adam=adam: (adam, StepLR(adam, 1))  # type: ignore[misc]
+        trainer = tinygrad_lr.Trainer(max_epochs=3, gradient_clip_val=0.5, progress=False, compile=compiling)
+        trainer.fit(model, SyntheticRegressionData([1.0, 2.0], 0.5, num_train=40, num_val=8, seed=0))
+        curves = [[float(y) for _, y in points] for points in model.board.data.values()]
+        results.append([*trainer.history["train"], *trainer.history["val"], model.w.numpy(), model.b.numpy()])
+        results[-1] += curves
+    assert trainer._compiled.traces == 2  # the last minibatch is smaller
+    for eager, fast in zip(*results, strict=True):
+        np.testing.assert_allclose(fast, eager, rtol=1e-9)
+
+
+def test_trainer_with_compile_wants_the_usual_training_step() -> None:
+    class Own(Line):
+        def training_step(self, batch: Any) -> Any:
+            return super().training_step(batch)
+
+    with pytest.raises(TypeError, match=r"cannot use the training_step of Own.*leave compile away"):
+        tinygrad_lr.Trainer(1, compile=True).fit(Own(), SyntheticRegressionData([1.0, 2.0], 0.5))
+
+
+def test_steps_of_optimizers_are_not_frozen() -> None:
+    model = Line()
+    optimizer = tinygrad_lr.SGD([model.w], 0.1)
+    with pytest.raises(TraceError, match=r"SGD.step\(\) counts its steps.*p -= lr \* p.grad"):
+        compile(lambda x: optimizer.step())(np.ones(2))
+
+
+@pytest.mark.parametrize("options", [[], ["--executed"]])
+def test_printed_step_of_the_chapter(options: list[str], capsys: Any) -> None:
+    assert main(["source", *options]) == 0
+    assert main(["--seed", "1", "source"]) == 2  # an option of training
+    space: dict[str, Any] = {}
+    exec(capsys.readouterr().out, space)
+    X, w, b = np.random.default_rng(0).normal(size=(32, 2)), np.ones((2, 1)), np.ones(1)
+    truth = X @ [[2.0], [-3.4]] + 4.2
+    for _ in range(2000):
+        loss, *_ = space["training_step"](X, truth, w, b)
+    np.testing.assert_allclose([loss, w[0, 0], w[1, 0], b[0]], [0, 2, -3.4, 4.2], atol=1e-6)
+
+
 def test_source_of_the_chapters_step() -> None:
     model = Line()
 
@@ -237,7 +290,7 @@ def test_traced_again_for_other_shapes_dtypes_and_static_values() -> None:
     assert compiled.traces == 4
     for n in range(2 * CACHE_SIZE):
         compiled(x, n + 10)
-    assert len(compiled._cache) == CACHE_SIZE
+    assert compiled.programs == CACHE_SIZE
 
 
 def test_one_array_given_twice_is_another_program() -> None:
@@ -555,6 +608,48 @@ def creating_an_array(x: Any) -> Any:
 def test_what_is_made_within_and_written_raises(function: Any) -> None:
     with pytest.raises(TraceError, match=r"made within it, it would keep what is written.*np.zeros_like"):
         compile(function)(np.array([1.0, 2.0]))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda a, b, c: np.sum(a[:, :, None] * b, axis=1),
+        lambda a, b, c: np.sum(b[None] * a[:, :, None], axis=1),
+        lambda a, b, c: np.sum(a * c, axis=1),
+        lambda a, b, c: np.mean(b * c[:, None], axis=0),
+    ],
+)
+def test_sums_over_what_was_broadcast_are_products(function: Any) -> None:
+    rng = np.random.default_rng(0)
+    a, b, c = rng.normal(size=(2, 3)), rng.normal(size=(3, 4)), rng.normal(size=3)
+    compiled = compile(function)
+    for _ in range(2):
+        np.testing.assert_allclose(compiled(a, b, c), function(a, b, c), **close)
+    assert ".dot(" in compiled.executed
+    assert "multiply(" not in compiled.executed.partition("def ")[2].partition("dot")[0]
+
+
+def test_names_that_the_executed_form_has_for_itself() -> None:
+    def f(b1: Any, v4: Any, add: Any, s: Any, c0: Any) -> Any:
+        return np.sum((b1 + v4) * add) + np.sum(s * c0 + v4)
+
+    compiled = compile(f)
+    arrays = np.random.default_rng(0).normal(size=(5, 8))
+    with blocks_of(2, 3):
+        for form in ("source", "executed"):
+            np.testing.assert_allclose(compiled(*arrays), f(*arrays))
+            np.testing.assert_allclose(run_source(compiled, *arrays, form=form), f(*arrays))
+
+
+def test_under_a_profiler() -> None:
+    profile = cProfile.Profile()
+    profile.enable()
+    try:
+        compiled = compile(lambda x: np.sum(x * x))
+        assert compiled(np.ones(3)) == compiled(np.ones(3)) == 3
+        assert sys.getprofile() is profile
+    finally:
+        profile.disable()
 
 
 def test_what_is_made_of_an_argument_may_be_written() -> None:

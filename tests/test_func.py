@@ -58,6 +58,20 @@ def test_gradient_hessian_and_their_products_of_a_quadratic_form(rng: Any, n: in
         np.testing.assert_allclose(got, expected, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.concatenate([np.split(x, 2)[1] ** 2, x[:1]]),
+        lambda x: np.stack(np.split(x, 2)[::-1])[0] * x,
+        lambda x: np.block([x * x, x[1]]),
+    ],
+)
+def test_all_rows_at_once_where_a_rule_makes_lists(f: Any) -> None:
+    x = np.array([1.0, 2.0])
+    columns = [jvp(f, [x], [unit])[1] for unit in np.eye(2)]
+    np.testing.assert_allclose(jacobian(f)(x), np.transpose(columns))
+
+
 @quick
 @given(seeds, sizes)
 def test_products_with_the_jacobian_are_products_with_the_jacobian(rng: Any, n: int) -> None:

@@ -502,6 +502,29 @@ def test_a_head_gradient_of_any_kind(head: Any) -> None:
     assert x.grad.dtype == np.float32
 
 
+@pytest.mark.parametrize("dtype", [bool, int, np.float16, np.float64])
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_head_gradient_of_any_dtype(dtype: Any, create_graph: bool) -> None:
+    """It is taken in the head's own, also where gradients of other ones are added to it in place."""
+    x = leaf([1.0, 2.0, 3.0])
+    with record():
+        y = -x
+        z = (y[1:] * 1e6).sum()
+        head = y[[0, 1]]
+    autograd.backward([head, z], [tensor([1, 0]).astype(dtype), None], create_graph=create_graph)
+    same(x.grad, [-1, -1e6, -1e6])
+
+
+def test_gradients_of_several_dtypes_from_rules_add_up() -> None:
+    whole = differentiable(lambda g, y, a: np.ones(2, int))(lambda a: a * 1)
+    x = leaf([1.0, 2.0])
+    with record():
+        y = x * 1
+        z = y[:] * 0.5 + y[:] * 0.25 + whole(y[:])
+    z.backward()
+    same(x.grad, 1.75)
+
+
 @pytest.mark.parametrize("head", [1.0, np.ones(3), np.ones((1, 2)), np.ones((2, 1))], ids=np.shape)
 def test_a_head_gradient_of_another_shape(head: Any) -> None:
     x = leaf([1.0, 2.0])
@@ -1862,6 +1885,19 @@ def test_a_plain_index_array_may_be_changed_afterwards() -> None:
     same(x.grad, [3, 0, 3])
 
 
+@pytest.mark.parametrize("counter", [tensor, np.array])
+@pytest.mark.parametrize("key", [lambda i: slice(i, i + 1), lambda i: (slice(i, None), None)])
+def test_the_ends_of_a_slice_may_be_changed_afterwards(counter: Any, key: Any) -> None:
+    x, i = leaf([1.0, 2.0, 3.0]), counter(0)
+    total: Any = 0
+    with record():
+        for _ in range(3):
+            total = total + x[key(i)].sum()
+            i += 1
+    total.backward()
+    same(x.grad, [1, 1, 1] if isinstance(key(0), slice) else [1, 2, 3])
+
+
 def test_what_one_user_leaves_out_another_uses() -> None:
     """Also where the two stand on tapes of their own, as the forward and the backward computation do."""
     a, h = leaf([[1.0, 2.0]]), leaf([0.5, 0.7])
@@ -1870,6 +1906,30 @@ def test_what_one_user_leaves_out_another_uses() -> None:
         g = autograd.grad(y, a, h, create_graph=True)
         s = np.sum(g)
     same(autograd.grad(s, a), h.array * np.exp(a.array))
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda z: z[:],
+        lambda z: np.where([True, False], z, 0),
+        lambda z: np.concatenate(np.split(z, 2)),
+        lambda z: np.broadcast_arrays(z, 1.0)[0],
+    ],
+)
+def test_selections_may_follow_one_another_endlessly(step: Any) -> None:
+    """Also where each result has another, short way to the head."""
+    x = leaf([4.0, 0.0])
+    with record():
+        states = [np.sqrt(x)]
+        for _ in range(400):
+            states.append(step(states[-1]))
+        total: Any = 0
+        for state in states:
+            total = total + state[0]
+    with np.errstate(divide="ignore"):
+        total.backward()
+    same(x.grad, [401 / 4, 0])
 
 
 @pytest.mark.parametrize("key", [((0, 0, 1),), [0, 0, 1], (np.array([0, 0, 1]),), range(1)])

@@ -117,8 +117,11 @@ def _stacked(line: Line, args: tuple[Any, ...], options: dict[str, Any]) -> Stac
     function, ndim = line.function, np.ndim(line.made[0].array)
     shape = np.shape(line.made[0].array)
     first: Any = args[0]
-    count = next(a for a in (*args, *options.values()) if isinstance(a, Stack)).array.shape[0]
-    alone = isinstance(first, Stack) and not any(isinstance(a, Stack) for a in (*args[1:], *options.values()))
+    stacks = [a for a in (*args, *options.values()) if isinstance(a, Stack)]
+    if not stacks:  # but in a list
+        raise NotKnownError
+    count = len(stacks[0].array)
+    alone = stacks[0] is first and len(stacks) == 1
     elementwise = isinstance(function, np.ufunc) and function.signature is None and function.nout == 1
     if elementwise or (function is np.where and len(args) == 3) or function in ALONE:
         if function is cast and first.array.dtype == args[1]:

@@ -218,7 +218,8 @@ def run_state(trainer: "Trainer") -> dict[str, Any]:
         "num_train_batches": trainer.num_train_batches,
         "history": {name: list(means) for name, means in trainer.history.items()},
         "model": trainer.model.state_dict(),
-        "optimizer": [type(trainer.optim).__name__, part_state(trainer.optim)],
+        "optimizer_class": type(trainer.optim).__name__,
+        "optimizer": part_state(trainer.optim),
         "schedule": part_state(trainer.schedule),
         "loaders": _positions(trainer),
         "steps_in_epoch": trainer.steps_in_epoch,
@@ -241,15 +242,16 @@ def load_run_state(trainer: "Trainer", state: State) -> None:
     Raises ValueError if the state is of another model, optimizer or data.
     """
     name, number = type(trainer.optim).__name__, trainer.num_train_batches
-    if name != state["optimizer"][0]:
-        raise ValueError(f"the checkpoint is of training with {state['optimizer'][0]}, not with {name}")
+    if name != state["optimizer_class"]:
+        raise ValueError(f"the checkpoint is of training with {state['optimizer_class']}, not with {name}")
     if number != state["num_train_batches"]:
         raise ValueError(
             f"the checkpoint is of training with {state['num_train_batches']} minibatches per epoch, but "
             f"this data has {number}"
         )
+    check_like(state, run_state(trainer) | {"model": {}})  # which says more itself
     trainer.model.load_state_dict(state["model"])
-    load_part_state(trainer.optim, state["optimizer"][1])
+    load_part_state(trainer.optim, state["optimizer"])
     load_part_state(trainer.schedule, state["schedule"])
     for loader, position in zip(_loaders(trainer), state["loaders"], strict=True):
         if position is not None:
@@ -257,6 +259,7 @@ def load_run_state(trainer: "Trainer", state: State) -> None:
     saved = list(state["callbacks"])
     for callback in _callbacks(trainer):
         for entry in [entry for entry in saved if entry[0] == type(callback).__name__][:1]:
+            check_like(entry[1], callback.state_dict())
             callback.load_state_dict(entry[1])
             saved.remove(entry)
     for name, generator in _generators(trainer):
@@ -265,13 +268,36 @@ def load_run_state(trainer: "Trainer", state: State) -> None:
     version, numbers, gauss = state["random"]
     random.setstate((version, tuple(numbers), gauss))
     board = trainer.model.board
-    board.data = {label: [Point(*point) for point in line] for label, line in state["board"].items()}
-    board.raw_points = {label: [(x, y) for x, y in points] for label, points in state["waiting"].items()}
-    trainer.history = {k: [(epoch, mean) for epoch, mean in means] for k, means in state["history"].items()}
+    for lines, kept in ((board.data, state["board"]), (board.raw_points, state["waiting"])):
+        lines.clear()
+        lines |= {label: [Point(float(x), float(y)) for x, y in line] for label, line in kept.items()}
+    for name, means in state["history"].items():
+        trainer.history[name] = [(int(epoch), float(mean)) for epoch, mean in means]
     trainer.epoch = trainer.finished_epochs = state["epoch"]
     trainer.train_batch_idx, trainer.val_batch_idx = state["train_batch_idx"], state["val_batch_idx"]
     trainer.steps_in_epoch = state["steps_in_epoch"]
-    trainer._sums = {name: (epoch, total, number) for name, (epoch, total, number) in state["sums"].items()}
+    for name, (epoch, total, number) in state["sums"].items():
+        trainer._sums[name] = int(epoch), float(total), int(number)
+
+
+def check_like(state: Any, begun: Any, name: str = "it") -> None:
+    """See that a state has what one of a run that has just begun has, and of the same types. Lists may have
+    other entries, and None may have become anything.
+
+    Raises ValueError that names what has not.
+    """
+    kinds = (Mapping, str, list | tuple, np.ndarray, int | float, type(None))
+    kind = next(kind for kind in kinds if isinstance(begun, kind))
+    if begun is not None and not isinstance(state, kind):
+        raise ValueError(
+            f"this is not the state of such a run: {name} is a {type(state).__name__} instead of a "
+            f"{type(begun).__name__}"
+        )
+    if isinstance(begun, Mapping):
+        for key, part in begun.items():
+            if key not in state:
+                raise ValueError(f"this is not the state of such a run: {name} has no {key!r}")
+            check_like(state[key], part, key)
 
 
 def _loaders(trainer: "Trainer") -> list[Any]:
@@ -333,4 +359,5 @@ def load_part_state(part: Any, state: Any) -> None:
     if hasattr(part, "load_state_dict"):
         part.load_state_dict(state)
     elif part is not None:
+        check_like(state, {name: vars(part)[name] for name in state})
         vars(part).update(state)

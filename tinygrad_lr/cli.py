@@ -6,6 +6,7 @@ Whatever is wrong with the input becomes one line on stderr and exit status 2; C
 import argparse
 import csv
 import io
+import logging
 import os
 import shlex
 import sys
@@ -22,8 +23,11 @@ import numpy as np
 from . import __version__, cluster, run
 from .closed_form import Standardisation
 from .cluster import ClusterData, ClusterError
+from .compiler import compile
 from .data import DataModule, SyntheticRegressionData
+from .linear import LinearRegressionScratch
 from .run import Checkpoint, Parameters, Problem, ProblemData, Results, RunError, RunFolder, Settings
+from .scope import record
 from .tables import DataError, Table, check_regression, read_header, read_table
 
 T = TypeVar("T")
@@ -54,6 +58,10 @@ Predict with the parameters of an earlier run.
 Writes a CSV file with a row for each row of DATA.csv: the columns that the
 run has learned from, found by their names, and the prediction. (The chapter's
 run has learned from columns x0 and x1.)"""
+SOURCE_DESCRIPTION = """\
+Print one training step of the chapter as the NumPy code that it comes to:
+the loss, its gradients, and the update of the parameters by SGD. The code is
+a file to run or to paste: it needs NumPy alone."""
 EXAMPLES = """\
 examples:
   tinygrad-lr                                         the chapter's run
@@ -104,7 +112,8 @@ def build_parser() -> Parser:
         "tinygrad-lr",
         usage="tinygrad-lr [options]\n"
         "       tinygrad-lr fit DATA.csv --target COLUMN [options]\n"
-        "       tinygrad-lr predict RUN DATA.csv [--out FILE.csv]",
+        "       tinygrad-lr predict RUN DATA.csv [--out FILE.csv]\n"
+        "       tinygrad-lr source [--executed]",
         description=DESCRIPTION,
         epilog=EXAMPLES,
         **layout,
@@ -154,6 +163,15 @@ def build_parser() -> Parser:
         help="where to write to; replaced if it exists (default: stdout)",
     )
     predict.add_argument("--quiet", action="store_true", help="print nothing but errors (and predictions)")
+
+    source = commands.add_parser(
+        "source", help="print the chapter's step as NumPy code", description=SOURCE_DESCRIPTION, **layout
+    )
+    source.add_argument(
+        "--executed",
+        action="store_true",
+        help="in the form that a compiled function runs: each result in a buffer that is made once",
+    )
     return parser
 
 
@@ -194,7 +212,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # for a terminal that lacks a column's letters
     try:
         arguments = build_parser().parse_args(argv)
-        commands = {None: chapter, "fit": fit, "predict": predict}
+        commands = {None: chapter, "fit": fit, "predict": predict, "source": source}
         commands[arguments.command](arguments)
     except (RunError, DataError, ClusterError) as error:
         print(f"tinygrad-lr: error: {printable(str(error))}", file=sys.stderr)
@@ -253,6 +271,7 @@ def fit_on_cluster(arguments: Namespace) -> None:
             "--workers and --cluster out"
         )
     place = ["--cluster", given["cluster"]] if "cluster" in given else ["--workers", str(given["workers"])]
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # of its trouble one line tells
     with cluster.connect(given.get("cluster"), given.get("workers", 0)) as client:
         say(f"Dask dashboard: {client.dashboard_link}")
 
@@ -402,6 +421,44 @@ def shown(value: Any) -> str:
         if isinstance(value, float)
         else str(value)
     )
+
+
+def source(arguments: Namespace) -> None:
+    """The chapter's step as NumPy code."""
+    given = vars(arguments)
+    for key in sorted(given.keys() - {"command", "executed"}):
+        raise RunError(f"--{key.replace('_', '-')} is an option of training; leave it out")
+    step = chapter_step()
+    print(step.executed if given.get("executed") else step.source, end="")
+
+
+def chapter_step() -> Any:
+    """The compiled training step of the chapter, traced for a minibatch of 32 examples.
+
+    >>> print(chapter_step().source)  # doctest: +ELLIPSIS
+    import numpy as np
+    <BLANKLINE>
+    <BLANKLINE>
+    def training_step(X, y, w, b):
+        ...
+        w -= 0.03 * grad_w
+        b -= 0.03 * grad_b
+        return loss, grad_w, grad_b
+    <BLANKLINE>
+    """
+    model = LinearRegressionScratch(2, lr=CHAPTER.lr)
+
+    def training_step(X: Any, y: Any) -> Any:
+        with record():
+            loss = model.loss(model(X), y)
+        loss.backward()
+        for p in (model.w, model.b):
+            p -= CHAPTER.lr * p.grad
+        return loss
+
+    step = compile(training_step)
+    step(np.zeros((CHAPTER.batch_size, 2)), np.zeros((CHAPTER.batch_size, 1)))
+    return step
 
 
 def predict(arguments: Namespace) -> None:

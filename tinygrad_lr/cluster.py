@@ -297,7 +297,7 @@ def split(
     chunks: Any = values
     arrays = [chunks.blocks[part] for part in parts]
     train, validation = (
-        moments(array, places=[places[i] for i in part], columns=names)
+        moments(array, places=[places[int(i)] for i in part], columns=names)
         for array, part in zip(arrays, parts, strict=True)
     )
     rows, more = train.stand_in(), validation.stand_in()

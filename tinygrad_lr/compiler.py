@@ -40,7 +40,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .errors import PACKAGE, TraceError, describe, name_of
-from .executable import Writer, lowered
+from .executable import Writer, executed, lowered
 from .program import Line, Program, Variable, mapped, simplified, source, variables_in
 from .scope import LOCAL, MODE, RECORDING, TRACING, Scope
 from .tape import WRITES
@@ -466,7 +466,9 @@ class Compiled:
     Attributes
     ----------
     source : the program of the last call as a NumPy function, ready to be pasted into a file.
+    executed : the same in the form that is run, which puts results into buffers.
     traces : how often the function was traced.
+    programs : how many programs are kept.
 
     Called, it raises what `compile` says, and TypeError for arguments that are neither arrays nor fixed.
 
@@ -517,9 +519,22 @@ class Compiled:
     @property
     def source(self) -> str:
         """The program of the last call. Raises RuntimeError before the first one."""
+        return source(self._traced().program)
+
+    @property
+    def executed(self) -> str:
+        """The same in the form that is run: its results are put into buffers that are made once."""
+        return executed(self._traced().lowered)
+
+    @property
+    def programs(self) -> int:
+        """How many programs are kept now, at most CACHE_SIZE."""
+        return len(self._cache)
+
+    def _traced(self) -> "Traced":
         if self._last is None:
             raise RuntimeError("there is no source yet: the function is traced when it is called first")
-        return source(self._last.program)
+        return self._last
 
     def _trace(self, key: Any, args: Any, options: Any) -> Any:
         self.traces += 1
@@ -543,13 +558,15 @@ class Compiled:
         )
         outer, LOCAL.tracer, random = LOCAL.tracer, tracer, _random_state()
         locals_seen: dict[int, str] = {}
-        profile = sys.getprofile()
-        sys.setprofile(_watcher(locals_seen))
+        profiled = sys.getprofile() is not None  # then the names go missing, but not the user's profile
+        if not profiled:
+            sys.setprofile(_watcher(self.function, locals_seen))
         try:
             with Scope(TRACING):
                 value = self.function(*traced_args, **traced_options)
         finally:
-            sys.setprofile(profile)
+            if not profiled:
+                sys.setprofile(None)
             LOCAL.tracer = outer
         if not all(np.array_equal(a, b) for a, b in zip(random, _random_state(), strict=True)):
             raise TraceError(
@@ -707,11 +724,13 @@ def _named_arrays(f: Any, called: Any) -> Iterator[tuple[str, Any]]:
             found += getattr(value, "__dict__", {}).items()
 
 
-def _watcher(seen: dict[int, str]) -> Callable[..., None]:
-    """Remembers under which local names the functions that run hold their tensors when they return."""
+def _watcher(f: Callable[..., Any], seen: dict[int, str]) -> Callable[..., None]:
+    """Remembers under which local names the user's functions, and f, hold their tensors when they return."""
+    own = getattr(inspect.unwrap(f), "__code__", None)
 
     def watch(frame: Any, event: str, _: Any) -> None:
-        if event == "return" and not frame.f_code.co_filename.startswith(LIBRARIES):
+        code = frame.f_code
+        if event == "return" and (code is own or not code.co_filename.startswith(LIBRARIES)):
             for name, value in frame.f_locals.items():
                 if isinstance(value, Tensor):
                     seen.setdefault(id(value.array), name)

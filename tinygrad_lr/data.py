@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from operator import index
 from typing import Any, cast
 
 import numpy as np
@@ -91,8 +92,11 @@ class TensorLoader:
         return {"seed": self.seed, "epoch": self.epoch, "skip": self.skip}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from a `state_dict`."""
-        self.seed, self.epoch, self.skip = state["seed"], state["epoch"], state["skip"]
+        """Continue from a `state_dict`. Raises ValueError and TypeError for other numbers."""
+        seed, epoch, skip = state["seed"], index(state["epoch"]), index(state["skip"])
+        if epoch < 0 or skip < 0:
+            raise ValueError(f"epoch and skip must be 0 or more, not {epoch} and {skip}")
+        self.seed, self.epoch, self.skip = None if seed is None else index(seed), epoch, skip
 
 
 class BlockLoader(TensorLoader):

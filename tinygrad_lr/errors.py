@@ -130,7 +130,7 @@ def describe(tensor: Any) -> str:
                 if value is tensor:
                     return f"`{name}` ({facts})"
                 for attribute, part in list(getattr(value, "__dict__", {}).items()):
-                    if part is tensor and isinstance(value, object) and not isinstance(value, type(sys)):
+                    if part is tensor and not isinstance(value, type(sys)):
                         return f"`{name}.{attribute}` ({facts})"
     return f"a tensor of {facts}"
 

@@ -19,9 +19,22 @@ from typing import Any
 import numpy as np
 
 from .blocks import Block, blocked
-from .derivatives import cast
-from .errors import TraceError
-from .program import IN_PLACE, Line, Program, Variable, factor_of, is_number, is_zero, variables_in
+from .derivatives import cast, scatter
+from .errors import TraceError, name_of
+from .program import (
+    IN_PLACE,
+    SCATTER,
+    Line,
+    Program,
+    Variable,
+    constant,
+    factor_of,
+    is_number,
+    is_zero,
+    nested,
+    parameters,
+    variables_in,
+)
 
 #: operators on NumPy's scalars
 OPERATORS = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/"}
@@ -84,6 +97,15 @@ def lowered(program: Program) -> Program:
         alone = uses[id(v)] == 1 and line is not None and line.function is np.multiply and not line.options
         return line.args if line is not None and alone else ()
 
+    def outer(shapes: Any, shape: Any) -> bool:
+        """Whether factors were broadcast as those of a matrix product are, A[:, :, None] * B."""
+        left, right = (*shape[:2], 1), shape[1:]
+        return (
+            any(a == left and b in (right, (1, *right)) for a, b in (shapes, shapes[::-1]))
+            if shapes
+            else False
+        )
+
     def summed(line: Line) -> None:
         (x,), (result,) = line.args, line.made
         shape, axis = x.array.shape, line.options.get("axis")
@@ -109,6 +131,13 @@ def lowered(program: Program) -> Program:
             else:
                 ones = np.ones(shape[min(axes)], x.array.dtype)
                 how = Line(np.matmul, (ones, x) if axes == {0} else (x, ones), {}, [])
+        elif len(shape) == 3 and axes == {1} and result.array.ndim == 2 and outer(shapes, shape):
+            A, B = factors if shapes[0] == (*shape[:2], 1) else factors[::-1]
+            A, B = (
+                new(np.reshape, (A, shape[:2]), shape[:2], x, A),
+                new(np.reshape, (B, shape[1:]), shape[1:], x, B),
+            )
+            how = Line(np.matmul, (A, B), {}, [])
         else:
             how = Line(np.sum, (x,), line.options, [])
         if factor == 1:
@@ -199,8 +228,10 @@ class Writer:
         self._makers = {id(v): line.function for line in program.lines for v in line.made}
         self.program, self.rows, self.space = program, rows, space
         self._names = dict(given)
+        self._given = set(given.values())
         self._fixed = dict(fixed)  # arrays that are the same at every call: buffers, captured ones, views
         self._bound: dict[int, str] = {}  # of fixed arrays, by their id
+        self.origins: dict[int, str] = {}  # how objects that the code knows by name are made, by their id
         self._scalars: set[int] = set()  # variables that are NumPy's scalars, whatever their shape
         self._derived: dict[tuple[str, int], str] = {}  # other forms of variables, until something is written
         self._last: dict[int, int] = {}  # of each memory, the line that reads it last
@@ -227,10 +258,21 @@ class Writer:
         key = id(value)
         if not (isinstance(value, np.ndarray) or callable(value)) or key not in self._bound:
             name = getattr(value, "__name__", "") if callable(value) else ""
-            own = getattr(np, name, None) is value and name not in self.space  # NumPy's, and free
-            self._bound[key] = name if own else f"{prefix}{len(self.space)}"
+            free = name not in self.space and name not in self._given
+            own = getattr(np, name, None) is value and free  # one of NumPy's
+            self._bound[key] = name if own else self._new(prefix, self.space)
             self.space[self._bound[key]] = value
         return self._bound[key]
+
+    def _new(self, prefix: str, others: Any) -> str:
+        """A name numbered by what there is already."""
+        return self._apart(f"{prefix}{len(others)}")
+
+    def _apart(self, name: str) -> str:
+        """A name that is none of those that were given."""
+        while name in self._given:
+            name += "_"
+        return name
 
     def name(self, v: Variable) -> str:
         """A variable as an array, or 0-d as a scalar."""
@@ -246,7 +288,7 @@ class Writer:
         """The name of another form of a variable, which is made where it is used first."""
         key = (form, id(v))
         if key not in self._derived:
-            self._derived[key] = f"d{len(self.rows)}"
+            self._derived[key] = self._new("d", self.rows)
             self.rows.append(f"{self._derived[key]} = {code}")
         return self._derived[key]
 
@@ -264,13 +306,15 @@ class Writer:
         if v.array.ndim == 1:
             return self.name(v)
         if id(v) in self._fixed and self._fixed[id(v)].flags.c_contiguous:
-            return self._view("flat", v, lambda a: a.reshape(-1))
+            return self._view("flat", v, lambda a: a.reshape(-1), ".reshape(-1)")
         return self._derive("flat", v, f"{self.name(v)}.reshape(-1)")
 
-    def _view(self, form: str, v: Variable, of: Callable[[Any], Any]) -> str:
+    def _view(self, form: str, v: Variable, of: Callable[[Any], Any], code: str) -> str:
         key = (form, id(self._fixed[id(v)]))
         if key not in self._bound:  # type: ignore[comparison-overlap]
-            self._bound[key] = self.bind(of(self._fixed[id(v)]), "b")  # type: ignore[index]
+            view = of(self._fixed[id(v)])
+            self.origins[id(view)] = self.name(v) + code
+            self._bound[key] = self.bind(view, "b")  # type: ignore[index]
         return self._bound[key]  # type: ignore[index]
 
     def beside(self, value: Any, other: Variable) -> str:
@@ -286,7 +330,7 @@ class Writer:
             return self.bind(np.array(value, other.array.dtype))
         if is_one(value) and other.array.size > 1:
             if id(value) in self._fixed:
-                return self._view("cell", value, lambda a: a.reshape(()))
+                return self._view("cell", value, lambda a: a.reshape(()), ".reshape(())")
             if id(value) not in self._scalars:
                 return self._derive("cell", value, f"{self.name(value)}.reshape(())")
             if ("cell", id(value)) not in self._derived:
@@ -323,7 +367,7 @@ class Writer:
             return
         if line.several:
             for v in line.made:
-                self._names[id(v)] = f"v{len(self._names)}"
+                self._names[id(v)] = self._new("v", self._names)
             names = "".join(f"{self._names[id(v)]}, " for v in line.made)
             self.rows.append(f"{names}= {self._call(line)}")
             return
@@ -340,7 +384,7 @@ class Writer:
             buffer = self._fixed[id(v)] = self._buffer(v, dying, over)
             self.rows.append(f"{code[:-1]}{out}{self.bind(buffer, 'b')})")
         else:
-            self._names[id(v)] = f"v{len(self._names)}"
+            self._names[id(v)] = self._new("v", self._names)
             self.rows.append(f"{self._names[id(v)]} = {code}")
             if line.function is operator.getitem and any(w.array.dtype.kind == "b" for w in line.reads[1:]):
                 name = self._names[id(v)]
@@ -354,27 +398,31 @@ class Writer:
             elif self._last[id(v)] < len(self.program.lines):
                 self._fixed[id(v)] = self._buffer(v, {}, ())
             else:
-                self._names[id(v)] = f"v{len(self._names)}"
+                self._names[id(v)] = self._new("v", self._names)
                 shape, dtype = kind(v)
                 self.rows.append(f"{self.name(v)} = {self.bind(np.empty)}({shape}, {self.bind(dtype)})")
-        names = [self.name(v) + "[s]" * block.is_cut(v) for v in (*block.inputs, *block.full)]
+        one = self._apart("s")
+        names = [self.name(v) + f"[{one}]" * block.is_cut(v) for v in (*block.inputs, *block.full)]
         totals = []
         for v in block.totals:
             self._scalars.add(id(v))
-            self._names[id(v)] = f"v{len(self._names)}"
+            self._names[id(v)] = self._new("v", self._names)
             totals.append(self._names[id(v)])
         if totals:
             self.rows.append(f"{' = '.join(totals)} = 0.0")
         whole, remaining = divmod(block.shape[0], block.rows)
         cuts = [slice(i * block.rows, (i + 1) * block.rows) for i in range(whole)]
-        steps = [(block.rows, f"for s in {self.bind(cuts)}:")]
+        origin = f"[slice({block.rows} * i, {block.rows} * (i + 1)) for i in range({whole})]"
+        self.origins[id(cuts)] = origin
+        steps = [(block.rows, self.bind(cuts))]
         if remaining:
-            steps.append((remaining, f"for s in {self.bind([slice(whole * block.rows, block.shape[0])])}:"))
-        for rows, loop in steps:
+            steps.append((remaining, self.bind([slice(whole * block.rows, block.shape[0])])))
+        parts = [self._apart(f"p{i}") for i in range(len(totals))]
+        for rows, cuts_name in steps:
             call = f"{self._block_function(block, rows)}({', '.join(names)})"
-            self.rows.append(loop)
-            made = f"{''.join(f'p{i}, ' for i in range(len(totals)))}= {call}" if totals else call
-            self.rows += [f"    {made}", *(f"    {name} += p{i}" for i, name in enumerate(totals))]
+            self.rows.append(f"for {one} in {cuts_name}:")
+            self.rows.append(f"    {''.join(f'{part}, ' for part in parts)}{'= ' * bool(parts)}{call}")
+            self.rows += [f"    {name} += {part}" for name, part in zip(totals, parts, strict=True)]
         self._derived.clear()
 
     def _block_function(self, block: Block, rows: int) -> str:
@@ -392,12 +440,14 @@ class Writer:
             self.space,
             {id(v): name for v, name in zip(full, outputs, strict=True)},
         )
+        self.origins |= writer.origins
         body.append(f"return ({''.join(f'{writer.scalar(v)}, ' for v in totals)})")
         text = f"def block({', '.join(arrays + outputs)}):\n    " + "\n    ".join(body) + "\n"
         exec(compile(text, "<block>", "exec"), self.space)
         function = self.space.pop("block")
-        function.__doc__ = text
-        return self.bind(function, "block")
+        name = self.bind(function, "block")
+        self.origins[id(function)] = text.replace("def block(", f"def {name}(")
+        return name
 
     def _write(self, line: Line) -> None:
         target: Variable = line.written  # type: ignore[assignment]
@@ -427,6 +477,7 @@ class Writer:
         view = line.function(*args, **line.options)
         if not np.may_share_memory(view, source):
             return False
+        self.origins[id(view)] = self._quick(line)[0]
         self._fixed[id(v)] = view
         return True
 
@@ -451,7 +502,7 @@ class Writer:
             return False
         bits = BITS[v.array.dtype.itemsize]
         pool = self._free.setdefault((v.array.shape, bits), [])
-        mask = pool[-1] if pool else np.empty(v.array.shape, bits)
+        mask = pool[-1] if pool else self._empty((v.array.shape, np.dtype(bits)))
         if not pool:
             pool.append(mask)
         name = self.bind(mask, "b")
@@ -469,7 +520,7 @@ class Writer:
     def _as_bits(self, v: Variable, bits: Any) -> str:
         """A variable as integers of the same bits."""
         if id(v) in self._fixed:
-            return self._view("bits", v, lambda a: a.view(bits))
+            return self._view("bits", v, lambda a: a.view(bits), f".view(np.{bits.__name__})")
         return self._derive("bits", v, f"{self.name(v)}.view({self.bind(bits)})")
 
     def _select_rarely(self, line: Line, v: Variable, dying: dict[int, Variable]) -> bool:
@@ -513,7 +564,7 @@ class Writer:
         else:
             return False
         self._scalars.add(id(v))
-        self._names[id(v)] = f"v{len(self._names)}"
+        self._names[id(v)] = self._new("v", self._names)
         self.rows.append(f"{self._names[id(v)]} = {code}")
         if id(v) in self._targets:
             cell = f"{self._targets[id(v)]}[{', '.join('0' * v.array.ndim)}]"
@@ -574,8 +625,60 @@ class Writer:
                 self._held[id(v)] = self._held.pop(id(root))
                 return buffer
         pool = self._free.get(kind(v), [])
-        self._held[id(v)] = pool.pop() if pool else np.empty(*kind(v))
+        self._held[id(v)] = pool.pop() if pool else self._empty(kind(v))
         return self._held[id(v)]
+
+    def _empty(self, kind: Kind) -> Any:
+        buffer, (shape, dtype) = np.empty(*kind), kind
+        self.origins[id(buffer)] = f"np.empty({shape}, {constant(dtype)})"
+        return buffer
+
+
+# ---- as source --------------------------------------------------------------------------------------------
+
+
+def executed(program: Program) -> str:
+    """A lowered program as a function of NumPy alone, which computes in buffers that are made once.
+
+    What the code of a compiled function does, but for the checks of its arguments.
+    """
+    rows: list[str] = []
+    space: dict[str, Any] = {}
+    given = {id(v): v.name for v in (*program.arguments, *program.captured)}
+    writer = Writer(program, given, {}, rows, space)
+
+    def text(value: Any) -> str:
+        return writer.name(value) if isinstance(value, Variable) else nested(value, text)
+
+    result = [text(program.result)] if program.result is not None else []
+    last = f"return {', '.join([*result, *(writer.name(v) for _, v in program.stored)]) or None}"
+    made = []
+    for name, value in space.items():
+        if name == "__builtins__":
+            continue
+        origin = writer.origins.get(id(value)) or _origin(value).replace("def f(", f"def {name}(")
+        made.append(f"\n\n{origin}" if origin.startswith("def ") else f"{name} = {origin}")
+    head = f"def {program.name}({parameters(program, given)}):"
+    return "\n".join(
+        ["import numpy as np", "", *made, "", "", head, *(f"    {row}" for row in (*rows, last)), ""]
+    )
+
+
+def _origin(value: Any) -> str:
+    """How a constant or a function is written."""
+    if value is scaled:
+        return "lambda condition, factor, x: np.where(condition, factor * x, x)"
+    if value is _refuse:
+        return "def f(made):\n    raise ValueError(f'a mask takes {len(made)} elements, other than before')\n"
+    if value is scatter:
+        return SCATTER.replace("scatter(", "f(")
+    if callable(value) and not isinstance(value, type):
+        return name_of(value)
+    if isinstance(value, np.ndarray) and value.ndim and value.size > 1 and np.all(value == 1):
+        return f"np.ones({value.shape}, {constant(value.dtype)})"
+    if isinstance(value, np.ndarray) and not value.ndim:
+        return f"np.array({constant(value.item())}, {constant(value.dtype)})"
+    return constant(value)
 
 
 def _refuse(made: Any) -> None:

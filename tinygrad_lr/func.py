@@ -296,7 +296,9 @@ def hessian(f: Function, argnums: int = 0) -> Function:
 def hvp(f: Function, args: Any, vector: Any) -> Any:
     """The Hessian of f, whose value is one number, times a vector in the form of the argument.
 
-    The Hessian itself is never made: it costs about as much as two gradients.
+    It is the gradient of the gradient's product with the vector (Pearlmutter, "Fast exact multiplication by
+    the Hessian", 1994): the Hessian itself is never made, and the cost is about that of two gradients. Errors
+    are those of `value_and_grad`, and ValueError for a vector of another shape.
 
     >>> import numpy as np
     >>> hvp(lambda x: np.sum(x**3), np.array([1.0, 2.0]), np.array([1.0, 1.0]))

@@ -33,6 +33,10 @@ parameter = SimpleNamespace(Parameter=nn.Parameter, ParameterDict=ParameterDict)
 class Trainer:
     """An optimizer under Gluon's name, of the parameters and with the hyperparameters that it is given.
 
+    The formulas are those of `SGD` and `Adam` here. MXNet's differ from them where the learning rate changes
+    under momentum, whose velocity contains it there, and by where Adam adds epsilon: to the root before the
+    correction of its bias.
+
     Parameters
     ----------
     params : the parameters, or a dict of them, as `collect_params()` returns.

@@ -58,7 +58,8 @@ class LinearRegression(Module):
 
 
 class WeightDecayScratch(LinearRegressionScratch):
-    """`LinearRegressionScratch` with the penalty lambd / 2 * |w|^2 in its loss (ridge regression).
+    """`LinearRegressionScratch` with the penalty lambd / 2 * |w|^2 in its loss: ridge regression
+    (Hoerl and Kennard 1970, Technometrics 12(1)).
 
     Parameters
     ----------

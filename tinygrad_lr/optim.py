@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from .errors import TraceError
 from .hyperparameters import HyperParameters
+from .scope import MODE, TRACING
 from .tensor import Tensor
 
 Parameters = Iterable[Tensor] | Mapping[str, Tensor]
@@ -63,7 +65,16 @@ class Optimizer(HyperParameters):
         self._scratch: list[dict[str, Any]] = [{} for _ in self.params]
 
     def step(self, _: Any = 1) -> None:
-        """Take one step; its argument is the book's batch size, which a mean loss has divided by already."""
+        """Take one step; its argument is the book's batch size, which a mean loss has divided by already.
+
+        Raises TraceError in a function that is being compiled: the step would stay that of the first call.
+        """
+        if MODE.get() & TRACING:
+            raise TraceError(
+                f"{type(self).__name__}.step() counts its steps and works on arrays, which a compiled "
+                "function would do once only. Compile the loss and its gradients, and call step() after it; "
+                "or write the update with tensors, p -= lr * p.grad."
+            )
         self.steps += 1
         for i, (param, decay) in enumerate(zip(self.params, self.decays, strict=True)):
             grad, scratch = param.grad.array, zeros(self._scratch[i], "scratch", param)

@@ -136,7 +136,7 @@ def simplified(program: Program) -> None:
 
     kept = []
     for line in program.lines:
-        line.args, line.options = mapped(current, line.args), mapped(current, line.options)
+        line.args, line.options = mapped(current, line.args), _options(line, mapped(current, line.options))
         if line.written is not None:
             line.written = current(line.written)
             found.writes += 1
@@ -191,6 +191,15 @@ class Found:
         """The line that made a variable, if it would still make the same."""
         line, moment = self.makers.get(id(v), (None, None))
         return line if moment in (None, self.writes) else None
+
+
+def _options(line: Line, options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a call without those that say what goes without saying."""
+    if line.function not in (np.sum, np.mean, np.max, np.min):
+        return options
+    kept = {name: value for name, value in options.items() if (name, value) != ("keepdims", False)}
+    axis = kept.get("axis")
+    return {**kept, "axis": axis[0]} if isinstance(axis, tuple) and len(axis) == 1 else kept
 
 
 def _key(line: Line) -> Any:
@@ -469,11 +478,8 @@ def source(program: Program) -> str:
     numbers = iter(range(1, 1 << 30))
 
     def text(value: Any, level: int) -> str:
-        if isinstance(value, (list, tuple)):
-            inner = ", ".join(text(part, 0) for part in value)
-            return f"[{inner}]" if isinstance(value, list) else f"({inner}{',' if len(value) == 1 else ''})"
         if not isinstance(value, Variable):
-            written = constant(value)
+            written = nested(value, lambda part: text(part, 0))
             return f"({written})" if written.startswith("-") and level > SIGN else written
         if id(value) in inlined:
             written, own = inlined[id(value)]
@@ -504,15 +510,30 @@ def source(program: Program) -> str:
     result = text(program.result, 0) if program.result is not None else ""
     stored = ", ".join(v.name for _, v in program.stored)
     last = f"return {', '.join(filter(None, [result, stored])) or None}"
-    parameters = []
-    for i, v in enumerate((*program.arguments, *sorted(program.captured, key=_is_small))):
-        again = any(v is other for other in program.arguments[:i])  # the same array, given twice
-        parameters.append(f"_{i}" if again else v.name + (f"=np.{v.source!r}" if _is_small(v) else ""))
-    names = ", ".join(parameters)
+    names = parameters(program, {id(v): v.name for v in (*program.arguments, *program.captured)})
     width = min(max((len(code) for code, shape in rows if shape), default=0), 60)
     body = [f"    {code:{width}}  # {shape}" if shape else f"    {code}" for code, shape in rows]
     head = "\n".join(sorted(imports))
     return "\n".join([f"{head}\n\n\n{helpers}def {program.name}({names}):", *body, f"    {last}", ""])
+
+
+def parameters(program: Program, names: dict[int, str]) -> str:
+    """What stands between the parentheses of a program's function."""
+    written = []
+    for i, v in enumerate((*program.arguments, *sorted(program.captured, key=_is_small))):
+        again = any(v is other for other in program.arguments[:i])  # the same array, given twice
+        written.append(f"_{i}" if again else names[id(v)] + (f"=np.{v.source!r}" if _is_small(v) else ""))
+    return ", ".join(written)
+
+
+def nested(value: Any, text: Callable[[Any], str]) -> str:
+    """A value that is no variable, with the text of each part of a list, tuple or dict."""
+    if isinstance(value, (list, tuple)):
+        inner = ", ".join(map(text, value))
+        return f"[{inner}]" if isinstance(value, list) else f"({inner}{',' if len(value) == 1 else ''})"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key!r}: {text(part)}' for key, part in value.items())}}}"
+    return constant(value)
 
 
 def _is_small(v: Variable) -> bool:

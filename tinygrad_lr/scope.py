@@ -17,6 +17,8 @@ RECORDING, TRAINING, ANOMALY, TRACING = (
 )  # bits of the mode: a test of one costs less than an attribute
 
 MODE: ContextVar[int] = ContextVar("tinygrad_lr_mode", default=0)
+#: the tape of what records in a scope that was entered elsewhere, as with `asyncio.to_thread`
+TAPE: ContextVar[Any] = ContextVar("tinygrad_lr_tape", default=None)
 
 
 class Local(threading.local):

@@ -1,6 +1,5 @@
 """The backward sweep: the tape read backwards, each call passing its gradient on to what it was made from."""
 
-import functools
 import heapq
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import errors
-from .derivatives.selections import Partial, add, partly, use_of, whole
+from .derivatives.selections import Partial, add, depth_of, partly, use_of, used, whole
 from .scope import ANOMALY, MODE, TRACING
 from .tape import (
     CONSTANT,
@@ -115,7 +114,8 @@ def _sweep_tape(
             if len(parents) > len(arguments):  # a gradient flows back to options as well
                 rules = [row.rule_of(key) for key in (*range(len(arguments)), *options)]
         if row.elementwise:
-            broadcast, options = value.shape, NO_OPTIONS  # dtype and the like do not concern its rules
+            # one array; dtype and the like do not concern its rules
+            broadcast, options = value.shape, NO_OPTIONS  # pyright: ignore[reportAttributeAccessIssue]
         else:
             broadcast, gradient = None, _in_full(gradient, value, row.moves)
         selected = row.selects or gradient.__class__ is Partial or ("where" in options and row.moves)
@@ -125,10 +125,10 @@ def _sweep_tape(
         for rule, parent, argument in zip(rules, parents, inputs, strict=False):
             if parent == CONSTANT:
                 continue
-            if into is not None and parent in buffers and isinstance(whole(gradients[parent]), np.ndarray):
-                into(whole(total := gradients[parent]), *given)
+            if into is not None and parent in buffers and _takes(whole(total := gradients[parent]), given[0]):
+                into(whole(total), *given)
                 if total.__class__ is Partial:
-                    total.uses.append(use_of(gradient, rule, given, options))
+                    total.also(use_of(gradient, rule, given, options), depth_of(gradient) + 1)
                 continue
             made: Any
             if selected:
@@ -157,6 +157,11 @@ def _sweep_tape(
                 buffers.add(parent)
 
 
+def _takes(total: Any, gradient: Any) -> bool:
+    """Whether a gradient can be added to another in place."""
+    return isinstance(total, np.ndarray) and total.dtype == gradient.dtype
+
+
 def _in_full(gradient: Any, value: Any, moves: bool) -> Any:
     """The gradient in the shape of the output; a tuple for several outputs, zeros where nothing arrived."""
     if isinstance(value, list):  # one for each array of it
@@ -166,10 +171,8 @@ def _in_full(gradient: Any, value: Any, moves: bool) -> Any:
         made = tuple(_in_full(whole(part), y, False) for part, y in zip(parts, value, strict=True))
         if not moves:
             return made
-        uses = [
-            part.use if part.__class__ is Partial else functools.partial(np.ones_like, part) for part in parts
-        ]
-        return Partial(made, lambda: tuple(_in_full(u(), y, False) for u, y in zip(uses, value, strict=True)))
+        depth = max(map(depth_of, parts)) + 1
+        return Partial(made, lambda: _in_full(dict(enumerate(map(used, parts))), value, False), depth)
     if gradient.__class__ is Partial:
         if moves:
             return gradient.mapped(lambda g: _in_full(g, value, False))

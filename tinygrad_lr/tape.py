@@ -13,6 +13,7 @@ import operator
 import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
+from threading import get_ident
 from typing import Any, NamedTuple, Protocol
 
 from .derivatives import Derivative
@@ -120,11 +121,12 @@ class Attachment:
 class Tape:
     """Calls in the order in which they were made, ENTRY items each, in one list."""
 
-    __slots__ = ("attachments", "calls", "inputs", "number", "places", "sources", "sweep")
+    __slots__ = ("attachments", "calls", "inputs", "number", "places", "sources", "sweep", "thread")
     _numbers = itertools.count()
 
     def __init__(self) -> None:
         self.number = next(Tape._numbers)  # newer tapes have higher ones
+        self.thread = get_ident()  # the only one that writes on it
         self.sweep = 0  # its number if a sweep with create_graph writes on it
         self.calls: list[Any] = []
         self.sources: list[Traceable] = []  # the tensors that entered as inputs: the first has the place -2

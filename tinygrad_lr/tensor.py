@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from threading import get_ident
 from typing import Any, NamedTuple
 from typing import cast as cast_type
 
@@ -18,15 +19,15 @@ import numpy as np
 
 from . import errors
 from .derivatives import DERIVATIVES, Derivative, cast
-from .scope import LOCAL, MODE, RECORDING, TRACING, Scope
+from .scope import LOCAL, MODE, RECORDING, TAPE, TRACING, Scope
 from .sweep import lifted_arguments, sweep
 from .tape import CONSTANT, FREED, LEAVES, NO_OPTIONS, PACK, PART, WRITES, Attachment, Tape, new_leaf
 
 OUTSIDE, UNATTACHED = -1, -2  # why a tensor is on no tape
 OBJECT = np.dtype(object)
 ARRAYS = (np.ndarray, np.generic)
-FIXED = {float, int, bool, str, type(None), slice}  # types of arguments that cannot be changed in place
-PLAIN = FIXED | {np.ndarray, np.float64, np.float32}  # and of those that no tensor is inside
+FIXED = {float, int, bool, str, type(None)}  # types of arguments that cannot be changed in place
+PLAIN = FIXED | {slice, np.ndarray, np.float64, np.float32}  # and of those that no tensor is inside
 LISTS = {"arrays", "choicelist", "choices", "tup"}  # how the rules, and NumPy, call a list of arrays
 NO_OUT = "np.where(mask, value, x), and no out="
 
@@ -89,7 +90,7 @@ def _operator(function: Any, symbol: Any, reflected: bool = False) -> Callable[.
         mode, tape = MODE.get(), LOCAL.tape
         if not mode & (RECORDING | TRACING):
             return Tensor(value)
-        if tape is None and mode & RECORDING:
+        if mode & RECORDING and tape is None:
             tape = _new_tape()
         if not mode & TRACING and tape.places is None:
             i = self.index if self.tape is tape else tape.place_of(self)
@@ -620,14 +621,15 @@ def _before_write(
         LOCAL.tracer.write(function, target, args, options)
 
 
-def _new_tape() -> Tape:
-    """A tape for the calls from now on; for one call if no scope of this thread is there to end it.
-
-    Such is a thread that runs in the context of another one, as with `asyncio.to_thread`.
-    """
-    tape = Tape()
-    if LOCAL.scopes:
-        LOCAL.tape = tape
+def _new_tape(newer: bool = False) -> Tape:
+    """A tape for the calls from now on. It ends with a scope of this thread, or else with the context."""
+    tape: Tape | None = None if LOCAL.scopes or newer else TAPE.get()
+    if tape is None or tape.thread != get_ident():
+        tape = Tape()
+        if LOCAL.scopes:
+            LOCAL.tape = tape
+        else:
+            TAPE.set(tape)
     return tape
 
 
@@ -655,7 +657,7 @@ def recorded(
         named = tuple([_place(v, tape) for v in options.values()])
         places = places if named.count(CONSTANT) == len(named) else places + named
     if None in places:  # one is on a newer tape
-        LOCAL.tape = None
+        _new_tape(newer=True)
         return recorded(row, args, arrays, value, options, plain)
     if places.count(CONSTANT) == len(places):
         return wrapped(value, UNATTACHED)
@@ -735,6 +737,9 @@ def _copied(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         parts = [_copied(part) for part in value]
         return parts if isinstance(value, list) else tuple(parts)
+    if isinstance(value, slice):
+        ends = (value.start, value.stop, value.step)
+        return slice(*[None if end is None else operator.index(end) for end in ends])
     return value.copy() if isinstance(value, np.ndarray) else value
 
 
@@ -824,6 +829,9 @@ def with_gradients(heads: Any, head_grads: Any) -> list[tuple[Tensor, Any]]:
             )
         elif not isinstance(gradient, Tensor):
             gradient = asarray(gradient, head.dtype).array[()]
+        elif gradient.dtype != head.dtype:
+            with _recording_sweep():
+                gradient = gradient.astype(head.dtype)
         pairs.append((head, gradient))
     return pairs
 

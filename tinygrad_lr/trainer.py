@@ -50,6 +50,9 @@ class Trainer(HyperParameters):
         on_epoch_end(trainer) and on_fit_end(trainer); the last one is called after an exception, too. An
         exception that one of them raises ends the run, with a note that names it.
     progress : whether to show a progress bar, if stderr is a terminal.
+    compile : whether to trace the loss and its gradients once for each shape of a minibatch, and to run the
+        NumPy code that comes of it from then on: see `tinygrad_lr.compile`. The model's forward and loss must
+        not depend on anything that changes but the minibatch and the values of tensors.
 
     Attributes
     ----------
@@ -76,6 +79,7 @@ class Trainer(HyperParameters):
     num_gpus: int
     gradient_clip_val: float
     progress: bool
+    compile: bool
     num_train_batches: int = 0
     num_val_batches: int = 0
     model: Module
@@ -91,6 +95,7 @@ class Trainer(HyperParameters):
         gradient_clip_val: float = 0,
         callbacks: Iterable[Any] = (),
         progress: bool = True,
+        compile: bool = False,
     ) -> None:
         self.save_hyperparameters(ignore=["callbacks"])
         self.callbacks = list(callbacks)
@@ -106,6 +111,7 @@ class Trainer(HyperParameters):
             if isinstance(callback, type):
                 raise TypeError(f"callbacks[{position}] is a class; write {callback.__name__}(...)")
         self._watchers: list[Any] = self.callbacks
+        self._compiled: Any = None
         self._begin(0)
 
     def _begin(self, first_epoch: int) -> None:
@@ -185,10 +191,7 @@ class Trainer(HyperParameters):
     def fit_epoch(self) -> None:
         """Go through the training data, with a step for each minibatch, then through the validation data."""
         for batch in self.train_dataloader:
-            with record():
-                loss = self.model.training_step(self.prepare_batch(batch))
-            self.check_loss(loss)
-            loss.backward()
+            self.differentiate(self.prepare_batch(batch))
             self.compute_step()
             if self.gradient_clip_val > 0:
                 self.clip_gradients(self.gradient_clip_val, self.model)
@@ -199,6 +202,38 @@ class Trainer(HyperParameters):
         for batch in self.val_dataloader:
             self.model.validation_step(self.prepare_batch(batch))
             self.val_batch_idx += 1
+
+    def differentiate(self, batch: Any) -> None:
+        """Compute the loss of a minibatch, and store its gradients in the parameters."""
+        if self._compiled is not None:
+            self.model.plot("loss", self._compiled(batch), train=True)
+            return
+        with record():
+            loss = self.model.training_step(batch)
+        self.check_loss(loss)
+        loss.backward()
+
+    def compiled(self, model: Module) -> Any:
+        """The compiled function that stores the gradients of a minibatch and returns its loss.
+
+        Raises TypeError if the model has a training_step of its own: what it does beside computing the loss,
+        such as plotting, would be done when it is traced only.
+        """
+        if type(model).training_step is not Module.training_step:
+            raise TypeError(
+                f"Trainer(compile=True) cannot use the training_step of {type(model).__name__}. Leave it "
+                "away, so that the loss is model.loss(model(X), y), or leave compile away."
+            )
+
+        def training_step(batch: Any) -> Any:
+            with record():
+                loss = model.loss(model(*batch[:-1]), batch[-1])
+            loss.backward()
+            return loss
+
+        from .compiler import compile  # not needed otherwise
+
+        return compile(training_step)
 
     def prepare_data(self, data: Any) -> None:
         """Get the minibatches from a DataModule.
@@ -225,6 +260,7 @@ class Trainer(HyperParameters):
         model.board.xlabel = "epoch"
         model.board.xlim = [0, self.max_epochs]
         self.model = model
+        self._compiled = self.compiled(model) if self.compile else None
 
     def prepare_optimizers(self, model: Module) -> None:
         """Get the optimizer from a model, and the schedule of its learning rate if there is one.
@@ -245,7 +281,11 @@ class Trainer(HyperParameters):
         return batch
 
     def clip_gradients(self, grad_clip_val: float, model: Module) -> None:
-        """Shorten the gradient of all parameters together, in place, to the norm `grad_clip_val` at most."""
+        """Shorten the gradient of all parameters together, in place, to the norm `grad_clip_val` at most.
+
+        Its direction stays (Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural
+        networks, 2013, algorithm 1).
+        """
         gradients = [parameter.grad for parameter in listed(model.parameters())]
         largest = max((float(abs(g.array).max()) for g in gradients if g.size), default=0.0)
         if largest == 0:
@@ -406,7 +446,7 @@ class Trainer(HyperParameters):
             from . import checkpoints
 
             checkpoints.load_run_state(self, state)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (LookupError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"this is not the state of such a run: {error!r}") from error
 
 

@@ -144,8 +144,10 @@ def folds(
     if draw(st.booleans()) and (dtype or options["initial"] is not ABSENT):
         options["where"] = mask(draw, a, axis, least if dtype else 0)
     call = with_options(draw, (a,), options)
-    if first_axis and len(call.arguments) == 1 and "axis" not in call.options:
-        call.options["axis"] = axis  # its default is another one
+    if first_axis and len(call.arguments) == 1:  # by default it is the first axis
+        call.options["axis"] = axis
+        if axis == 0 and draw(st.booleans()):
+            del call.options["axis"]
     return call
 
 
@@ -175,6 +177,8 @@ def running(draw: st.DrawFn, numbers: Numbers, none: bool = True, by_name: bool 
     a = filled(draw, draw(shapes(min_dims=0 if none else 1)), numbers)
     axes = st.integers(-a.ndim, a.ndim - 1) if a.ndim else st.none()
     axis = draw(st.none() | axes if none and (a.ndim < 2 or not by_name) else axes)
+    if not none and axis == 0 and draw(st.booleans()):
+        return Call((a,))  # the default of methods `accumulate`
     if not by_name:
         return with_options(draw, (a,), {"axis": axis, "dtype": None, "out": None})
     return Call((a,), {"axis": axis, "include_initial": draw(st.booleans())})

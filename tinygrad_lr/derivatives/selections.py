@@ -24,8 +24,15 @@ class Partial:
     shape = None  # unlike that of any array: the sweep looks into it
 
     def __init__(self, gradient: Any, use: Callable[[], Any], depth: int = 0) -> None:
-        self.gradient, self.uses, self.depth = gradient, [use], depth
-        if depth > DEEPEST:  # of those that wait for one another: Python's stack is not endless
+        self.gradient, self.depth = gradient, 0
+        self.uses: list[Callable[[], Any]] = []
+        self.also(use, depth)
+
+    def also(self, use: Callable[[], Any], depth: int) -> None:
+        """Add the uses of one more call."""
+        self.uses.append(use)
+        self.depth = max(self.depth, depth)
+        if self.depth > DEEPEST:  # of those that wait for one another: Python's stack is not endless
             self.use()
 
     def use(self) -> Any:
@@ -45,8 +52,7 @@ def add(before: Any, more: Any) -> Any:
         return more
     if before.__class__ is more.__class__ is Partial:
         before.gradient = before.gradient + more.gradient
-        before.uses.append(more.use)
-        before.depth = max(before.depth, more.depth + 1)
+        before.also(more.use, more.depth + 1)
         return before
     return whole(before) + whole(more)  # one of them uses all of it
 
@@ -55,12 +61,20 @@ def whole(gradient: Any) -> Any:
     return gradient.gradient if gradient.__class__ is Partial else gradient
 
 
+def depth_of(gradient: Any) -> int:
+    return gradient.depth if gradient.__class__ is Partial else -1
+
+
+def used(gradient: Any) -> Any:
+    """What later calls used of a place: all of it, unless its gradient is partial."""
+    return gradient.use() if gradient.__class__ is Partial else np.ones_like(gradient)
+
+
 def use_of(gradient: Any, rule: Any, given: tuple[Any, ...], options: dict[str, Any]) -> Callable[[], Any]:
     """The uses of an argument, by a rule that moves elements, from those of the result."""
 
     def use() -> Any:
-        used = gradient.use() if gradient.__class__ is Partial else np.ones_like(gradient)
-        made = rule(used, *given[1:], **options)
+        made = rule(used(gradient), *given[1:], **options)
         return made if isinstance(made, (list, tuple)) else np.abs(made)  # a rule may negate
 
     return use
@@ -70,7 +84,7 @@ def partly(
     moves: bool, gradient: Any, rule: Any, given: tuple[Any, ...], options: dict[str, Any], arrays: bool
 ) -> Partial:
     """What a rule makes of a gradient if some elements are left out: before its call, or by it."""
-    depth = getattr(gradient, "depth", -1) + 1
+    depth = depth_of(gradient) + 1
     if moves:
         return Partial(rule(*given, **options), use_of(gradient, rule, given, options), depth)
     with np.errstate(all="ignore"):

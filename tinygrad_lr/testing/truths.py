@@ -33,7 +33,7 @@ class Slope(NamedTuple):
 
 
 def central_difference(f: Callable[[float], Any], step: float = STEP) -> Slope:
-    """The derivative of f at 0: central differences at three steps, extrapolated to step 0.
+    """The derivative of f at 0: central differences at three steps, extrapolated to step 0 (Richardson 1927).
 
     >>> import numpy as np
     >>> slope = central_difference(lambda t: np.exp(2 * t))
