@@ -1,5 +1,7 @@
 """Steps on a Dask cluster: time and memory as data grow, and what chunks of other sizes cost.
 
+CPU time tells more than the clock does where other programs run as well.
+
     python -m benchmarks.cluster                 # both tables, in about ten minutes
     python -m benchmarks.cluster --largest 400   # no data above 400 MB
 
@@ -7,10 +9,8 @@ Data are written into a folder that is removed in the end. Needs `pip install 't
 """
 
 import argparse
-import resource
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,8 @@ from tinygrad_lr.linear import LinearRegressionScratch
 
 COLUMNS = 10  # nine features and the target
 CHUNK = 16  # MB of a row group
-LIMIT = 500  # MB that a worker may use
-SIZES = (100, 250, 500, 1000, 2000)  # MB of data
+LIMIT = 400  # MB that a worker may use
+SIZES = (100, 200, 400, 800, 1600)  # MB of data
 CHUNKS = (64.0, 16.0, 4.0, 1.0, 0.25)  # MB
 
 
@@ -42,75 +42,94 @@ def write(folder: Path, size: int) -> None:
         pyarrow.parquet.write_table(pyarrow.table(columns), folder / f"{i:04}.parquet", compression="none")
 
 
-def step(model: LinearRegressionScratch, z: Any) -> tuple[float, int]:
-    """Loss and gradients of all rows: seconds to put the computation together, and its number of tasks."""
-    began = time.perf_counter()
+def step(model: LinearRegressionScratch, z: Any) -> int:
+    """Loss and gradients of all rows; returns the number of tasks."""
     [(X, y)] = BlockLoader([z[:, :-1], z[:, -1:]], len(z))
     with record():
         loss = model.loss(model(X), y)
     loss.backward()
     wanted = [loss, model.w.grad, model.b.grad]
-    arrays = [t.array for t in wanted]
-    seconds = time.perf_counter() - began
-    tasks = len(dask.base.collections_to_expr(arrays).optimize().__dask_graph__())
+    tasks = len(dask.base.collections_to_expr([t.array for t in wanted]).optimize().__dask_graph__())
     compute(wanted)
-    return seconds, tasks
+    return tasks
 
 
-def peak(dask_worker: Any) -> float:
-    """The most memory that this worker's process ever had, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def by_hand(z: Any, w: Any, b: Any) -> tuple[Any, Any, Any]:
+    """The same in NumPy for a chunk, but for the last division."""
+    X, y = z[:, :-1], z[:, -1:]
+    residual = X @ w + b - y
+    return np.sum(residual**2), X.T @ residual, residual.sum()
+
+
+class Cost:
+    """Seconds on the clock, CPU seconds of the workers, and of this process with the scheduler in it."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.before = self.now()
+
+    def now(self) -> Any:
+        workers = sum(self.client.run(time.process_time).values())
+        return np.array([time.perf_counter(), workers, time.process_time()])
+
+    def __call__(self) -> list[float]:
+        return list(self.now() - self.before)
+
+
+def peak() -> float:
+    """The most memory that this process has had so far, in MB, as Linux tells it."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def growing(sizes: list[int]) -> None:
     print(f"\nOne step on all rows, read from Parquet; chunks of {CHUNK} MB, {LIMIT} MB for each worker")
-    print(f"{'MB':>6}{'workers':>9}{'seconds':>9}{'MB/s':>7}{'peak MB of a worker: idle':>27}{'then':>7}")
+    head = f"{'MB':>6}{'workers':>9}{'seconds':>9}{'CPU: workers':>14}{'here':>7}{'MB per CPU s':>14}"
+    print(f"{head}{'peak MB of a worker: idle':>27}{'then':>6}")
     for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
             write(Path(folder), size)
             for workers in (1, 2):
                 with connect(workers=workers, memory_limit=f"{LIMIT}MB") as client:
-                    table, _ = read_parquet(folder)
+                    values: Any = read_parquet(folder)[0].values
                     model = LinearRegressionScratch(COLUMNS - 1, lr=0.1)
-                    step(model, table.values.blocks[:workers])  # imports, first connections
                     idle = max(client.run(peak).values())
-                    began = time.perf_counter()
-                    step(model, table.values)
-                    seconds = time.perf_counter() - began
+                    step(model, values.blocks[:workers])  # imports, first connections
+                    cost = Cost(client)
+                    step(model, values)
+                    seconds, there, here = cost()
                     most = max(client.run(peak).values())
-                real = table.values.nbytes / 1e6
+                real = values.nbytes / 1e6
                 print(
-                    f"{real:6.0f}{workers:9}{seconds:9.2f}{real / seconds:7.0f}{idle:27.0f}{most:7.0f}",
+                    f"{real:6.0f}{workers:9}{seconds:9.1f}{there:14.2f}{here:7.2f}"
+                    f"{real / (there + here):14.0f}{idle:27.0f}{most:6.0f}",
                     flush=True,
                 )
 
 
 def shrinking(size: int) -> None:
-    print(f"\nOne step on {size} MB in the workers' memory, two workers: where their time goes")
-    head = f"{'MB of a chunk':>14}{'chunks':>8}{'tasks':>7}{'build s':>9}{'seconds':>9}"
-    print(f"{head}{'in tasks':>10}{'transfer':>10}{'the rest':>10}")
+    print(f"\nOne step on {size} MB in the workers' memory, two workers: CPU seconds")
+    head = f"{'MB of a chunk':>14}{'chunks':>8}{'tasks':>7}{'NumPy alone':>13}{'workers':>9}{'here':>7}"
+    print(f"{head}{'not NumPy':>11}{'ms per task':>13}")
     for chunk in CHUNKS:
-        rows = int(chunk * 1e6) // (8 * COLUMNS)
-        number = round(size / chunk)
+        rows, number = int(chunk * 1e6) // (8 * COLUMNS), round(size / chunk)
         with connect(workers=2, memory_limit="1GB") as client:
-            from distributed import get_task_stream
-
             random = dask.array.random.default_rng(0)
             z = random.normal(size=(rows * number, COLUMNS), chunks=(rows, COLUMNS)).persist()
             model = LinearRegressionScratch(COLUMNS - 1, lr=0.1)
             step(model, z)
-            with get_task_stream(client=client) as stream:
-                began = time.perf_counter()
-                build, tasks = step(model, z)
-                seconds = time.perf_counter() - began
-        spent: Counter[str] = Counter()
-        for task in stream.data:
-            for part in task["startstops"]:
-                spent[part["action"]] += part["stop"] - part["start"]
-        share = {name: spent[name] / (2 * seconds) for name in ("compute", "transfer")}
+            cost = Cost(client)
+            tasks = step(model, z)
+            _, there, here = cost()
+        one = np.random.default_rng(0).normal(size=(rows, COLUMNS))
+        began = time.process_time()
+        for _ in range(number):
+            by_hand(one, model.w.array, model.b.array)
+        alone = time.process_time() - began
+        rest = there + here - alone
         print(
-            f"{chunk:14g}{number:8}{tasks:7}{build:9.3f}{seconds:9.3f}{share['compute']:10.0%}"
-            f"{share['transfer']:10.0%}{1 - sum(share.values()):10.0%}",
+            f"{chunk:14g}{number:8}{tasks:7}{alone:13.3f}{there:9.3f}{here:7.3f}"
+            f"{rest / (there + here):11.0%}{1000 * rest / tasks:13.2f}",
             flush=True,
         )
 

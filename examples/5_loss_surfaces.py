@@ -6,14 +6,11 @@
 # method.
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 
 from tinygrad_lr.closed_form import Standardisation
 from tinygrad_lr.func import grad, hessian
 from tinygrad_lr_viz.plots import loss_surface
-
-plt.switch_backend(plt.get_backend())  # loads it, which makes a notebook show figures
 
 rng = np.random.default_rng(0)
 x = rng.uniform(1, 4, size=100)  # a feature in its own units: not around zero

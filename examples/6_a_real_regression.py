@@ -7,7 +7,6 @@
 # %%
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 import tinygrad_lr as d2l
@@ -15,8 +14,6 @@ from tinygrad_lr.closed_form import Standardisation, least_squares, r_squared
 from tinygrad_lr.func import grad
 from tinygrad_lr.tables import read_table
 from tinygrad_lr_viz import fit_plot
-
-plt.switch_backend(plt.get_backend())  # loads it, which makes a notebook show figures
 
 # %% [markdown]
 # ## The data

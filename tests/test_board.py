@@ -150,8 +150,15 @@ def test_the_picture_can_be_saved(suffix: str, start: bytes, tmp_path: Path) -> 
     pytest.importorskip("matplotlib", reason="the picture needs the extra viz")
     board = ProgressBoard(xlabel="epoch")
     board.draw(1, 2, "loss")
-    board.save(tmp_path / f"loss.{suffix}")
-    assert (tmp_path / f"loss.{suffix}").read_bytes().startswith(start)
+    again = ProgressBoard(xlabel="epoch")
+    again.draw(1, 2, "loss")
+    for name, drawn in (("loss", board), ("again", again)):
+        drawn.save(tmp_path / f"{name}.{suffix}")
+    picture = (tmp_path / f"loss.{suffix}").read_bytes()
+    assert picture.startswith(start)
+    assert picture == (tmp_path / f"again.{suffix}").read_bytes()
+    assert b"dc:date" not in picture
+    assert b"/CreationDate" not in picture
 
 
 # ---- lines where there is no terminal ---------------------------------------------------------------------

@@ -242,7 +242,7 @@ def test_real_data_give_the_published_figures(
 # ---- Dask arrays ------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(problems(), st.data())
 def test_of_dask_arrays_all_is_as_of_numpys(problem: tuple[Floats, Floats], data: st.DataObject) -> None:
     """Whatever the chunks are, empty ones too."""

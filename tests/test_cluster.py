@@ -28,12 +28,16 @@ from tinygrad_lr.func import value_and_grad
 from tinygrad_lr.linear import LinearRegressionScratch
 from tinygrad_lr.models import MLP, LinearRegression, WeightDecayScratch
 from tinygrad_lr.optim import SGD, Adam
+from tinygrad_lr.trainer import DivergenceError
 from tinygrad_lr_viz import draw_graph, explain
 
 WHY = "THE CLUSTER IS NOT TESTED: pip install 'tinygrad_lr[cluster]'"
 distributed = pytest.importorskip("distributed", reason=WHY)
 pyarrow = pytest.importorskip("pyarrow", reason=WHY)
 pytest.importorskip("pyarrow.parquet", reason=WHY)
+
+# some tests need no cluster, while that of others runs; older versions of Dask warn of it
+pytestmark = pytest.mark.filterwarnings("ignore:Running on a single-machine scheduler:UserWarning")
 
 Client = Any
 X = np.random.default_rng(0).normal(size=(60, 3))
@@ -58,7 +62,7 @@ class Data(DataModule):
         return self.get_tensorloader((self.X, self.y), train, slice(0, 40) if train else slice(40, None))
 
 
-def chunked(*arrays: Any, rows: Any = 10) -> list[Any]:
+def chunked(*arrays: Any, rows: Any = 20) -> list[Any]:
     return [dask.array.from_array(a, chunks=(rows, *a.shape[1:])) for a in arrays]
 
 
@@ -140,9 +144,9 @@ def test_full_batches_train_as_in_memory(counter: Counter, optimizer: Any) -> No
     for arrays in ((X, Y), chunked(X, Y)):
         model, history = LinearRegressionScratch(3, lr=0.1, sigma=0), History()
         model.configure_optimizers = lambda model=model: optimizer(model.parameters(), 0.1)  # type: ignore
-        Trainer(5, callbacks=[history]).fit(model, Data(*arrays, batch_size=40))
+        Trainer(3, callbacks=[history]).fit(model, Data(*arrays, batch_size=40))
         found.append([*model.state_dict().values(), np.array(history.losses)])
-        assert len(history.losses) == 5
+        assert len(history.losses) == 3
     for memory, lazy in zip(*found, strict=True):
         np.testing.assert_allclose(lazy, memory, rtol=1e-12)
 
@@ -209,13 +213,13 @@ def test_an_epoch_takes_every_chunk_once(chunks: list[int], batch_size: int, see
             lambda X, y: (X[y[:, 0] > 4], y),
             slice(0, 4),
             ValueError,
-            "^6 of the 6 chunks of tensors.0. are of unknown",
+            "^3 of the 3 chunks of tensors.0. are of unknown",
         ),
         (
-            lambda X, y: (X, y.rechunk({0: 20})),
+            lambda X, y: (X, y.rechunk({0: 30})),
             slice(0, 4),
             ValueError,
-            r"^tensors\[1\] has 3 chunks of up to 20 ",
+            r"^tensors\[1\] has 2 chunks of up to 30 ",
         ),
         (lambda X, y: (X, y), [1, 2], TypeError, "^rows of Dask arrays are chosen by a slice, not by list"),
         (lambda X, y: (X, y), slice(4, 4), ValueError, "^a loader needs at least one example"),
@@ -234,6 +238,16 @@ def test_labels_that_are_no_classes(counter: Counter) -> None:
     labels[7] = 2
     with pytest.raises(ValueError, match="whole numbers from 0 to 1, but they go from 0 to 2"):
         Trainer(1).fit(model, Data(*chunked(X, labels)))
+
+
+def test_nan_in_one_chunk_is_found_at_its_first_step(counter: Counter) -> None:
+    bad = X.copy()
+    bad[25, 1] = np.nan
+    data = Data(*chunked(bad, Y))
+    with pytest.raises(
+        DivergenceError, match=r"became nan at step . \(epoch 1 of 9, in chunks 1 of the data\)"
+    ):
+        Trainer(9).fit(LinearRegressionScratch(3, lr=0.03), data)
 
 
 # ---- pictures ---------------------------------------------------------------------------------------------
@@ -335,10 +349,10 @@ def write(path: Path, groups: int = 2, **columns: Any) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory, with the 60 rows in data/0.parquet to data/2.parquet, in ten row groups."""
+    """The working directory, with the 60 rows in data/0.parquet to data/2.parquet, in six row groups."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
-    for i, (rows, groups) in enumerate([(slice(0, 20), 4), (slice(20, 30), 1), (slice(30, 60), 5)]):
+    for i, (rows, groups) in enumerate([(slice(0, 20), 2), (slice(20, 30), 1), (slice(30, 60), 3)]):
         write(Path(f"data/{i}.parquet"), groups, a=X[rows, 0], b=X[rows, 1], c=X[rows, 2], y=Y[rows, 0])
     return tmp_path
 
@@ -349,8 +363,8 @@ def test_a_table_in_several_files(folder: Path) -> None:
             table, places = read_parquet(pattern)
             assert table.columns == ("a", "b", "c", "y")
             np.testing.assert_array_equal(table.values.compute(), np.hstack([X, Y]))
-        assert places[3:6] == (
-            "data/0.parquet, row group 3",
+        assert places[1:4] == (
+            "data/0.parquet, row group 1",
             "data/1.parquet, row group 0",
             "data/2.parquet, row group 0",
         )
@@ -372,10 +386,10 @@ def cli(*arguments: str, client: Client) -> int:
 
 def test_fit_on_a_cluster(folder: Path, client: Client, capsys: pytest.CaptureFixture[str]) -> None:
     """Standardisation, least squares and R² are those of the rows in memory, split in the same way."""
-    assert cli("fit", "data/*.parquet", "--target", "y", "--epochs", "8", "--lr", "0.4", client=client) == 0
+    assert cli("fit", "data/*.parquet", "--target", "y", "--epochs", "6", "--lr", "0.9", client=client) == 0
     out = capsys.readouterr().out
     assert "Dask dashboard: " in out
-    assert "0 MB in 10 chunks, kept in the workers' memory.\n" in out
+    assert "0 MB in 6 chunks, kept in the workers' memory.\n" in out
     assert "Learning y from a, b, c: " in out
     summary = json.loads(Path("runs/data/summary.json").read_text("utf-8"))
     rows = summary["data"]["training_rows"], summary["data"]["validation_rows"]
@@ -393,10 +407,11 @@ def test_resumed_it_is_as_if_it_had_never_stopped(
     folder: Path, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "draw", lambda *_: {})
-    fit = "fit", "data", "--target", "y", "--batch-size", "24", "--quiet", "--out"
-    assert cli(*fit, "whole", "--epochs", "3", client=client) == 0
-    assert cli(*fit, "parts", "--epochs", "2", client=client) == 0
-    assert cli(*fit, "parts", "--epochs", "3", "--resume", client=client) == 0
+    fit = "fit", "data", "--target", "y", "--batch-size", "48", "--quiet", "--out"
+    assert cli(*fit, "whole", "--epochs", "2", client=client) == 0
+    monkeypatch.setattr(cluster, "memory", lambda _: 0)  # and read again in every epoch
+    assert cli(*fit, "parts", "--epochs", "1", client=client) == 0
+    assert cli(*fit, "parts", "--epochs", "2", "--resume", client=client) == 0
     assert Path("whole/checkpoint.npz").read_bytes() == Path("parts/checkpoint.npz").read_bytes()
 
 
@@ -477,6 +492,7 @@ def test_bad_files(
             ["a.parquet"],
             "a.parquet: Parquet files are read by a cluster; add --workers 2, or --cluster ADDRESS",
         ),
+        (["a.parquet", "b.parquet"], "unrecognized arguments: b.parquet; write a pattern in quotes, as in "),
         (["a.parquet", "--workers", "0"], "argument --workers: '0' is not a whole number, 1 or more"),
         (["a.parquet", "--cluster", "tcp://127.0.0.1:9"], "no Dask scheduler answers at tcp://127.0.0.1:9: "),
     ],

@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from test_floors import FLOORS
 from tinygrad_lr import func
 from tinygrad_lr.cli import main
 from tinygrad_lr.derivatives import DERIVATIVES
+from tinygrad_lr.testing import WrongGradientError
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -88,6 +90,31 @@ def test_the_design_page_has_every_module_on_its_floor() -> None:
     written = {name: int(floor) for floor, names in rows for name in re.findall(r"`(\w+)(?:\.py|/)`", names)}
     modules = {name: floor for name, floor in FLOORS.items() if not name.startswith("__")}
     assert written == modules, "the table at the end of docs/design.md is to have a row for each module"
+
+
+def test_the_layer_that_is_tested_in_the_documentation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tests pass, and find the fault that is spoken of."""
+    page = (DOCS / "testing.md").read_text("utf-8")
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE))
+    quick = "@settings(max_examples=6, phases=[Phase.generate])\n@given("  # whatever is found, found quickly
+    code = code.replace("@given(", quick).replace("import given", "import Phase, given, settings")
+    rule = " - y * np.mean(g * y, axis=-1, keepdims=True)"
+    assert rule in code
+    rows = set(DERIVATIVES)
+    for source, right in ((code, True), (code.replace(rule, ""), False)):
+        module: Any = types.ModuleType("test_unit")
+        monkeypatch.setitem(sys.modules, "test_unit", module)
+        exec(source, module.__dict__)
+        tests = [test for name, test in vars(module).items() if name.startswith("test_")]
+        assert len(tests) == 4
+        if right:
+            for test in tests:
+                test()
+        else:
+            with pytest.raises(WrongGradientError, match=r"UnitRows with respect to x .* is wrong in"):
+                module.test_gradients()
+    for function in set(DERIVATIVES) - rows:  # other tests count them
+        del DERIVATIVES[function]
 
 
 def table(library: str) -> list[list[str]]:

@@ -203,8 +203,14 @@ def test_cards_of_nodes_show_value_and_gradient_so_far(browser: Any, page_file: 
         assert node.get_attribute("aria-label") == card.inner_text()
         page.keyboard.press("Escape")
         assert card.is_hidden()
-        page.locator("#picture .node", has_text="X").first.focus()
+        data = page.locator("#picture .node", has_text="X").first
+        data.focus()
         assert "gets no gradient" in card.inner_text()
+        page.keyboard.press("Escape")
+        box = data.bounding_box()
+        assert box
+        page.mouse.move(box["x"] + 8, box["y"] + 8)  # beside its words, where it is not filled
+        assert card.is_visible()
         nodes = page.locator("#picture .node").all()
         assert all(node.get_attribute("tabindex") == "0" for node in nodes)
 
@@ -342,4 +348,17 @@ def test_hostile_names_run_nothing(browser: Any, tmp_path: Path) -> None:
         assert page.locator("#result th[scope=row]").count() == len(names)
         assert page.evaluate("document.scripts.length") == 1
         assert page.locator("#picture .node").count() > len(names)
+        # a wide picture can be scrolled, and is, to what is lit
+        for _ in range(len(names)):
+            page.keyboard.press("ArrowLeft")
+            assert page.evaluate(
+                """() => {
+                    const frame = document.getElementById("picture").getBoundingClientRect();
+                    return [...document.querySelectorAll("#picture .edge.lit")]
+                        .map((edge) => edge.getBoundingClientRect())
+                        .every((box) => box.right > frame.left && box.left < frame.right);
+                }"""
+            )
+        text = page.locator("#picture .node text").first
+        assert text.evaluate("(t) => t.getBoundingClientRect().height") > 7
         assert page.evaluate("document.querySelectorAll('#picture ~ *, main b, main img').length") == 1

@@ -18,6 +18,7 @@ from tinygrad_lr import Tensor, asarray, differentiable, func, nn, tensor
 from tinygrad_lr.errors import ComplexLeafError
 from tinygrad_lr.module import Module
 from tinygrad_lr.testing import NoTruthError, WrongGradientError, check_gradients
+from tinygrad_lr.testing.gradients import names_of_arguments
 from tinygrad_lr.testing.strategies import (
     OPERATIONS,
     Program,
@@ -163,6 +164,16 @@ def test_inputs_are_named_as_the_user_knows_them() -> None:
     for f, inputs, name in cases:
         with pytest.raises(WrongGradientError, match=re.escape(f"with respect to {name} is wrong")):
             check_gradients(f, *inputs)
+
+
+def test_the_inputs_of_a_module_are_named_as_in_its_forward() -> None:
+    class Lost(Module):
+        def forward(self, x: Any, y: Any) -> Any:
+            return x * y.detach()
+
+    with pytest.raises(WrongGradientError, match=r"of Lost with respect to y \(shape \(\)\) is wrong"):
+        check_gradients(Lost(), tensor(1.5), tensor(2.0))
+    assert names_of_arguments(min, 2) == ["arg0", "arg1"]  # of which Python tells no signature
 
 
 def test_parameters_are_named_as_in_the_module() -> None:

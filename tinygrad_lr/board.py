@@ -7,6 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,8 +17,6 @@ from .lazy import compute
 from .tensor import Tensor
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .trainer import Trainer
 
 PAUSE = 0.25  # seconds between two pictures, or two texts on the bar, at least: faster nobody reads
@@ -161,15 +160,23 @@ class ProgressBoard(HyperParameters):
     def save(self, path: str | Path | IO[str], format: str | None = None) -> None:
         """Write the picture as it is now; the suffix of `path` says how, or `format`: "svg", "png", "pdf".
 
+        The same points give the same bytes.
+
         Raises ModuleNotFoundError if matplotlib is not installed, and ValueError for other suffixes.
         """
         figure = self._draw()
         from matplotlib import rc_context
 
         # text stays text, which is quick and small, and right in scripts that matplotlib's font has not
-        with rc_context({"svg.fonttype": "none"}), warnings.catch_warnings():
+        look: Any = {"svg.fonttype": "none", "svg.hashsalt": "tinygrad_lr"}
+        dates = {
+            "svg": {"Date": None},
+            "pdf": {"CreationDate": None},
+        }  # without them, it is a new one each time
+        kind = format or str(path).rpartition(".")[2]
+        with rc_context(look), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph .* missing from")
-            figure.savefig(path, format=format, dpi=200)
+            figure.savefig(path, format=format, dpi=200, metadata=dates.get(kind.lower()))
 
     def _draw(self) -> Any:
         """The figure with the lines as they are now."""

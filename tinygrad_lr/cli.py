@@ -6,6 +6,7 @@ Whatever is wrong with the input becomes one line on stderr and exit status 2; C
 import argparse
 import csv
 import io
+import logging
 import os
 import shlex
 import sys
@@ -79,6 +80,8 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, like all others of this command."""
 
     def error(self, message: str) -> NoReturn:
+        if message.startswith("unrecognized arguments") and ".parquet" in message:  # the shell's expansion
+            message += "; write a pattern in quotes, as in 'data/*.parquet'"
         raise RunError(message if ";" in message else f"{message}; see {self.prog} --help")
 
 
@@ -270,6 +273,7 @@ def fit_on_cluster(arguments: Namespace) -> None:
             "--workers and --cluster out"
         )
     place = ["--cluster", given["cluster"]] if "cluster" in given else ["--workers", str(given["workers"])]
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # of its trouble one line tells
     with cluster.connect(given.get("cluster"), given.get("workers", 0)) as client:
         say(f"Dask dashboard: {client.dashboard_link}")
 

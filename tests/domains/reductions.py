@@ -144,8 +144,10 @@ def folds(
     if draw(st.booleans()) and (dtype or options["initial"] is not ABSENT):
         options["where"] = mask(draw, a, axis, least if dtype else 0)
     call = with_options(draw, (a,), options)
-    if first_axis and len(call.arguments) == 1 and "axis" not in call.options:
-        call.options["axis"] = axis  # its default is another one
+    if first_axis and len(call.arguments) == 1:  # by default it is the first axis
+        call.options["axis"] = axis
+        if axis == 0 and draw(st.booleans()):
+            del call.options["axis"]
     return call
 
 
@@ -175,6 +177,8 @@ def running(draw: st.DrawFn, numbers: Numbers, none: bool = True, by_name: bool 
     a = filled(draw, draw(shapes(min_dims=0 if none else 1)), numbers)
     axes = st.integers(-a.ndim, a.ndim - 1) if a.ndim else st.none()
     axis = draw(st.none() | axes if none and (a.ndim < 2 or not by_name) else axes)
+    if not none and axis == 0 and draw(st.booleans()):
+        return Call((a,))  # the default of methods `accumulate`
     if not by_name:
         return with_options(draw, (a,), {"axis": axis, "dtype": None, "out": None})
     return Call((a,), {"axis": axis, "include_initial": draw(st.booleans())})
@@ -237,7 +241,8 @@ def averages(draw: st.DrawFn) -> Call:
     a = filled(draw, draw(shapes(min_side=1)), normal)
     axis = drawn_axis(draw, a.ndim)
     reduced = [axis] if isinstance(axis, int) else list(range(a.ndim) if axis is None else axis)
-    kinds = [None, a.shape] if axis is None else [None, a.shape, tuple(a.shape[i] for i in reduced)]
+    along = tuple(a.shape[i] for i in reduced)
+    kinds = [None, a.shape] if axis is None else [None, a.shape, along, along, along]
     shape = draw(st.sampled_from(kinds))
     weights = None if shape is None else filled(draw, shape, positive)
     options = {"axis": axis, "weights": weights, "returned": draw(st.booleans())}
@@ -272,7 +277,7 @@ def flat_differences(draw: st.DrawFn) -> Call:
 def slopes(draw: st.DrawFn) -> Call:
     edge_order = draw(st.integers(1, 2))
     f = filled(
-        draw, draw(hnp.array_shapes(min_dims=1, max_dims=3, min_side=edge_order + 1, max_side=4)), normal
+        draw, draw(hnp.array_shapes(min_dims=1, max_dims=3, min_side=edge_order + 1, max_side=5)), normal
     )
     axis = draw(st.none() | hnp.valid_tuple_axes(f.ndim, min_size=1) | st.integers(-f.ndim, f.ndim - 1))
     axes = range(f.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
@@ -280,7 +285,7 @@ def slopes(draw: st.DrawFn) -> Call:
     def spacing(i: int) -> Any:
         return filled(draw, f.shape[i : i + 1], ascending) if draw(st.booleans()) else scalar(draw, positive)
 
-    kind = draw(st.sampled_from(["default", "one", "each"]))
+    kind = draw(st.sampled_from(["default", "one", "each", "each", "each"]))
     spacings = [] if kind == "default" else [scalar(draw, positive)] if kind == "one" else map(spacing, axes)
     return Call((f, *spacings), {"axis": axis, "edge_order": edge_order})
 

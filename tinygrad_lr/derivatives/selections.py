@@ -24,15 +24,15 @@ class Partial:
     shape = None  # unlike that of any array: the sweep looks into it
 
     def __init__(self, gradient: Any, use: Callable[[], Any], depth: int = 0) -> None:
-        self.gradient, self.depth = gradient, 0
-        self.uses: list[Callable[[], Any]] = []
-        self.also(use, depth)
+        self.gradient, self.uses, self.depth = gradient, [use], depth
+        if depth > DEEPEST:  # of those that wait for one another: Python's stack is not endless
+            self.use()
 
     def also(self, use: Callable[[], Any], depth: int) -> None:
         """Add the uses of one more call."""
         self.uses.append(use)
         self.depth = max(self.depth, depth)
-        if self.depth > DEEPEST:  # of those that wait for one another: Python's stack is not endless
+        if self.depth > DEEPEST:
             self.use()
 
     def use(self) -> Any:

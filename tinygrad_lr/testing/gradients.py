@@ -395,7 +395,7 @@ def wide(value: Any) -> Any:
 def names_of_arguments(f: Callable[..., Any], number: int) -> list[str]:
     """What f calls its arguments, or arg0, arg1, ..."""
     try:
-        parameters = list(inspect.signature(f).parameters.values())
+        parameters = list(inspect.signature(getattr(f, "forward", f)).parameters.values())
     except (TypeError, ValueError):  # built-in functions need not have one
         parameters = []
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]

@@ -20,7 +20,7 @@ from .differences import AGREE, Check
 from .dot import write
 from .graph import Drawing
 from .layout import LayoutError
-from .markup import asset, escaped, filled
+from .markup import SIZE, asset, escaped, filled
 from .plan import Plan
 from .reading import read, scopes_of
 from .walk import Names, Step, Walk, last_part, leaves_of, numbers, walk
@@ -283,6 +283,7 @@ def _html(explanation: Explanation) -> str:
             body = "\n".join([f"<h2>{heading}</h2>", opening, *items, f"</{tag}>"])
             sections.append(f'<section class="phase">\n{body}\n</section>')
     limit = _limit(walk)
+    size = SIZE.search(picture)
     return filled(
         "explanation.html",
         theme=explanation._theme,
@@ -293,6 +294,7 @@ def _html(explanation: Explanation) -> str:
         about=escaped(_about(walk)),
         limit=f'<p class="limit">{escaped(limit)}</p>' if limit else "",
         picture=picture,
+        least=f"{float(size[1]) / 2:.0f}pt" if size else "0pt",
         steps="\n".join(sections),
         about_checks=escaped(ABOUT_CHECKS),
         checks="\n".join(map(_row, walk.leaves[:LEAVES], walk.checks)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from tinygrad_lr.module import Module
 from .dot import THEMES, write
 from .flow import flow
 from .layout import LayoutError, render
+from .markup import fitted
 from .plan import Plan
 from .reading import read, scopes_of
 
@@ -105,22 +105,9 @@ class Drawing:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         try:
-            return {"image/svg+xml": _SIZE.sub(_fitting, self.svg(), count=1), "text/plain": repr(self)}
+            return {"image/svg+xml": fitted(self.svg()), "text/plain": repr(self)}
         except LayoutError as error:
             return {"text/plain": f"{error}\n\n{self.dot}"}
-
-
-# the size of an SVG as Graphviz writes it
-_SIZE = re.compile(r' width="([\d.]+)pt" height="([\d.]+)pt"')
-NOTEBOOK = 720.0  # points: how wide a notebook's outputs usually are; many viewers cut off what is wider
-SMALLEST = 0.6  # of the size that it is laid out for: what can still be read
-
-
-def _fitting(size: re.Match[str]) -> str:
-    """The size that a picture has in a notebook."""
-    width, height = map(float, size.groups())
-    scale = min(1.0, max(SMALLEST, NOTEBOOK / width))
-    return f' width="{scale * width:.0f}pt" height="{scale * height:.0f}pt"'
 
 
 def _css(selector: str, theme: str) -> str:

@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike
 
 from tinygrad_lr.module import Module
 
+from .reading import number
 from .surface import (
     ASPECT,
     Array,
@@ -297,13 +298,13 @@ def training_curves(
         marked = [*range(0, len(value) - 1, 1 + len(value) // 25), len(value) - 1] if len(value) else []
         handles += axes.plot(epoch, value, linewidth=2.2, markevery=marked, **look)
         labels.append(
-            f"{_short(name)}, last {table[-1, 1]:.3g}" if len(table) else f"{_short(name)}, nothing yet"
+            f"{_short(name)}, last {number(table[-1, 1])}" if len(table) else f"{_short(name)}, nothing yet"
         )
         values.append(value[np.isfinite(value)])
     drawn = np.concatenate([*values, np.empty(0)])
     if drawn.size and drawn.min() > 1 / LARGEST and drawn.max() > 20 * drawn.min():
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(FuncFormatter(_power_of_ten))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda at, _: _ten_to(round(math.log10(at)))))
         ylabel += ", log scale"
     axes.set_xlabel("epoch")
     axes.set_ylabel(ylabel, parse_math=False)
@@ -313,18 +314,17 @@ def training_curves(
     return _finish(figure, path)
 
 
-def _power_of_ten(value: float, _: Any = None) -> str:
-    """10⁻³: matplotlib would set it as a formula, which is slow, and no plain text in an SVG."""
-    return "10" + f"{math.log10(value):.0f}".translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+def _ten_to(power: int) -> str:
+    """10⁻³: as a formula it would be slow, and no plain text in an SVG."""
+    return "10" + str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
-def _level(value: float) -> str:
-    """1, 0.5, 2·10⁻⁷."""
-    text = f"{value:g}"
-    if "e" not in text:
-        return text
-    digit, power = text.split("e")
-    return ("" if digit == "1" else f"{digit}·") + _power_of_ten(10.0 ** int(power))
+def _number(value: float) -> str:
+    """0.5 and 2·10⁻⁷: a number that needs no offset and no factor at the end of the axis."""
+    digits, _, power = f"{abs(value):g}".partition("e")
+    if power:
+        digits = ("" if digits == "1" else f"{digits}·") + _ten_to(int(power))
+    return MINUS + digits if value < 0 else digits
 
 
 def _levels(lowest: float, highest: float) -> Array:
@@ -391,7 +391,7 @@ CIRCLE = np.column_stack([f(np.linspace(0.0, 2 * np.pi, 64, endpoint=False)) for
 
 def _draw_surface(axes: Axes, surface: Surface, first: int, offset: Array) -> None:
     """Contours around the path from its step `first` on, the path, and its marks, with their texts."""
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     path = surface.path[first:]
     low, high = view(path, surface.curvature, surface.optimum)
@@ -399,6 +399,10 @@ def _draw_surface(axes: Axes, surface: Surface, first: int, offset: Array) -> No
     axes.set(xlim=(low[0] + offset[0], high[0] + offset[0]), ylim=(low[1] + offset[1], high[1] + offset[1]))
     axes.set_box_aspect(ASPECT)
     axes.xaxis.set_major_locator(MaxNLocator(5))  # with more, long numbers would run into each other
+    for axis, span in zip((axes.xaxis, axes.yaxis), high - low, strict=True):
+        axis.set_major_formatter(
+            FuncFormatter(lambda at, _, least=1e-6 * span: _number(at if abs(at) > least else 0.0))
+        )
 
     path = _apart(path, 0.002 * unit)
     axes.plot(*(path + offset).T, "-o", color=BLUE, linewidth=1.2, markersize=2.5)
@@ -469,7 +473,7 @@ def _draw_surface(axes: Axes, surface: Surface, first: int, offset: Array) -> No
             spot = contour[np.argmax(room > 0.05) if exact else np.argmax(room)]
             labels.append(tuple(offset + low + spot * unit))
             taken = np.vstack([taken, spot])
-    axes.clabel(contours, fmt=_level, fontsize=10, colors=INK, manual=labels)
+    axes.clabel(contours, fmt=_number, fontsize=10, colors=INK, manual=labels)
 
 
 def _direction(direction: Array, names: Sequence[str]) -> str:
@@ -544,10 +548,13 @@ def loss_surface(
     if len(labels) != k:
         raise ValueError(f"{len(names or ())} names for {expected}")
     exact = surface.curvature is not None
-    lowest = f"its minimum, {surface.minimum:.3g}" if exact else "the lowest value in the panel, as sampled"
+    lowest = (
+        f"its minimum, {number(surface.minimum)}" if exact else "the lowest value in the panel, as sampled"
+    )
+    before, after = (number(surface.path_loss[i]) for i in (0, -1))
     notes = [
-        f"{len(surface.path) - 1 if steps is None else steps} steps take the loss from "
-        f"{surface.path_loss[0]:.3g} to {surface.path_loss[-1]:.3g}. Contours: how far it is above {lowest}."
+        f"{len(surface.path) - 1 if steps is None else steps} steps take the loss from {before} to {after}. "
+        f"Contours: how far it is above {lowest}."
     ]
     if k == 2:
         offset = surface.optimum
@@ -571,9 +578,16 @@ def loss_surface(
     size = (12.0, 5.1, 2) if enlarge else (7.6, 5.9, 1)
     figure, panels = _figure("SGD's path over the loss surface", notes, *size)
     for axes, first in zip(panels, (0, tail), strict=False):
-        _draw_surface(axes, surface, first, offset)
-        axes.set_xlabel(labels[0], parse_math=False)
-    panels[0].set_ylabel(labels[1], parse_math=False)
+        low, high = view(surface.path[first:], surface.curvature, surface.optimum)
+        near = high - low < 1e-3 * np.abs(offset)  # the numbers would differ in their last digits only
+        _draw_surface(axes, surface, first, np.where(near, 0.0, offset))
+        x, y = (
+            f"{label} {'+' if at < 0 else MINUS} {_number(abs(at))}" if close else label
+            for label, at, close in zip(labels, offset, near, strict=True)
+        )
+        axes.set_xlabel(x, parse_math=False)
+        if axes is panels[0] or near[1]:
+            axes.set_ylabel(y, parse_math=False)
     if enlarge:
         panels[0].set_title("The whole path", loc="left")
         panels[1].set_title("Enlarged: its end", loc="left")
@@ -650,7 +664,7 @@ def fit_plot(
     size = len(targets)
     # thousands of dots would swell an SVG: they become a picture within it
     dots: dict[str, Any] = {"s": 22 if size < 2000 else 8, "alpha": max(0.1, min(0.7, 20 / math.sqrt(size)))}
-    dots |= {"linewidths": 0, "rasterized": size > 3000}
+    dots |= {"linewidths": 0, "rasterized": size > 1000}
     titles = ["The data and the fitted line", "The data and the fitted plane"]
     titles += [f"How well {features} features predict {_short(target)}"] * (features - len(titles))
     figure, (left, right) = _figure(titles[features - 1], notes, 12, 5, 2)
