@@ -42,9 +42,10 @@ def run(notebook: Any) -> None:
     strict = nbformat.v4.new_code_cell("import warnings; warnings.simplefilter('error')")
     calm = nbformat.v4.new_code_cell("warnings.resetwarnings()")  # the kernel ends with a warning of its own
     notebook.cells = [strict, *notebook.cells, calm]
-    quiet: Any = {"kernel_name": "python3", "extra_arguments": ["--log-level=ERROR"]}
+    options: Any = {"kernel_name": "python3", "extra_arguments": ["--log-level=ERROR"]}
+    options["coalesce_streams"] = True  # what is printed may arrive in pieces
     resources = {"metadata": {"path": str(EXAMPLES)}}
-    nbclient.NotebookClient(notebook, timeout=120, resources=resources, **quiet).execute()
+    nbclient.NotebookClient(notebook, timeout=120, resources=resources, **options).execute()
     notebook.cells = notebook.cells[1:-1]
     for number, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), start=1):
         cell.execution_count = number

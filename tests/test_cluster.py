@@ -28,12 +28,16 @@ from tinygrad_lr.func import value_and_grad
 from tinygrad_lr.linear import LinearRegressionScratch
 from tinygrad_lr.models import MLP, LinearRegression, WeightDecayScratch
 from tinygrad_lr.optim import SGD, Adam
+from tinygrad_lr.trainer import DivergenceError
 from tinygrad_lr_viz import draw_graph, explain
 
 WHY = "THE CLUSTER IS NOT TESTED: pip install 'tinygrad_lr[cluster]'"
 distributed = pytest.importorskip("distributed", reason=WHY)
 pyarrow = pytest.importorskip("pyarrow", reason=WHY)
 pytest.importorskip("pyarrow.parquet", reason=WHY)
+
+# some tests need no cluster, while that of others runs; older versions of Dask warn of it
+pytestmark = pytest.mark.filterwarnings("ignore:Running on a single-machine scheduler:UserWarning")
 
 Client = Any
 X = np.random.default_rng(0).normal(size=(60, 3))
@@ -140,9 +144,9 @@ def test_full_batches_train_as_in_memory(counter: Counter, optimizer: Any) -> No
     for arrays in ((X, Y), chunked(X, Y)):
         model, history = LinearRegressionScratch(3, lr=0.1, sigma=0), History()
         model.configure_optimizers = lambda model=model: optimizer(model.parameters(), 0.1)  # type: ignore
-        Trainer(5, callbacks=[history]).fit(model, Data(*arrays, batch_size=40))
+        Trainer(3, callbacks=[history]).fit(model, Data(*arrays, batch_size=40))
         found.append([*model.state_dict().values(), np.array(history.losses)])
-        assert len(history.losses) == 5
+        assert len(history.losses) == 3
     for memory, lazy in zip(*found, strict=True):
         np.testing.assert_allclose(lazy, memory, rtol=1e-12)
 
@@ -234,6 +238,16 @@ def test_labels_that_are_no_classes(counter: Counter) -> None:
     labels[7] = 2
     with pytest.raises(ValueError, match="whole numbers from 0 to 1, but they go from 0 to 2"):
         Trainer(1).fit(model, Data(*chunked(X, labels)))
+
+
+def test_nan_in_one_chunk_is_found_at_its_first_step(counter: Counter) -> None:
+    bad = X.copy()
+    bad[25, 1] = np.nan
+    data = Data(*chunked(bad, Y))
+    with pytest.raises(
+        DivergenceError, match=r"became nan at step . \(epoch 1 of 9, in chunks 1 of the data\)"
+    ):
+        Trainer(9).fit(LinearRegressionScratch(3, lr=0.03), data)
 
 
 # ---- pictures ---------------------------------------------------------------------------------------------
@@ -395,6 +409,7 @@ def test_resumed_it_is_as_if_it_had_never_stopped(
     monkeypatch.setattr(run, "draw", lambda *_: {})
     fit = "fit", "data", "--target", "y", "--batch-size", "48", "--quiet", "--out"
     assert cli(*fit, "whole", "--epochs", "2", client=client) == 0
+    monkeypatch.setattr(cluster, "memory", lambda _: 0)  # and read again in every epoch
     assert cli(*fit, "parts", "--epochs", "1", client=client) == 0
     assert cli(*fit, "parts", "--epochs", "2", "--resume", client=client) == 0
     assert Path("whole/checkpoint.npz").read_bytes() == Path("parts/checkpoint.npz").read_bytes()
@@ -477,6 +492,7 @@ def test_bad_files(
             ["a.parquet"],
             "a.parquet: Parquet files are read by a cluster; add --workers 2, or --cluster ADDRESS",
         ),
+        (["a.parquet", "b.parquet"], "unrecognized arguments: b.parquet; write a pattern in quotes, as in "),
         (["a.parquet", "--workers", "0"], "argument --workers: '0' is not a whole number, 1 or more"),
         (["a.parquet", "--cluster", "tcp://127.0.0.1:9"], "no Dask scheduler answers at tcp://127.0.0.1:9: "),
     ],

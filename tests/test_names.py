@@ -99,3 +99,8 @@ def test_tensor_copies_and_asarray_shares():
     t = d2l.tensor(data)
     assert d2l.asarray(t) is t
     assert d2l.asarray(t, "float32").dtype == np.float32
+
+
+def test_lifted_modules_list_numpys_names_and_say_what_they_are():
+    assert {"normal", "seed"} <= set(dir(d2l.random))
+    assert repr(d2l.linalg) == "<numpy.linalg on Tensors>"

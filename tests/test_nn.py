@@ -639,3 +639,9 @@ def test_abstract_parts_have_no_use_of_their_own() -> None:
     for use in (lambda: nn.Loss()(1.0, 2.0), lambda: init.Initializer()((1, 2))):
         with pytest.raises(NotImplementedError):
             use()
+
+
+def test_a_lazy_layer_without_a_bias() -> None:
+    layer = nn.LazyLinear(2, bias=False)
+    assert layer(np.ones((4, 3))).shape == (4, 2)
+    assert [p.shape for p in layer.parameters()] == [(2, 3)]

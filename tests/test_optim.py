@@ -259,3 +259,20 @@ def test_a_step_inside_record_is_an_error() -> None:
     x = attached(1.0)
     with d2l.record(), pytest.raises(d2l.errors.InPlaceError):
         SGD([x], 1).step()
+
+
+def test_what_an_optimizer_and_a_schedule_have_to_say_themselves() -> None:
+    class Still(optim.Optimizer):
+        pass
+
+    class Unknown(optim.Schedule):
+        pass
+
+    x = d2l.tensor([1.0])
+    x.attach_grad()
+    optimizer = Still([x], lr=0.1, weight_decay=0.0)
+    x.grad = [1.0]
+    with pytest.raises(NotImplementedError):
+        optimizer.step()
+    with pytest.raises(NotImplementedError):
+        Unknown(optimizer).step()

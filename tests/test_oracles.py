@@ -7,6 +7,7 @@ None of the three is needed for the other tests: where one is not installed its 
 
 import importlib
 import importlib.util
+import itertools
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,6 +26,7 @@ from tinygrad_lr import autograd, record
 from tinygrad_lr.errors import name_of
 from tinygrad_lr.tensor import asarray
 from tinygrad_lr.testing.strategies import Program, expression_graphs
+from truths import gradient
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -304,3 +306,53 @@ def test_pytorch_agrees_on_rows(function: Any) -> None:
 @pytest.mark.parametrize("function", TESTED, ids=name_of)
 def test_jax_agrees_on_rows(function: Any) -> None:
     check_row(JAX(), function, 4)
+
+
+# ---- mpmath: derivatives to any number of digits ----------------------------------------------------------
+
+#: a function of the table, what mpmath calls it, and where: also far out, where differences find nothing
+POINTS: dict[str, tuple[str, list[float]]] = {
+    "np.exp": ("exp", [-700.0, 1e-8, 300.0]),
+    "np.expm1": ("expm1", [-40.0, 1e-12, 30.0]),
+    "np.log1p": ("log1p", [-0.999, 1e-12, 1e12]),
+    "np.tanh": ("tanh", [-2.0, 1e-9, 0.3]),
+    "np.sinh": ("sinh", [-50.0, 1e-9, 3.0]),
+    "np.arctan": ("atan", [-1e8, 1e-9, 1e5]),
+    "np.arcsinh": ("asinh", [-1e9, 1e-9, 1e3]),
+    "np.arccosh": ("acosh", [1.001, 1e6]),
+    "np.arctanh": ("atanh", [-0.999, 0.3]),
+    "np.sinc": ("sincpi", [0.0, 0.25, 3.7]),
+    "np.sqrt": ("sqrt", [1e-20, 1e20]),
+    "scipy.special.erf": ("erf", [-3.0, 1e-9, 5.0]),
+    "scipy.special.erfc": ("erfc", [-3.0, 20.0]),
+    "scipy.special.erfinv": ("erfinv", [-0.999, 1e-9, 0.9]),
+    "scipy.special.gamma": ("gamma", [-1.5, 0.1, 20.0]),
+    "scipy.special.gammaln": ("loggamma", [0.01, 3.0, 1e8]),
+    "scipy.special.psi": ("digamma", [0.01, 3.0, 1e4]),
+    "scipy.special.rgamma": ("rgamma", [-2.5, 0.1, 5.0]),
+    "scipy.special.j0": ("j0", [0.1, 7.0]),
+    "scipy.special.j1": ("j1", [0.1, 7.0]),
+    "scipy.special.expi": ("ei", [-3.0, 0.1, 20.0]),
+    "scipy.special.exp1": ("e1", [0.1, 20.0]),
+    "scipy.special.ndtr": ("ncdf", [-8.0, 0.3, 4.0]),
+}
+
+
+@needs("mpmath", "mpmath")
+@pytest.mark.parametrize("name", POINTS)
+def test_mpmath_agrees_at_points(name: str) -> None:
+    """First and second derivatives, to twelve digits."""
+    import mpmath
+
+    other, points = POINTS[name]
+    path, attribute = name.rsplit(".", 1)
+    function = getattr({"np": np, "scipy.special": importlib.import_module("scipy.special")}[path], attribute)
+    with mpmath.workdps(100):
+        for point, order in itertools.product(points, (1, 2)):
+            expected = float(
+                mpmath.re(mpmath.diff(getattr(mpmath, other), mpmath.mpf(point), order, relative=point != 0))
+            )
+            got = gradient(function, point, order=order)
+            np.testing.assert_allclose(
+                got, expected, rtol=1e-12, atol=1e-300, err_msg=f"order {order} at {point}"
+            )

@@ -125,8 +125,8 @@ PLANTED: dict[str, tuple[Check, Any, tuple[Any, ...]]] = {
         check_value_and_gradient,
         np.vecdot,
         (
-            lambda g, y, x1, x2, axis=-1, keepdims=False: g[..., None] * x2,
-            lambda g, y, x1, x2, axis=-1, keepdims=False: (g[..., None] * x1)[:1],
+            lambda g, y, x1, x2, **ufunc: g[..., None] * x2,
+            lambda g, y, x1, x2, **ufunc: (g[..., None] * x1)[:1],
         ),
     ),
     "axes swapped": (

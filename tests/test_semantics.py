@@ -1089,6 +1089,13 @@ def test_an_array_that_is_freed_and_made_again_is_not_taken_for_the_old_one() ->
         same(x.grad, [3, 4])
 
 
+def test_a_plain_array_is_a_copy_only_if_it_has_to_be() -> None:
+    x = tensor([1.0, 2.0])
+    assert np.shares_memory(np.asarray(x, float), x.array)
+    assert not np.shares_memory(np.array(x), x.array)
+    assert x.__array__(np.float32).dtype == np.float32  # whatever NumPy makes of what it gets
+
+
 def test_numpy_is_a_read_only_view() -> None:
     x = leaf([1.0, 2.0])
     view = x.numpy()
@@ -1706,6 +1713,7 @@ def test_origin_and_node() -> None:
     assert y.origin.arguments[0].node == product.node
     assert len({x.node, y.node, z.node, product.node}) == 4
     assert c.node is None
+    assert (x.part, y.part, c.part) == (None, None, None)
 
 
 # ---- what a selection leaves out --------------------------------------------------------------------------

@@ -80,6 +80,8 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, like all others of this command."""
 
     def error(self, message: str) -> NoReturn:
+        if message.startswith("unrecognized arguments") and ".parquet" in message:  # the shell's expansion
+            message += "; write a pattern in quotes, as in 'data/*.parquet'"
         raise RunError(message if ";" in message else f"{message}; see {self.prog} --help")
 
 

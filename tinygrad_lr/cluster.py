@@ -9,7 +9,7 @@ import platform
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -70,7 +70,8 @@ def connect(address: str | None = None, workers: int = 1, **options: Any) -> Ite
                 scheduler: Any = address
                 if address is None:
                     options = {"n_workers": workers, "threads_per_worker": 1, **options}
-                    scheduler = stack.enter_context(distributed.LocalCluster(**options))
+                    scheduler = distributed.LocalCluster(**options)
+                    stack.callback(_close, scheduler)
                 client = stack.enter_context(distributed.Client(scheduler, timeout=PATIENCE))
             except (OSError, ValueError) as error:
                 raise ClusterError(
@@ -90,6 +91,11 @@ def connect(address: str | None = None, workers: int = 1, **options: Any) -> Ite
             raise ClusterError(
                 f"the cluster was lost: {error}; what is finished is kept, go on with --resume"
             ) from error
+
+
+def _close(cluster: Any) -> None:
+    with suppress(TimeoutError):  # a worker that is slow to end is killed
+        cluster.close()
 
 
 def align() -> None:

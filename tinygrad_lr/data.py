@@ -112,6 +112,10 @@ class BlockLoader(TensorLoader):
     seed : of the order, or None for the order of the rows.
     indices : the rows to go through, as a slice.
 
+    Attributes
+    ----------
+    chunks : the numbers of the chunks in the last minibatch.
+
     Raises ValueError for chunks of unknown or unequal lengths and for no examples, and TypeError for other
     arrays and other indices.
 
@@ -141,8 +145,9 @@ class BlockLoader(TensorLoader):
 
     def _take(self, tensor: Tensor, rows: Any) -> Tensor:
         # what comes over a network may lie at any address, and then NumPy adds in another order
-        chunks = tensor.array.blocks[np.sort(rows)]
-        return asarray(chunks.map_blocks(np.require, requirements="A", dtype=chunks.dtype))
+        self.chunks = np.sort(rows)
+        array = tensor.array.blocks[self.chunks]
+        return asarray(array.map_blocks(np.require, requirements="A", dtype=array.dtype))
 
 
 def check_chunks(tensors: Sequence[Tensor]) -> None:

@@ -370,9 +370,11 @@ class Trainer(HyperParameters):
         if not math.isfinite(loss):
             step, epoch = max(1, self.train_batch_idx), self.epoch + 1
             lr = getattr(self.optim, "lr", None)
+            chunks = getattr(self.train_dataloader, "chunks", None)
+            where = "" if chunks is None else f", in chunks {', '.join(map(str, chunks))} of the data"
             raise DivergenceError(
-                f"the training loss became {loss} at step {step} (epoch {epoch} of {self.max_epochs}). "
-                f"If the data has no NaN or infinity, the steps are too long: take a smaller lr"
+                f"the training loss became {loss} at step {step} (epoch {epoch} of {self.max_epochs}"
+                f"{where}). If the data has no NaN or infinity, the steps are too long: take a smaller lr"
                 f"{'' if lr is None else f' than {lr}'}.",
                 step,
                 epoch,

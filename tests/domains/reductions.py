@@ -241,7 +241,8 @@ def averages(draw: st.DrawFn) -> Call:
     a = filled(draw, draw(shapes(min_side=1)), normal)
     axis = drawn_axis(draw, a.ndim)
     reduced = [axis] if isinstance(axis, int) else list(range(a.ndim) if axis is None else axis)
-    kinds = [None, a.shape] if axis is None else [None, a.shape, tuple(a.shape[i] for i in reduced)]
+    along = tuple(a.shape[i] for i in reduced)
+    kinds = [None, a.shape] if axis is None else [None, a.shape, along, along, along]
     shape = draw(st.sampled_from(kinds))
     weights = None if shape is None else filled(draw, shape, positive)
     options = {"axis": axis, "weights": weights, "returned": draw(st.booleans())}
@@ -276,7 +277,7 @@ def flat_differences(draw: st.DrawFn) -> Call:
 def slopes(draw: st.DrawFn) -> Call:
     edge_order = draw(st.integers(1, 2))
     f = filled(
-        draw, draw(hnp.array_shapes(min_dims=1, max_dims=3, min_side=edge_order + 1, max_side=4)), normal
+        draw, draw(hnp.array_shapes(min_dims=1, max_dims=3, min_side=edge_order + 1, max_side=5)), normal
     )
     axis = draw(st.none() | hnp.valid_tuple_axes(f.ndim, min_size=1) | st.integers(-f.ndim, f.ndim - 1))
     axes = range(f.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
@@ -284,7 +285,7 @@ def slopes(draw: st.DrawFn) -> Call:
     def spacing(i: int) -> Any:
         return filled(draw, f.shape[i : i + 1], ascending) if draw(st.booleans()) else scalar(draw, positive)
 
-    kind = draw(st.sampled_from(["default", "one", "each"]))
+    kind = draw(st.sampled_from(["default", "one", "each", "each", "each"]))
     spacings = [] if kind == "default" else [scalar(draw, positive)] if kind == "one" else map(spacing, axes)
     return Call((f, *spacings), {"axis": axis, "edge_order": edge_order})
 

@@ -20,6 +20,11 @@ def whole(low: int, high: int) -> Numbers:
     return lambda rng, n: rng.integers(low, high + 1, n)
 
 
+def large(rng: np.random.Generator, n: int) -> Any:
+    """Beyond positive ones: where x and y are equal, x log(x / y) - x + y is nothing but rounding."""
+    return rng.uniform(3.5, 5, n)
+
+
 def residuals(rng: np.random.Generator, n: int) -> Any:
     """Away from where a loss with a delta between 0.4 and 0.6 bends."""
     sizes = np.where(rng.random(n) < 0.5, rng.uniform(0.05, 0.3, n), rng.uniform(0.7, 2, n))
@@ -106,7 +111,7 @@ def domains() -> dict[Any, Domain]:
         sc.xlog1py: Domain(elementwise(normal, positive), analytic=True),
         sc.entr: Domain(elementwise(positive)),
         sc.rel_entr: Domain(elementwise(positive, positive)),
-        sc.kl_div: Domain(elementwise(positive, positive)),
+        sc.kl_div: Domain(elementwise(positive, large)),
         # robust losses
         sc.huber: Domain(elementwise(delta, residuals)),
         sc.pseudo_huber: Domain(elementwise(delta, normal)),
