@@ -119,8 +119,8 @@ class ArrayDataset:
         return len(self.arrays[0])
 
     def __getitem__(self, index: Any) -> Any:
-        rows = tuple(array[index] for array in self.arrays)
-        return rows if len(rows) > 1 else rows[0]
+        rows = [array[index] for array in self.arrays]
+        return tuple(rows) if len(rows) > 1 else rows[0]
 
 
 def data_loader(

@@ -252,7 +252,7 @@ def _simpler(line: Line, found: Found) -> Variable | Line | None:
         return None
     first = args[0]
     if line.function in RESHAPING and dtype.kind == "f":
-        number = found.uniform.get(id(first), first)
+        number: Any = found.uniform.get(id(first), first)
         if is_number(number):
             found.uniform[id(made)] = float(number)
     if line.function in (cast, np.copy, np.positive, np.broadcast_to, np.reshape) and like(first):
@@ -275,6 +275,8 @@ def _simpler(line: Line, found: Found) -> Variable | Line | None:
     if any(map(like, args)):
         args = tuple([found.uniform.get(id(a), a) for a in args])
         args = tuple([float(a) if isinstance(a, np.floating) and a.dtype == dtype else a for a in args])
+    a: Any
+    b: Any
     a, b = args
     if line.function is np.add and a is b and like(a):
         line = Line(np.multiply, (2, a), {}, line.made)

@@ -41,7 +41,11 @@ def _of_power_slope(g: Any, y: Any, a: Any, b: Any, k: int) -> Any:
     return g * (np.where(moves, change * a ** (np.where(moves, b, k) - k), 0) + y * _log_of_base(y, a, b))
 
 
-@differentiable(lambda g, y, a, b, k: g * power_slope(a, b, k + 1), _of_power_slope)
+def _next_power_slope(g: Any, y: Any, a: Any, b: Any, k: int) -> Any:
+    return g * power_slope(a, b, k + 1)
+
+
+@differentiable(_next_power_slope, _of_power_slope)
 def power_slope(a: Any, b: Any, k: int) -> Any:
     """The k-th derivative of a**b with respect to a, which is 0 for b = 0, 1, ..., k - 1, whatever `a` is.
 
