@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -474,12 +476,18 @@ def children_time() -> float:
 
 def processes() -> dict[str, Program]:
     root = str(Path(__file__).parent.parent)
+    # with bytecode, as an installed package has it
+    environment = os.environ | {
+        "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "benchmarks_bytecode")
+    }
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
     def program(script: str) -> Program:
         script += (
             "\nassert abs(w[0, 0] - 2) < 0.3 and abs(w[1, 0] + 3.4) < 0.4 and abs(b[0] - 4.2) < 0.4, (w, b)"
         )
-        return lambda: subprocess.run([sys.executable, "-c", script], cwd=root, check=True).returncode
+        run = [sys.executable, "-c", script]
+        return lambda: subprocess.run(run, cwd=root, env=environment, check=True).returncode
 
     return {name: program(s) for name, s in SCRIPTS.items() if name not in MODULES or name in INSTALLED}
 

@@ -39,6 +39,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .derivatives import cast, scatter
 from .errors import PACKAGE, TraceError, describe, name_of
 from .executable import Writer, executed, lowered
 from .program import Line, Program, Variable, mapped, simplified, source, variables_in
@@ -112,13 +113,32 @@ class Tracer:
             if not several and np.ndim(value) == 0 and not any(True for _ in variables_in(noted)):
                 self.known[id(value)] = value  # made of constants, it is one itself
                 self.kept.append(value)
-            else:
+            elif not self.expanded(row.function, args, options, value):
                 reads = list(variables_in(noted))
                 line = Line(row.function, *noted, [self.made(array, reads) for array in values])
                 line.several = several
                 self.check_shape(line, value)
                 self.lines.append(line)
         return made
+
+    def expanded(self, function: Any, args: Any, options: Any, value: Any) -> bool:
+        """Note the calls within a function that only the table of derivatives has: its body is NumPy."""
+        body = getattr(function, "__wrapped__", None)
+        if (
+            body is None
+            or function in (cast, scatter)
+            or not function.__module__.startswith(f"{__package__}.")
+        ):
+            return False
+        plain = [a.detach() if isinstance(a, Tensor) else a for a in args]
+        token = MODE.set(MODE.get() & ~RECORDING | TRACING)
+        try:
+            made = self.operand(body(*plain, **options))
+        finally:
+            MODE.reset(token)
+        self.known[id(value)] = made
+        self.kept.append(value)
+        return isinstance(made, Variable)
 
     def check_shape(self, line: Line, value: Any) -> None:
         """Raise where the shape of a result depends on values: later ones may be others."""

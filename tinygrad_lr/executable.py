@@ -120,9 +120,12 @@ def lowered(program: Program) -> Program:
         how: Line
         if result.array.size == 1:
             how = Line(np.vdot, factors, {}, []) if shapes == [shape] * 2 else Line(np.sum, (x,), {}, [])
-        elif len(shape) == 2 and len(axes) == 1 and result.array.ndim == 1:
-            row = (1, shape[1])
-            if axes == {0} and sorted(shapes) == sorted([shape, column]):
+        elif len(shape) == 2 and len(axes) == 1:
+            row, flat = (1, shape[1]), result.array.ndim == 1  # the others keep an axis of length 1
+            if not flat:
+                ones = np.ones((1, shape[0]) if axes == {0} else (shape[1], 1), x.array.dtype)
+                how = Line(np.matmul, (ones, x) if axes == {0} else (x, ones), {}, [])
+            elif axes == {0} and sorted(shapes) == sorted([shape, column]):
                 u, V = factors if shapes[0] == column else factors[::-1]
                 how = Line(np.matmul, (new(np.reshape, (u, (-1,)), shape[:1], x, u), V), {}, [])
             elif axes == {1} and sorted(shapes) in (sorted([shape, row]), sorted([shape, row[1:]])):
