@@ -38,8 +38,8 @@ class Call(NamedTuple):
     derivative: Any  # the row of the table; FREED after a backward that went past it
     value: Any
     arguments: Any  # arrays, in the order of the call
-    # for each argument its place: where it was computed on this tape, -1 for a constant, less for an input;
-    # a tuple of them for a list of arrays. Those of the options follow if there is one among them.
+    # for each argument its place: where it was computed on this tape, -1 for a constant, less for an input.
+    # Those of the options follow if there is one among them.
     parents: Any
     options: Any
     moment: int  # of the clock of writes
