@@ -263,6 +263,8 @@ def _simpler(line: Line, found: Found) -> Variable | Line | None:
         return inner.args[0]  # type: ignore[no-any-return]
     if len(args) != 2:
         return None
+    a: Any
+    b: Any
     for a, b in (args, args[::-1]):
         neutral = False if line.function in OR else True if line.function in AND else None
         if like(a) and isinstance(b, (bool, np.bool_)) and dtype.kind == "b" and b == neutral:
@@ -275,8 +277,6 @@ def _simpler(line: Line, found: Found) -> Variable | Line | None:
     if any(map(like, args)):
         args = tuple([found.uniform.get(id(a), a) for a in args])
         args = tuple([float(a) if isinstance(a, np.floating) and a.dtype == dtype else a for a in args])
-    a: Any
-    b: Any
     a, b = args
     if line.function is np.add and a is b and like(a):
         line = Line(np.multiply, (2, a), {}, line.made)
