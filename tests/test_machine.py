@@ -73,7 +73,8 @@ class Model:
         return node
 
     def write(self, node: Node, value: Any) -> None:
-        node.value = np.array(node.value) if isinstance(node.value, np.generic) else node.value
+        if isinstance(node.value, np.generic):  # which nothing can be written into
+            node.value = node.arrays[0] = np.array(node.value)
         self.clock += 1
         self.written[owner(node.value)] = self.clock
         node.value[...] = value
