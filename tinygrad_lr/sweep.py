@@ -118,7 +118,8 @@ def _sweep_tape(
             broadcast, options = value.shape, NO_OPTIONS  # pyright: ignore[reportAttributeAccessIssue]
         else:
             broadcast, gradient = None, _in_full(gradient, value, row.moves)
-        selected = row.selects or gradient.__class__ is Partial or ("where" in options and row.moves)
+        masked = row.moves and ("where" in options or len(arguments) > row.where)
+        selected = masked or row.selects or gradient.__class__ is Partial
         careful = careful or selected
         into = row.into if lift is None else None
         given = (whole(gradient) if selected else gradient, value, *arguments)

@@ -56,6 +56,7 @@ class Derivative:
         "rules",
         "selects",
         "target",
+        "where",
         "written",
         "written_for",
     )
@@ -100,6 +101,8 @@ class Derivative:
             self.options |= UFUNC_OPTIONS
         #: the position of `out`, in functions that take it by position
         self.out = self.names.index("out") if "out" in self.names else 99
+        #: and that of `where`, the mask of what is summed
+        self.where = self.names.index("where") if "where" in self.names else 99
 
     def rule_of(self, argument: int | str) -> Rules:
         """The rule of an argument, given by its position or its name; `...` if none is known."""
