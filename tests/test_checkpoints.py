@@ -603,3 +603,37 @@ def test_a_file_of_the_command_line_is_no_checkpoint_of_the_trainer(path: Path) 
     with pytest.raises(CheckpointError, match=r"state\.npz is no checkpoint, but a run"):
         Trainer(1).fit(LinearRegression(0.1), regression(), resume=path)
     assert issubclass(checkpoints.VersionError, CheckpointError)
+
+
+def test_gradients_that_add_up_are_kept(tmp_path: Path) -> None:
+    def fit(epochs: int, **options: Any) -> Trainer:
+        np.random.seed(0)
+        random.seed(0)
+        trainer = Trainer(epochs, progress=False)
+        model = Net("sgd")
+        for parameter in model.parameters():
+            parameter.attach_grad("add")
+        trainer.fit(model, Data(0, np.float64, n=28), **options)
+        return trainer
+
+    fit(2).save(tmp_path / "run.npz")
+    whole, resumed = fit(4), fit(4, resume=tmp_path / "run.npz")
+    for one, other in zip(whole.model.parameters(), resumed.model.parameters(), strict=True):
+        np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(one.grad, other.grad)
+
+
+def test_an_optimizer_cannot_have_taken_fewer_than_no_steps() -> None:
+    adam = Adam(Net("adam").parameters(), 0.1)
+    with pytest.raises(ValueError, match="says that -1 steps were taken"):
+        adam.load_state_dict(
+            adam.state_dict()
+            | {
+                "steps": -1,
+                **{
+                    f"{i}.{name}": np.zeros(p.shape)
+                    for i, p in enumerate(adam.params)
+                    for name in adam.arrays
+                },
+            }
+        )

@@ -218,6 +218,7 @@ def run_state(trainer: "Trainer") -> dict[str, Any]:
         "num_train_batches": trainer.num_train_batches,
         "history": {name: list(means) for name, means in trainer.history.items()},
         "model": trainer.model.state_dict(),
+        "added_gradients": {name: np.array(p.grad.array) for name, p in _adding(trainer).items()},
         "optimizer_class": type(trainer.optim).__name__,
         "optimizer": part_state(trainer.optim),
         "schedule": part_state(trainer.schedule),
@@ -251,6 +252,8 @@ def load_run_state(trainer: "Trainer", state: State) -> None:
         )
     check_like(state, run_state(trainer) | {"model": {}})  # which says more itself
     trainer.model.load_state_dict(state["model"])
+    for name, parameter in _adding(trainer).items():
+        parameter.grad = state["added_gradients"][name]
     load_part_state(trainer.optim, state["optimizer"])
     load_part_state(trainer.schedule, state["schedule"])
     for loader, position in zip(_loaders(trainer), state["loaders"], strict=True):
@@ -278,6 +281,12 @@ def load_run_state(trainer: "Trainer", state: State) -> None:
     trainer.steps_in_epoch = state["steps_in_epoch"]
     for name, (epoch, total, number) in state["sums"].items():
         trainer._sums[name] = int(epoch), float(total), int(number)
+
+
+def _adding(trainer: "Trainer") -> dict[str, Any]:
+    """The parameters to whose gradients the next ones are added."""
+    parameters: dict[str, Any] = trainer.model.named_parameters()
+    return {name: p for name, p in parameters.items() if p.attachment.grad_req == "add"}
 
 
 def check_like(state: Any, begun: Any, name: str = "it") -> None:

@@ -121,6 +121,8 @@ class Optimizer(HyperParameters):
                 f"this state is not of this {type(self).__name__}, which has {describe(expected)}; it has "
                 f"{describe({name: array.shape for name, array in arrays.items()})}"
             )
+        if state["steps"] < 0:
+            raise ValueError(f"this state says that {state['steps']} steps were taken")
         self.lr, self.steps, self.state = state["lr"], state["steps"], [{} for _ in self.params]
         for name, array in arrays.items():
             i, part = name.split(".")
