@@ -400,7 +400,9 @@ def test_spreading_rows_lose_nothing_of_what_was_selected(function: Any, data: s
         steep.setattr(DERIVATIVES[np.positive], "follows", False)
         steep.setattr(DERIVATIVES[np.positive], "moves", False)
         with record():
-            value = np.where(selected, example.value([np.positive(leaf) for leaf in leaves]), 0)
+            value = np.where(
+                selected, example.with_tensors().value([np.positive(leaf) for leaf in leaves]), 0
+            )
         got = autograd.grad(value, leaves, example.head)
     for one, slope in zip(got, example.gradients(example.variables, head), strict=True):
         assert not np.any(np.isfinite(one.array) & (slope != 0))

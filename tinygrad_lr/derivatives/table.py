@@ -176,13 +176,13 @@ def moving(*functions: Callable[..., Any], selects: bool = False) -> None:
 
 
 def spreading(*functions: Callable[..., Any], selects: bool = False) -> None:
-    """Say that the rules of some functions do nothing to an element of a gradient but add and multiply.
+    """Say that the rules of some functions only add and multiply the elements of a gradient, and leave out
+    those that the call's `where=` does.
 
-    Such as subtracting it, or leaving it out where the call's `where=` does. Then NaN, which comes of whatever
-    has NaN in it, tells where an element goes: so the sweep remembers what a later selection left out, as in
-    `np.prod(np.sqrt(x), axis=1)[1:]`. It asks the rules with ones for the arguments, so that not even a
-    library that skips products with 0 hides a NaN; or with the arguments themselves if they decide what the
-    function selects.
+    Then NaN, which comes of whatever has NaN in it, tells where an element goes: so the sweep remembers what a
+    later selection left out, as in `np.prod(np.sqrt(x), axis=1)[1:]`. It asks the rules with ones for the
+    arguments, so that not even a library that skips products with 0 hides a NaN; or with the arguments
+    themselves if they decide what the function selects.
     """
     for function in functions:
         row = DERIVATIVES[function]
