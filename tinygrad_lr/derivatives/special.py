@@ -123,6 +123,19 @@ def _hyp2f1(y: Any, a: float, b: float, c: float, x: Any) -> Any:
     return sc.hyp2f1(number(a), number(b), number(c), x)
 
 
+def _slope_of_spence(y: Any, x: Any) -> Any:
+    """log(x) / (1 - x), near x = 1 as a series."""
+    near = np.abs(x - 1) < 0.5
+    logarithm = np.log(np.where(near, y.dtype.type(2), x)) / (1 - np.where(near, y.dtype.type(2), x))
+    return np.where(near, -_hyp2f1(y, 1, 1, 2, np.where(near, 1 - x, 0)), logarithm)
+
+
+def _slope_of_ci(g: Any, x: Any) -> Any:
+    """g cos(x) / x, and 0 for the cosine integral of 0 that nobody asked for beside the sine integral."""
+    unasked = (x == 0) & (g == 0)
+    return g * np.cos(x) / np.where(unasked, 1, x)
+
+
 def _pseudo_huber_delta(delta: Any, r: Any, hypotenuse: Any) -> Any:
     """2 (hypotenuse - delta) - r² / hypotenuse, without cancellation."""
     tangent = r / (hypotenuse + delta)
@@ -299,10 +312,10 @@ derivative(sc.airy,         lambda g, y, x: g[0] * y[1] + g[1] * x * y[0] + g[2]
 # integrals of exponentials, sines and Gaussians; DLMF 6.2, 7.2
 derivative(sc.expi,         lambda g, y, x: g * np.exp(x) / x)
 derivative(sc.exp1,         lambda g, y, x: -g * np.exp(-x) / x)
-derivative(sc.sici,         lambda g, y, x: g[0] * np.sinc(x / math.pi) + g[1] * np.cos(x) / x)
+derivative(sc.sici,         lambda g, y, x: g[0] * np.sinc(x / math.pi) + _slope_of_ci(g[1], x))
 derivative(sc.fresnel,      lambda g, y, x: (
                                 g[0] * np.sin(math.pi / 2 * x * x) + g[1] * np.cos(math.pi / 2 * x * x)))
-derivative(sc.spence,       lambda g, y, x: -g * _hyp2f1(y, 1, 1, 2, 1 - x))
+derivative(sc.spence,       lambda g, y, x: g * _slope_of_spence(y, x))
 
 # hypergeometric functions; DLMF 13.3, 15.5, 16.3
 derivative(sc.hyp0f1,       ...,

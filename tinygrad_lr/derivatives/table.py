@@ -179,8 +179,8 @@ def spreading(*functions: Callable[..., Any], selects: bool = False) -> None:
     """Say that the rules of some functions only add and multiply the elements of a gradient, and leave out
     those that the call's `where=` does.
 
-    Then NaN, which comes of whatever has NaN in it, tells where an element goes: so the sweep remembers what a
-    later selection left out, as in `np.prod(np.sqrt(x), axis=1)[1:]`. It asks the rules with ones for the
+    Then NaN, which comes of whatever has NaN in it, tells where an element goes: so the sweep remembers what
+    a later selection left out, as in `np.prod(np.sqrt(x), axis=1)[1:]`. It asks the rules with ones for the
     arguments, so that not even a library that skips products with 0 hides a NaN; or with the arguments
     themselves if they decide what the function selects.
     """
