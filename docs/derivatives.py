@@ -66,14 +66,13 @@ REASONS = {
         intersect1d setdiff1d setxor1d union1d unique unique_all unique_counts unique_inverse
         unique_values""",
     "counts; pass `x.detach()`, or write `np.bincount(np.digitize(x, bins), weights)`": """
-        histogram histogram2d histogram_bin_edges histogramdd""",
-    "arithmetic of coefficients; write `+`, `np.convolve`, `np.polyval`": """
-        poly polyadd polyder polydiv polyint polymul polysub""",
+        histogram2d histogram_bin_edges histogramdd""",
+    "arithmetic of coefficients; write `np.polymul` of its factors": "poly",
+    "arithmetic of coefficients; how many a remainder has depends on their values": "polydiv",
     "fits; write `np.linalg.lstsq(np.vander(x, deg + 1), y)`": "polyfit",
     "complex numbers": """
         roots sort_complex fft.fft fft.fft2 fft.fftn fft.hfft fft.ifft fft.ifft2 fft.ifftn fft.ihfft fft.irfft
         fft.irfft2 fft.irfftn fft.rfft fft.rfft2 fft.rfftn""",
-    "for spectra; write `np.roll`": "fft.fftshift fft.ifftshift",
     "makes a function or an iterator": "frompyfunc nested_iters",
     "bits of whole numbers": "packbits unpackbits",
     "reads or writes files": """

@@ -192,6 +192,39 @@ def test_mixed_derivatives_of_quantiles_do_not_depend_on_the_order(data: st.Data
     np.testing.assert_allclose(by_x_and_q.array, np.sum(by_q_and_x.array * weights), rtol=1e-12)
 
 
+POLYNOMIALS: list[tuple[Callable[..., Any], tuple[int, ...]]] = [
+    (np.polyadd, (3, 5)),
+    (np.polysub, (5, 2)),
+    (lambda p: np.polysub(2.0, p), (3,)),
+    (np.polymul, (3, 4)),
+    (lambda p: np.polymul([0.0, 1.0, 2.0], p), (3,)),
+    (lambda p: np.polymul([0.0], p), (3,)),
+    (np.polyder, (5,)),
+    (np.polyder, (1,)),
+    (lambda p: np.polyder(p, 0), (3,)),
+    (lambda p: np.polyder(p, 3), (5,)),
+    (np.polyint, (4,)),
+    (lambda p: np.polyint(p, 0), (3,)),
+    (lambda p: np.polyint(p, 2, 3.0), (2,)),
+    (lambda p, k: np.polyint(p, 3, k), (2, 3)),
+    (lambda p, k: np.polyint(p, 3, k), (2, 1)),
+]
+
+
+@pytest.mark.parametrize(("function", "sizes"), POLYNOMIALS)
+def test_arithmetic_of_polynomials(function: Any, sizes: tuple[int, ...]) -> None:
+    points = [np.random.default_rng(i).uniform(1, 2, n) for i, n in enumerate(sizes)]
+    leaves = [tensor(p) for p in points]
+    for leaf in leaves:
+        leaf.attach_grad()
+    with record():
+        value = function(*leaves)
+    np.testing.assert_array_equal(value.array, function(*points), strict=True)
+    for k, got in enumerate(gradients(function, *points)):
+        expected = differences(lambda p, k=k: function(*points[:k], p, *points[k + 1 :]), points[k])
+        np.testing.assert_allclose(got, expected, atol=1e-7)
+
+
 # ---- zeros ------------------------------------------------------------------------------------------------
 
 

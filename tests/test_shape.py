@@ -173,6 +173,23 @@ def test_some_of_the_parts() -> None:
     np.testing.assert_array_equal(unused.grad.array, [0, 0, 0])
 
 
+@pytest.mark.parametrize("function", [np.broadcast_arrays, np.atleast_1d, np.atleast_2d, np.atleast_3d])
+@pytest.mark.parametrize("n", [64, 65, 130])
+def test_any_number_of_arrays(function: Any, n: int) -> None:
+    leaves = [tensor(np.ones(2) if i == 1 else 1.0) for i in range(n)]
+    for leaf in leaves:
+        leaf.attach_grad()
+    with record():
+        made = function(*leaves)
+        total: Any = sum((k * part).sum() for k, part in enumerate(made))
+    total.backward()
+    for part, expected in zip(made, function(*[leaf.numpy() for leaf in leaves]), strict=True):
+        np.testing.assert_array_equal(part.array, expected, strict=True)
+    copies = 2 if function is np.broadcast_arrays else 1
+    expected_grads = [k if leaf.ndim else k * copies for k, leaf in enumerate(leaves)]
+    assert [leaf.grad.array.flat[0] for leaf in leaves] == expected_grads
+
+
 # ---- padding ----------------------------------------------------------------------------------------------
 
 COMPUTED: dict[str, dict[str, Any]] = {

@@ -375,6 +375,17 @@ def counts(draw: st.DrawFn) -> Call:
     return with_options(draw, (x, weights), {"minlength": draw(st.integers(0, 6))})
 
 
+@st.composite
+def histograms(draw: st.DrawFn) -> Call:
+    shape = draw(shapes())
+    a = filled(draw, shape, lambda rng, n: rng.integers(0, 7, n))
+    options = {"bins": draw(st.sampled_from([1, 4, [0.0, 0.5, 3.0, 5.0], [2, 6]])), "range": (1, 6)}
+    options |= {"density": draw(st.booleans()), "weights": filled(draw, shape, positive)}
+    if np.sum((a >= 1) & (a <= 5)) == 0:  # a density of nothing
+        options["density"] = None
+    return Call((a,), options)
+
+
 DOMAINS: dict[Any, Domain] = {
     # sums and means
     np.sum: Domain(folds(normal, normal), analytic=True),
@@ -426,6 +437,7 @@ DOMAINS: dict[Any, Domain] = {
     np.vander: Domain(vandermonde(), analytic=True),
     np.polyval: Domain(polynomials(), analytic=True),
     np.bincount: Domain(counts()),
+    np.histogram: Domain(histograms()),
 }
 if hasattr(np, "cumulative_sum"):
     DOMAINS |= {

@@ -343,6 +343,13 @@ def rolls(draw: st.DrawFn) -> Call:
 
 
 @st.composite
+def shifts_by_half(draw: st.DrawFn) -> Call:
+    a = filled(draw, draw(shapes(min_dims=1)), normal)
+    axis = st.integers(-a.ndim, a.ndim - 1)
+    return Call((a,), draw(st.sampled_from([{}, {"axes": draw(axis)}, {"axes": (draw(axis),)}])))
+
+
+@st.composite
 def triangles(draw: st.DrawFn) -> Call:
     """Of matrices; NumPy takes a vector for one whose rows are equal."""
     a = draw(arrays(min_dims=1))
@@ -423,6 +430,8 @@ DOMAINS: dict[Any, Domain] = {
     np.flipud: Domain(plain(min_dims=1), analytic=True),
     np.rot90: Domain(rotations(), analytic=True),
     np.roll: Domain(rolls(), analytic=True),
+    np.fft.fftshift: Domain(shifts_by_half(), analytic=True),
+    np.fft.ifftshift: Domain(shifts_by_half(), analytic=True),
     np.tril: Domain(triangles(), analytic=True),
     np.triu: Domain(triangles(), analytic=True),
     np.diag: Domain(diags(), analytic=True),

@@ -6,7 +6,7 @@ import numpy as np
 
 from .indexing import along, counting, scatter
 from .reductions import ABSENT, _axes
-from .table import derivative, each
+from .table import composed, derivative, each
 
 # ---- differences and integrals ----------------------------------------------------------------------------
 
@@ -197,6 +197,34 @@ def _polyval_x(g: Any, y: Any, p: Any, x: Any) -> Any:
     return g * np.polyval(p[:-1] * np.reshape(degrees, (-1,) + (1,) * (p.ndim - 1)), x)
 
 
+def _polyadd(a1: Any, a2: Any) -> Any:
+    """np.polyadd: the coefficients of the highest powers come first, so the shorter list is the end."""
+    a1, a2 = np.atleast_1d(a1, a2)
+    size = max(a1.size, a2.size)
+    return np.pad(a1, (size - a1.size, 0)) + np.pad(a2, (size - a2.size, 0))
+
+
+def _polymul(a1: Any, a2: Any) -> Any:
+    """np.polymul, which does without the zeros before the highest power."""
+    first, second = (np.trim_zeros(np.atleast_1d(a), "f") for a in (a1, a2))
+    zero = np.zeros_like(first, shape=(1,))
+    return np.convolve(*(a if a.size else zero for a in (first, second)))
+
+
+def _polyder(p: Any, m: int = 1) -> Any:
+    """np.polyder."""
+    for _ in range(m):
+        p = p[:-1] * np.arange(p.size - 1, 0, -1)
+    return p
+
+
+def _polyint(p: Any, m: int = 1, k: Any = None) -> Any:
+    """np.polyint, with a constant of integration for each time, or the same for all."""
+    for constant in np.broadcast_to(np.ravel(0 if k is None else k), m) if np.size(k) == 1 else k[:m]:
+        p = _joined(p / np.arange(p.size, 0, -1), np.reshape(constant, (1,)))
+    return p
+
+
 # ---- the table ---------------------------------------------------------------------------------------------
 
 # fmt: off
@@ -226,5 +254,10 @@ derivative(np.correlate,
         _in_full(g, a, v, correlated=True)[::-1], _flat(a), "valid"))
 derivative(np.vander,         _vander)
 derivative(np.polyval,        _polyval_p, _polyval_x)
+composed(np.polyadd,          _polyadd)
+composed(np.polysub,          lambda a1, a2: _polyadd(a1, -a2))
+composed(np.polymul,          _polymul)
+composed(np.polyder,          _polyder)
+composed(np.polyint,          _polyint)
 
 # fmt: on

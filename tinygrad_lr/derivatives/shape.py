@@ -19,6 +19,19 @@ def cast(a: Any, dtype: Any) -> Any:
 # ---- the order of axes and elements -----------------------------------------------------------------------
 
 
+def _at_least_one_by_one(function: Any) -> Any:
+    """np.atleast_1d and its like, for more arrays than `each` makes rules for."""
+    return lambda *arys: tuple(map(function, arys)) if len(arys) > len(each(function)) else NotImplemented
+
+
+def _broadcast_one_by_one(*args: Any, subok: bool = False) -> Any:
+    """np.broadcast_arrays, likewise."""
+    if len(args) <= len(each(np.broadcast_to)):
+        return NotImplemented
+    shape = np.broadcast_shapes(*map(np.shape, args))
+    return tuple(np.broadcast_to(a, shape) for a in args)
+
+
 def _inverse(axes: Any) -> Any:
     """The order of axes that undoes the given one."""
     return None if axes is None else tuple(sorted(range(len(axes)), key=lambda i: axes[i] % len(axes)))
@@ -254,9 +267,11 @@ derivative(np.squeeze,          lambda g, y, a, axis=None: np.reshape(g, a.shape
 for at_least in (np.atleast_1d, np.atleast_2d, np.atleast_3d):
     derivative(at_least, *each( lambda i, g, y, *arys: (
                                     np.reshape(g[i] if isinstance(g, tuple) else g, arys[i].shape))))
+    composed(at_least,          _at_least_one_by_one(at_least))
 derivative(np.broadcast_to,     lambda g, y, array, shape, subok=False: g)
 derivative(np.broadcast_arrays, *each(
                                 lambda i, g, y, *args, subok=False: g[i]))
+composed(np.broadcast_arrays,   _broadcast_one_by_one)
 derivative(np.meshgrid,         *each(
                                 lambda i, g, y, *xi, copy=True, sparse=False, indexing="xy": (
                                     _unmeshed(i, g, xi[i], indexing))))
@@ -314,6 +329,8 @@ derivative(np.flip,             lambda g, y, m, axis=None: np.flip(g, axis))
 derivative(np.fliplr,           lambda g, y, m: np.fliplr(g))
 derivative(np.flipud,           lambda g, y, m: np.flipud(g))
 derivative(np.rot90,            lambda g, y, m, k=1, axes=(0, 1): np.rot90(g, -k, axes))
+derivative(np.fft.fftshift,     lambda g, y, x, axes=None: np.fft.ifftshift(g, axes))
+derivative(np.fft.ifftshift,    lambda g, y, x, axes=None: np.fft.fftshift(g, axes))
 derivative(np.roll,             lambda g, y, a, shift, axis=None: (
                                     np.roll(g, np.negative(shift).tolist(), axis)))
 
@@ -340,6 +357,7 @@ moving(
     *(np.broadcast_to, np.broadcast_arrays, np.meshgrid),
     *(np.concatenate, np.stack, np.hstack, np.vstack, np.dstack, np.column_stack, np.block, np.append),
     *(np.insert, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit, np.pad, np.tile),
+    *(np.fft.fftshift, np.fft.ifftshift),
     *(np.flip, np.fliplr, np.flipud, np.rot90, np.roll, np.diagflat, np.copy, np.astype, cast, np.full_like),
 )
 moving(

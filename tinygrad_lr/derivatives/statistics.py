@@ -271,6 +271,24 @@ def _corrcoef(which: int, g: Any, r: Any, x: Any, y: Any, rowvar: Any) -> Any:
     return _back((g_z - z * np.sum(z * g_z, axis=1, keepdims=True)) / lengths, which, r, x, y, rowvar)
 
 
+# ---- counts -----------------------------------------------------------------------------------------------
+
+
+def _histogram_weights(
+    g: Any, y: Any, a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None
+) -> Any:
+    """A weight is in the count of the one bin that its element is in; the last bin has its right edge too.
+
+    A density is each count over the width of its bin and over the sum of all.
+    """
+    (g, _), (counts, edges) = g, y
+    inside = (a >= edges[0]) & (a <= edges[-1])
+    if density:
+        g = (g / np.diff(edges) - np.sum(g * counts)) / np.sum(np.where(inside, weights, 0))
+    bin_of = np.clip(np.searchsorted(edges, a, side="right") - 1, 0, counts.size - 1)
+    return np.where(inside, g[bin_of], 0)
+
+
 # ---- the table ---------------------------------------------------------------------------------------------
 
 # fmt: off
@@ -294,5 +312,6 @@ derivative(np.corrcoef,
 # counts
 derivative(np.bincount,       None,
                               lambda g, y, x, weights=None, minlength=0: g[x])
+derivative(np.histogram,      ..., ..., ..., None, _histogram_weights)
 
 # fmt: on

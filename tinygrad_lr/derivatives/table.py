@@ -26,6 +26,7 @@ What a rule may rely on, and what it must keep to:
   them. Where it has several results (`np.split`), `g` and `y` are tuples.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial, update_wrapper
 from inspect import CO_VARKEYWORDS
@@ -38,6 +39,8 @@ Rule = Callable[..., Any]
 Rules = Rule | EllipsisType | None  # what can stand in place of a rule
 #: keywords of ufuncs that are of no concern to a derivative
 UFUNC_OPTIONS = {"casting", "dtype", "order", "signature", "subok"}
+#: the position of an argument that a function does not take by position: beyond any number of arguments
+NOWHERE = sys.maxsize
 
 
 class Derivative:
@@ -103,9 +106,9 @@ class Derivative:
         if self.elementwise or code.co_flags & CO_VARKEYWORDS:
             self.options |= UFUNC_OPTIONS
         #: the position of `out`, in functions that take it by position
-        self.out = self.names.index("out") if "out" in self.names else 99
+        self.out = self.names.index("out") if "out" in self.names else NOWHERE
         #: and that of `where`, the mask of what is summed
-        self.where = self.names.index("where") if "where" in self.names else 99
+        self.where = self.names.index("where") if "where" in self.names else NOWHERE
 
     def rule_of(self, argument: int | str) -> Rules:
         """The rule of an argument, given by its position or its name; `...` if none is known."""
