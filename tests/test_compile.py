@@ -1,5 +1,7 @@
 """Compiled functions: the same values, gradients and updates, and source that runs with NumPy alone."""
 
+import asyncio
+import copy
 import cProfile
 import sys
 from collections.abc import Iterator
@@ -724,3 +726,103 @@ def test_parameters_in_lists_and_state_in_objects_may_be_written() -> None:
         results.append([np.array(losses), *(p.numpy() for p in parameters)])
     for eager, fast in zip(*results, strict=True):
         np.testing.assert_allclose(fast, eager)
+
+
+@pytest.mark.parametrize(
+    ("function", "how"),
+    [
+        (lambda x, w: x * (x.array + 1), r"\.array needs the value of `x`"),
+        (lambda x, w: (2 * x) if (x * 2).array[0] > 1 else x, r"\.array needs"),
+        (lambda x, w: x * w.array.sum(), r"\.array needs the value of `w`"),
+        (lambda x, w: x * w.grad.array.sum(), r"\.array needs"),
+        (lambda x, w: x * x.detach().array.sum(), r"\.array needs"),
+        (lambda x, w: x * np.split(x, 2)[0].array.sum(), r"\.array needs"),
+        (lambda x, w: x * w.grad.detach().array.sum(), r"\.array needs"),
+        (lambda x, w: x * copy.deepcopy(w), "copying or pickling needs"),
+        (lambda x, w: x if 2.0 in x else -x, "asking whether a value is in it needs"),
+    ],
+)
+def test_arrays_do_not_get_out_of_what_is_traced(function: Any, how: str) -> None:
+    w = tensor([1.0, 2.0])
+    w.attach_grad()
+    for compiled in (compile(lambda x: function(x, w)), compile(lambda x, w: function(x, w))):
+        args = (np.array([1.0, 2.0]), w)[: compiled.function.__code__.co_argcount]
+        with pytest.raises(TraceError, match=how):
+            compiled(*args)
+    assert {type(w), type(w.grad)} == {Tensor}
+    np.testing.assert_array_equal(w.array, [1, 2])
+
+
+def test_tensors_that_were_traced_are_as_before() -> None:
+    w = tensor([1.0, 2.0])
+    w.attach_grad()
+
+    def step(x: Any) -> Any:
+        with record():
+            y = x * w
+        y.backward()
+        return y, w, np.split(y, 2)
+
+    for _ in range(2):
+        y, same, halves = (compiled := compile(step))(tensor([3.0, 4.0]))
+        assert same is w
+        for t in (y, w, w.grad, *halves):
+            assert type(t) is Tensor
+            assert t.array is not None
+    assert compiled.traces == 1
+
+
+def test_traced_in_another_thread_of_the_same_context() -> None:
+    def step(x: Any) -> Any:
+        return x * asyncio.run(asyncio.to_thread(np.exp, x))
+
+    compiled = compile(step)
+    for x in (np.array([1.0, 2.0]), np.array([3.0, 4.0])):
+        np.testing.assert_array_equal(compiled(x), x * np.exp(x))
+        np.testing.assert_array_equal(asyncio.run(asyncio.to_thread(compiled, x)), x * np.exp(x))
+    assert compiled.traces <= 3  # one for each thread
+
+
+def changing(w: Any, v: Any, x: Any, i: Any) -> Any:
+    """The gradient is stored, an array is written, and then something may fail."""
+    with record():
+        loss = (w * x).sum()
+    loss.backward()
+    v += 1
+    w -= w.grad
+    return x[i]
+
+
+def test_an_exception_while_tracing_leaves_all_as_it_was() -> None:
+    w, v, x = tensor([1.0, 2.0]), tensor([3.0, 4.0]), np.array([5.0, 6.0])
+    w.attach_grad()
+    grad = w.grad
+    compiled = compile(changing)
+    for _ in range(2):
+        with pytest.raises(IndexError):
+            compiled(w, v, x, np.array([2]))
+        assert w.grad is grad
+        assert (w.tolist(), v.tolist(), grad.tolist()) == ([1, 2], [3, 4], [0, 0])
+    drawing = compile(lambda x: (w.__isub__(x), np.random.normal()))
+    with pytest.raises(TraceError, match="random numbers"):
+        drawing(x)
+    assert w.tolist() == [1, 2]
+
+
+def test_an_exception_of_compiled_code_says_what_it_may_have_changed() -> None:
+    w, v, x = tensor([1.0, 2.0]), tensor([3.0, 4.0]), np.array([5.0, 6.0])
+    w.attach_grad()
+    compiled = compile(changing)
+    compiled(w, v, x, np.array([1]))
+    with pytest.raises(IndexError) as caught:
+        compiled(w, v, x, np.array([2]))
+    assert caught.value.__notes__ == [
+        "changing is compiled and stopped half-way: v, w, the gradient of w may be changed in part"
+    ]
+    before = compile(lambda v, x, i: (v.__iadd__(x[i]), None)[1])
+    before(v, x, np.array([0]))
+    start = v.tolist()
+    with pytest.raises(IndexError) as caught:
+        before(v, x, np.array([2]))
+    assert not hasattr(caught.value, "__notes__")
+    assert v.tolist() == start

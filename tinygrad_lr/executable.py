@@ -12,6 +12,7 @@ computes them quickest, such as products of matrices. `Writer` then writes every
 
 import math
 import operator
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -211,6 +212,7 @@ class Writer:
     Attributes
     ----------
     rows : the code.
+    writing : the number of the first row that changes what was there before.
     space : the objects that the code knows by name.
     """
 
@@ -230,6 +232,7 @@ class Writer:
         self._targets = targets or {}
         self._makers = {id(v): line.function for line in program.lines for v in line.made}
         self.program, self.rows, self.space = program, rows, space
+        self.writing = sys.maxsize
         self._names = dict(given)
         self._given = set(given.values())
         self._fixed = dict(fixed)  # arrays that are the same at every call: buffers, captured ones, views
@@ -248,6 +251,8 @@ class Writer:
             self._last[id(v.root)] = len(program.lines)
         for number, line in enumerate(program.lines):
             dying = {id(v.root): v.root for v in line.reads if self._last[id(v.root)] == number}
+            if line.written is not None or any(id(v) in self._targets for v in line.made):
+                self.writing = min(self.writing, len(rows))
             self._line(line, dying)
             for i in dying:
                 if i in self._held:

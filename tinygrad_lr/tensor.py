@@ -19,7 +19,7 @@ import numpy as np
 
 from . import errors
 from .derivatives import DERIVATIVES, Derivative, cast
-from .scope import LOCAL, MODE, RECORDING, TAPE, TRACING, Scope
+from .scope import LOCAL, MODE, RECORDING, TAPE, TRACER, TRACING, Scope
 from .sweep import lifted_arguments, sweep
 from .tape import CONSTANT, FREED, LEAVES, NO_OPTIONS, PACK, PART, WRITES, Attachment, Tape, new_leaf
 
@@ -355,6 +355,7 @@ class Tensor:
         return bool(self.array)
 
     def __reduce__(self) -> Any:  # copying and pickling keep the values and the attachment, not the graph
+        self._check_not_traced("copying or pickling")
         if self.tape is not LEAVES:
             self._check_not_lost("copying or pickling", "Write x.copy()")
         attachment = self.attachment and (self.attachment.grad_req, np.array(self.attachment.grad.array))
@@ -435,6 +436,7 @@ class Tensor:
         self[...] = value
 
     def __contains__(self, value: Any) -> bool:
+        self._check_not_traced("asking whether a value is in it")
         return bool(np.any(self.array == unwrapped(value)))
 
     def __round__(self, digits: int = 0) -> Any:
@@ -612,13 +614,13 @@ def _before_write(
         if own and isinstance(t.array, np.generic):  # NumPy hands 0-d results out as immutable scalars
             t.array = np.array(scalar := t.array)
             if mode & TRACING:
-                LOCAL.tracer.copied(scalar, t.array)
+                TRACER.get().copied(scalar, t.array)
             if t.tape is not None and t.tape is not LEAVES:
                 t.tape.calls[t.index + 1] = t.array  # for the write to be noticed
         if own or isinstance(t, np.ndarray):
             WRITES.note(t.array if own else t)
     if mode & TRACING:
-        LOCAL.tracer.write(function, target, args, options)
+        TRACER.get().write(function, target, args, options)
 
 
 def _new_tape(newer: bool = False) -> Tape:
@@ -644,7 +646,7 @@ def recorded(
     """The value of a call with tensors for arrays; and the call on the tape, if a gradient can flow back."""
     mode = MODE.get()
     if mode & TRACING:
-        return LOCAL.tracer.call(row, args, arrays, value, options, plain)
+        return TRACER.get().call(row, args, arrays, value, options, plain)
     if not mode & RECORDING:
         return wrapped(value, OUTSIDE)
     if not row.rules:
@@ -660,9 +662,9 @@ def recorded(
     if places.count(CONSTANT) == len(places):
         return wrapped(value, UNATTACHED)
     several = isinstance(value, (list, tuple))
-    kinds = {getattr(part, "dtype", OBJECT).kind for part in value} if several else value.dtype.kind
-    if kinds != "f" and kinds != {"f"}:
-        if "c" in kinds or "O" in kinds:
+    kinds = {getattr(part, "dtype", OBJECT).kind for part in (value if several else (value,))}
+    if kinds != {"f"}:
+        if kinds & {"c", "O"}:
             raise errors.ComplexResultError(function=errors.name_of(row.function))
         if "f" not in kinds:
             return wrapped(value, UNATTACHED)
@@ -710,14 +712,14 @@ def _kept(
         unknown = {*names} - row.options
         instead = "Write np.where(mask, f(x), x)" if unknown == {"where"} else "Leave it away"
         raise errors.OptionError(function=errors.name_of(row.function), option=min(unknown), instead=instead)
-    count = len(given) - len(names)
+    count, tracer = len(given) - len(names), TRACER.get()
     kept, found = [], []
     for argument, tensor, value, place in zip((*range(count), *names), given, values, places, strict=True):
         rule = row.rule_of(argument)
         if place != CONSTANT and rule is ...:
             raise errors.NoRuleError(function=errors.name_of(row.function), argument=argument)
-        known = callable(rule) or type(value) in FIXED or isinstance(tensor, Tensor) or LOCAL.tracer
-        kept.append(value if known else _copied(value))
+        known = callable(rule) or type(value) in FIXED or isinstance(tensor, Tensor)
+        kept.append(value if known or tracer is not None else _copied(value))
         found.append(place if rule else CONSTANT)
     if found[count:].count(CONSTANT) == len(names):
         found = found[:count]
@@ -962,7 +964,7 @@ def gradients_at(
     found = [_as_own(gradients[s], v.array, create_graph) if s in gradients else None for v, s in pairs]
     if MODE.get() & TRACING:
         for v, gradient in zip(wanted, found, strict=True):
-            LOCAL.tracer.gradient(v, gradient)
+            TRACER.get().gradient(v, gradient)
     return found
 
 
