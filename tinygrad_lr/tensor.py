@@ -703,7 +703,7 @@ def _place(value: Any, tape: Tape) -> int | None:
 def _kept(
     row: Derivative, given: Sequence[Any], values: Sequence[Any], names: list[str], places: tuple[Any, ...]
 ) -> tuple[tuple[Any, ...], dict[str, Any], tuple[Any, ...]]:
-    """The arrays and the options of a call as `backward` will need them, and the places it passes gradients to.
+    """The arrays and the options of a call as `backward` will need them, and the places that get gradients.
 
     Of an argument that steers the call, such as an index, a copy: it may change before. A change of a tensor,
     or of what is differentiated, is noticed. A tracer needs to know the array again.
