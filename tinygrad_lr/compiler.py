@@ -43,7 +43,7 @@ import numpy as np
 from .derivatives import cast, scatter
 from .errors import PACKAGE, TraceError, describe, name_of
 from .executable import Writer, executed, lowered
-from .program import Line, Program, Variable, mapped, simplified, source, variables_in
+from .program import Answer, Line, Program, Variable, mapped, simplified, source, variables_in
 from .scope import MODE, RECORDING, TRACER, TRACING, Scope
 from .tape import WRITES
 from .tensor import ARRAYS, UNATTACHED, Tensor, asarray, recorded, tracked
@@ -72,6 +72,8 @@ class Tracer:
             Tensor, Any
         ] = {}  # whose gradients the program may read or store, which they were
         self.gradients: list[tuple[Variable, Variable]] = []  # what was differentiated, and the gradient
+        self.facts: list[tuple[Callable[[], Any], Any]] = []  # what the program is for
+        self.names: dict[int, tuple[str, Any]] = {}  # of arrays, by their id, and the tensor they are for
         self._guarded: list[Tensor] = []
         self._undo: list[Callable[[], Any]] = []  # what brings everything back as it was
 
@@ -111,8 +113,36 @@ class Tracer:
             def undo() -> None:
                 attachment.grad, attachment.written = grad, written
 
-            self._undo.append(undo)
+            self.undo_by(undo)
             self.guard(grad)
+
+    def undo_by(self, undo: Callable[[], Any]) -> None:
+        """Have this called if tracing fails."""
+        self._undo.append(undo)
+
+    def keep(self, fact: Callable[[], Any]) -> None:
+        """Let the program be for what this is now: when it is another, the function is traced again."""
+        self.facts.append((fact, fact()))
+
+    def ask(self, numbers: Callable[[], Sequence[np.float64]], names: Sequence[str]) -> list[Tensor]:
+        """Tensors for numbers that the program is to ask for at each call."""
+        source, made = Answer(numbers), []
+        for name, number in zip(names, numbers(), strict=True):
+            array = np.array(number, float)
+            self.captured.append(self.add(array, source))
+            self.names[id(array)] = name, None
+            made.append(Tensor(array))
+        self.guard(made)
+        return made
+
+    def state(self, array: Any, name: str, of: Tensor) -> Tensor:
+        """A tensor for an array that belongs to another, and keeps what the program writes into it."""
+        self.reachable.add(id(array))
+        self.names[id(array)] = name, of
+        self.guard(made := Tensor(array))
+        if id(array) not in self.known:
+            self.captured.append(self.add(array, array))
+        return made
 
     def gradient(self, tensor: Tensor, gradient: Tensor | None) -> None:
         """Note which of the values is the gradient of which tensor."""
@@ -152,7 +182,8 @@ class Tracer:
             MODE.reset(token)
         several = isinstance(value, (list, tuple))
         if several or id(value) not in self.known:  # some functions return their argument itself
-            noted = mapped(self.operand, tuple(args)), mapped(self.operand, dict(options))
+            given = {name: o for name, o in options.items() if o is not None or name != "out"}
+            noted = mapped(self.operand, tuple(args)), mapped(self.operand, given)
             values = list(value) if several else [value]
             if not several and np.ndim(value) == 0 and not any(True for _ in variables_in(noted)):
                 self.known[id(value)] = value  # made of constants, it is one itself
@@ -224,7 +255,7 @@ class Tracer:
                 )
             if variable.root.source is not None:
                 array = variable.root.array
-                self._undo.append(partial(np.copyto, array, array.copy()))
+                self.undo_by(partial(np.copyto, array, array.copy()))
             self.lines.append(Line(function, args, options, [], variable))
 
 
@@ -264,13 +295,16 @@ class Traced:
         or what the function has found elsewhere, are not such that the code fits.
     """
 
-    def __init__(self, program: Program, args: Any, options: Any, written: list[Any]) -> None:
-        self.program = program
+    def __init__(
+        self, program: Program, args: Any, options: Any, written: list[Any], facts: list[Any]
+    ) -> None:
+        self.program, self.facts = program, facts
         self.args, self.options = mapped(_shell, args), mapped(_shell, options)
         self.lowered = lowered(program)
         self.written = written
         self.mode = MODE.get()
-        self.kinds = [_kind(_tensor(v.source)) for v in program.captured]
+        self.found = [t for v in program.captured if not isinstance(t := _tensor(v.source), Answer)]
+        self.kinds = list(map(_kind, self.found))
         leaves: list[Any] = []
         _key((args, options), leaves)
         self.overlap = _overlap(leaves)
@@ -280,8 +314,9 @@ class Traced:
         self.bind()
 
     def fits(self) -> bool:
-        """Whether what the function found elsewhere has the shapes and dtypes that it had."""
-        return [_kind(_tensor(v.source)) for v in self.program.captured] == self.kinds
+        """Whether what the function found elsewhere is such as it was: shapes, dtypes, and certain facts."""
+        facts = all(fact() == value for fact, value in self.facts)
+        return facts and list(map(_kind, self.found)) == self.kinds
 
     def bind(self) -> None:
         """Write the code for what the function finds elsewhere now."""
@@ -315,8 +350,13 @@ class Code:
         given = {id(v): self.names[place] for place, v in enumerate(program.arguments)}
         fixed: dict[int, Any] = {}
         arrays = []
+        answers: dict[Any, list[str]] = {}
         for v in program.captured:
             t = _tensor(v.source)
+            if isinstance(t, Answer):
+                given[id(v)] = f"x{len(given)}_"
+                answers.setdefault(t, []).append(given[id(v)])
+                continue
             if isinstance(t, Tensor):
                 self.misses.append(f"{self._bind(t)}.attachment is not {self._bind(t.attachment)}")
             if isinstance(v.source, GradientOf):
@@ -326,11 +366,16 @@ class Code:
                 fixed[id(v)] = array = _array(v.source)
                 if isinstance(t, Tensor):
                     self.misses.append(f"{self._bind(t)}.array is not {self._bind(array)}")
+        for fact, value in traced.facts:
+            self.misses.append(f"{self._bind(fact)}() != {self._bind(value)}")
         self._check()
         if traced.mode & RECORDING:
-            found = "".join(f"{self._bind(_tensor(v.source))}, " for v in program.captured)
+            found = "".join(f"{self._bind(t)}, " for t in traced.found)
             self.rows.append(f"{self._bind(partial(_check_not_recorded, program.name))}(({every}{found}))")
         self.rows += arrays
+        self.rows += [
+            f"{', '.join(names)}, = {self._bind(answer.ask)}()" for answer, names in answers.items()
+        ]
         self._note_writes(traced, given, fixed)
         targets = self._targets(program)
         body = len(self.rows)
@@ -661,7 +706,7 @@ class Compiled:
         tracer = Tracer()
         try:
             program, value, written = self._traced_program(tracer, args, options)
-            traced = Traced(program, args, options, written)
+            traced = Traced(program, args, options, written, tracer.facts)
         except BaseException:
             tracer.undo()
             raise
@@ -761,6 +806,9 @@ class Compiled:
             give(tracer.known.get(id(tensor.array)), name)
             if tensor.attachment:
                 give(tracer.known.get(id(tensor.attachment.grad.array)), f"grad_{name}")
+        for key, (name, of) in tracer.names.items():
+            owner = None if of is None else tracer.known.get(id(of.array))
+            give(tracer.known[key], name if owner is None else f"{name}_{owner.name}")
         for variable, gradient in tracer.gradients:
             give(gradient, f"grad_{variable.name}" if variable.name else "")
         for key, name in seen.items():
