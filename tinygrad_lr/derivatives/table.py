@@ -112,10 +112,10 @@ class Derivative:
 
     def rule_of(self, argument: int | str) -> Rules:
         """The rule of an argument, given by its position or its name; `...` if none is known."""
-        position = self.names.index(str(argument)) if argument in self.names else argument
-        if isinstance(position, str):
-            return self.named_rules.get(position, ...)
-        return self.rules[position] if position < len(self.rules) else ...
+        if isinstance(argument, int):
+            return self.rules[argument] if argument < len(self.rules) else ...
+        by_name = argument not in self.names
+        return self.named_rules.get(argument, ...) if by_name else self.rule_of(self.names.index(argument))
 
     def written_by(self, args: Sequence[Any], options: dict[str, Any]) -> Any:
         """The argument that a call writes into; None for most calls."""
