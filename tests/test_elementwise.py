@@ -277,8 +277,6 @@ LN2 = math.log(2)
 EXTREMES: list[tuple[Any, float, list[float]]] = [
     (np.tanh, 1000.0, [0, 0, 0]),
     (np.tanh, -1e308, [0, 0, 0]),
-    (np.tanh, 20.0, [1.69934170211663552e-17, -3.39868340423327104e-17, 6.79736680846654208e-17]),
-    (np.tanh, -300.0, [4 * math.exp(-600), 8 * math.exp(-600), 16 * math.exp(-600)]),
     (np.exp, -1000.0, [0, 0, 0]),
     (np.exp2, -2000.0, [0, 0, 0]),
     (np.expm1, -50.0, [math.exp(-50)] * 3),

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from tinygrad_lr.derivatives.elementwise import i0_derivative, power_slope, slope_of_tanh
+from tinygrad_lr.derivatives.elementwise import i0_derivative, power_slope
 
 from .basics import (
     Call,
@@ -176,7 +176,6 @@ DOMAINS: dict[Any, Domain] = {
     np.sinh: Domain(elementwise(normal), analytic=True),
     np.cosh: Domain(elementwise(normal), analytic=True),
     np.tanh: Domain(elementwise(normal), analytic=True),
-    slope_of_tanh: Domain(elementwise(normal), analytic=True),
     np.arcsinh: Domain(elementwise(normal), analytic=True),
     np.arccosh: Domain(elementwise(between(1.3, 4)), analytic=True),
     np.arctanh: Domain(elementwise(between(-0.7, 0.7)), analytic=True),

@@ -206,9 +206,12 @@ def _polyadd(a1: Any, a2: Any) -> Any:
 
 def _polymul(a1: Any, a2: Any) -> Any:
     """np.polymul, which does without the zeros before the highest power."""
-    first, second = (np.trim_zeros(np.atleast_1d(a), "f") for a in (a1, a2))
-    zero = np.zeros_like(first, shape=(1,))
-    return np.convolve(*(a if a.size else zero for a in (first, second)))
+
+    def trimmed(a: Any) -> Any:
+        made = np.trim_zeros(np.atleast_1d(a), "f")
+        return made if made.size else np.zeros_like(made, shape=(1,))
+
+    return np.convolve(trimmed(a1), trimmed(a2))
 
 
 def _polyder(p: Any, m: int = 1) -> Any:
