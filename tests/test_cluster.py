@@ -522,7 +522,9 @@ def test_a_column_that_is_nowhere(folder: Path, client: Client, capsys: pytest.C
 )
 def test_without_the_extra(missing: str, use: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(ModuleNotFoundError, match=rf"^a cluster needs {missing}: .*'tinygrad_lr\[cluster\]'$"):
+    with pytest.raises(
+        ModuleNotFoundError, match=rf"^a cluster needs {missing}: .*'tinygrad_lr\[cluster\]'$"
+    ):
         use()
 
 
