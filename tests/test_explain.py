@@ -266,6 +266,12 @@ def test_lines_of_rules(line: str, function: Callable[..., Any], values: Any) ->
     assert line in [*lines(explanation, "forward"), *lines(explanation)]
 
 
+def test_one_of_several_results() -> None:
+    x = leaf([1.0, 2.0, 3.0, 4.0])
+    y = recorded(lambda x: np.sum(np.split(x, 2)[1] ** 2), x)
+    assert_lines_lead_to_the_gradients(y, {"x": x})
+
+
 def test_lists_may_hold_constants() -> None:
     x = leaf([1.0, 2.0])
     y = recorded(lambda x: np.sum(np.concatenate([np.ones(1), x]) * np.arange(3.0)), x)
