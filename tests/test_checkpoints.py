@@ -643,7 +643,7 @@ def test_gradients_that_add_up_are_kept(tmp_path: Path) -> None:
 def test_a_loader_cannot_have_gone_through_fewer_than_no_epochs_or_minibatches(name: str) -> None:
     loader = regression().train_dataloader()
     before = loader.state_dict()
-    with pytest.raises(ValueError, match="epoch and skip must be 0 or more, not .*-1"):
+    with pytest.raises(ValueError, match=r"epoch and skip must be 0 or more, not .*-1"):
         loader.load_state_dict(before | {name: -1})
     assert loader.state_dict() == before
 
