@@ -320,7 +320,28 @@ METHODS: dict[str, tuple[Any, ...]] = {
     "astype": (np.float32,),
     "T": (),
     "mT": (),
+    "argsort": (0,),
+    "compress": ([True, False], 0),
+    "conj": (),
+    "conjugate": (),
+    "cumprod": (1,),
+    "cumsum": (0,),
+    "diagonal": (1,),
+    "imag": (),
+    "nonzero": (),
+    "prod": (1,),
+    "real": (),
+    "repeat": (2, 1),
+    "take": ([0, 2], 1),
+    "trace": (1,),
 }
+#: what a tensor has of its own, or gives out as NumPy's
+OWN = {"dtype", "fill", "item", "ndim", "shape", "size", "tolist"}
+
+
+def test_every_method_that_an_array_has_too_is_tested() -> None:
+    shared = {name for name in dir(np.ndarray) if not name.startswith("_") and hasattr(Tensor, name)}
+    assert shared == METHODS.keys() | OWN
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -332,9 +353,12 @@ def test_methods(name: str) -> None:
     got, expected = getattr(x, name), getattr(data, name)
     if arguments or callable(got):
         got, expected = got(*arguments), expected(*arguments)
-    assert isinstance(got, Tensor)
-    np.testing.assert_array_equal(got.array, expected, strict=True)
-    assert np.shares_memory(got.array, data) == np.shares_memory(expected, data)
+    pairs = zip(got, expected, strict=True) if name == "nonzero" else [(got, expected)]
+    for one, other in pairs:
+        assert isinstance(one, Tensor)
+        np.testing.assert_array_equal(one.array, other, strict=True)
+        if name not in ("conj", "conjugate"):  # of which NumPy has a method that copies nothing
+            assert np.shares_memory(one.array, data) == np.shares_memory(other, data)
 
 
 @pytest.mark.parametrize("shape", [(-1,), (3, 2), ((3, 2),), ([6, 1],), (6,), ((1, 2, 3),)], ids=repr)

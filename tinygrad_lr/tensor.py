@@ -481,7 +481,11 @@ class Tensor:
     cumsum, cumprod, ptp, round = map(_method, (np.cumsum, np.cumprod, np.ptp, np.round))
     dot, trace, diagonal, take, repeat = map(_method, (np.dot, np.trace, np.diagonal, np.take, np.repeat))
     squeeze, swapaxes, ravel = map(_method, (np.squeeze, np.swapaxes, np.ravel))
-    copy, conj, conjugate, compress = map(_method, (np.copy, np.conj, np.conj, np.compress))
+    copy, conj, conjugate = map(_method, (np.copy, np.conj, np.conj))
+
+    def compress(self, condition: Any, axis: int | None = None) -> Tensor:
+        """`np.compress` of this tensor, which there is the second argument."""
+        return cast_type(Tensor, call(np.compress, (condition, self), {"axis": axis}))
 
 
 def tensor_at(array: Any, tape: Tape, place: int) -> Any:

@@ -71,9 +71,11 @@ def _ratio(a: Any, b: Any) -> Any:
 
 
 def _inverted(a: Any, b: Any) -> Any:
-    """a / (a**2 + b**2), and 0 where both are 0."""
+    """a / (a**2 + b**2), and 0 where both are 0, or one is infinite."""
     radius = np.hypot(a, b)
-    return _ratio(_ratio(a, radius), radius)
+    still = (radius == 0) | np.isinf(radius)
+    radius = np.where(still, 1, radius)
+    return np.where(still, 0, a / radius / radius)
 
 
 # one of two operands
