@@ -9,12 +9,7 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any
 
-RECORDING, TRAINING, ANOMALY, TRACING = (
-    1,
-    2,
-    4,
-    8,
-)  # bits of the mode: a test of one costs less than an attribute
+RECORDING, TRAINING, ANOMALY, TRACING = 1, 2, 4, 8  # bits of the mode: to test one is quick
 
 MODE: ContextVar[int] = ContextVar("tinygrad_lr_mode", default=0)
 #: the tape of what records in a scope that was entered elsewhere, as with `asyncio.to_thread`

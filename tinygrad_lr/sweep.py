@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -204,20 +205,25 @@ def _fitted(gradient: Any, argument: Any, broadcast: Any, function: Any) -> Any:
     shape = argument.shape
     if broadcast is not None and shape != broadcast and gradient.shape != broadcast:
         gradient = _spread(gradient, broadcast)
-    sizes, extra = gradient.shape, gradient.ndim - len(shape)
-    if axes := [i for i, n in enumerate(sizes) if i < extra or (n != 1 and shape[i - extra] == 1)]:
-        total = np.add.reduce if type(gradient) is np.ndarray else np.sum  # the former is quicker
-        gradient = total(gradient, axis=tuple(axes), keepdims=len(axes) > extra)
-    if gradient.ndim > len(shape):
-        gradient = gradient.reshape(gradient.shape[extra:])
-    if gradient.shape != shape and any(
-        n not in (1, m) for n, m in zip(gradient.shape[::-1], shape[::-1], strict=False)
-    ):
+    axes, extra = _summed(gradient.shape, shape), gradient.ndim - len(shape)
+    if axes is None:
         raise ValueError(
             f"a rule of {errors.name_of(function)} returned a gradient of shape {gradient.shape} "
             f"for an argument of shape {shape}"
         )
-    return gradient
+    if axes:
+        total = np.add.reduce if type(gradient) is np.ndarray else np.sum  # the former is quicker
+        gradient = total(gradient, axis=axes, keepdims=len(axes) > extra)
+    return gradient if gradient.ndim <= len(shape) else gradient.reshape(gradient.shape[extra:])
+
+
+@lru_cache(maxsize=4096)
+def _summed(sizes: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The axes to sum a gradient over so that it broadcasts to a shape; None if none would do."""
+    if any(n not in (1, m) and m != 1 for n, m in zip(sizes[::-1], shape[::-1], strict=False)):
+        return None
+    extra = len(sizes) - len(shape)
+    return tuple(i for i, n in enumerate(sizes) if i < extra or (n != 1 and shape[i - extra] == 1))
 
 
 def lifted_arguments(

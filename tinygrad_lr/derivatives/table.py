@@ -109,10 +109,10 @@ class Derivative:
 
     def rule_of(self, argument: int | str) -> Rules:
         """The rule of an argument, given by its position or its name; `...` if none is known."""
-        position = self.names.index(str(argument)) if argument in self.names else argument
-        if isinstance(position, str):
-            return self.named_rules.get(position, ...)
-        return self.rules[position] if position < len(self.rules) else ...
+        if isinstance(argument, int):
+            return self.rules[argument] if argument < len(self.rules) else ...
+        by_name = argument not in self.names
+        return self.named_rules.get(argument, ...) if by_name else self.rule_of(self.names.index(argument))
 
     def written_by(self, args: Sequence[Any], options: dict[str, Any]) -> Any:
         """The argument that a call writes into; None for most calls."""
@@ -179,8 +179,8 @@ def spreading(*functions: Callable[..., Any], selects: bool = False) -> None:
     """Say that the rules of some functions only add and multiply the elements of a gradient, and leave out
     those that the call's `where=` does.
 
-    Then NaN, which comes of whatever has NaN in it, tells where an element goes: so the sweep remembers what a
-    later selection left out, as in `np.prod(np.sqrt(x), axis=1)[1:]`. It asks the rules with ones for the
+    Then NaN, which comes of whatever has NaN in it, tells where an element goes: so the sweep remembers what
+    a later selection left out, as in `np.prod(np.sqrt(x), axis=1)[1:]`. It asks the rules with ones for the
     arguments, so that not even a library that skips products with 0 hides a NaN; or with the arguments
     themselves if they decide what the function selects.
     """
