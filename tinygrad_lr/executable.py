@@ -490,7 +490,8 @@ class Writer:
         gradient, flat, inf = self.name(args[0]), self.flat(args[0]), self._apart("inf")
         self.space[inf] = math.inf
         name = rescue.program.name = self._new("rescue", self.space)
-        text = function_text(rescue.program, set(), functions := [])
+        functions: list[str] = []
+        text = function_text(rescue.program, set(), functions)
         space: dict[str, Any] = {"np": np}
         exec("\n\n".join([*functions, text]), space)
         self.space[name] = space[name]
