@@ -170,16 +170,11 @@ def _aligned(value: Any, ndim: int) -> Any:
 
 def _product(a: Any, b: Any) -> Any:
     """The matrix product with a stack on one side."""
-    if isinstance(a, Stack) and isinstance(b, Stack):
+    other = b if isinstance(a, Stack) else a
+    if isinstance(other, Stack) or other.ndim > 2:
         raise NotKnownError
     if isinstance(a, Stack):
-        if b.ndim > 2:
-            raise NotKnownError
         return b if a.unit and a.ndim == 1 else a.array @ b
     if b.ndim == 1:
-        if a.ndim > 2:
-            raise NotKnownError
         return np.transpose(a) if b.unit else b.array @ np.transpose(a)
-    if a.ndim > 2:
-        raise NotKnownError
     return a @ b.array
