@@ -103,6 +103,12 @@ class AnomalyError(AutogradError):
     shape {output}).{then}"""
 
 
+ZERO_TIMES_INFINITY = (
+    " There a gradient of 0 met an infinite derivative. Where the result does not depend on these elements, "
+    "put others in their place before the call: np.sqrt(np.where(x > 0, x, 1)), not np.sqrt(x)."
+)
+
+
 def callers() -> Iterator[FrameType]:
     """The stack outside this package, from the innermost frame outwards."""
     frame: FrameType | None = sys._getframe(1)

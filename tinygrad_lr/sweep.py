@@ -148,7 +148,7 @@ def _sweep_tape(
             if not fits:
                 made = _fitted(made, argument, broadcast, row.function)
             if anomaly:
-                _check_finite(made, row, value, (tape.places or {}).get(index))
+                _check_finite(made, given[0], row, value, (tape.places or {}).get(index))
             if parent not in gradients:
                 gradients[parent] = made
                 waiting += parent > CONSTANT
@@ -263,11 +263,13 @@ def _check_unmodified(call: Call) -> None:
             raise errors.ModifiedError(what=what, function=function, shape=array.shape)
 
 
-def _check_finite(gradient: Any, row: Any, value: Any, place: str | None) -> None:
-    """Raise if a rule made NaN or infinity."""
+def _check_finite(gradient: Any, arrived: Any, row: Any, value: Any, place: str | None) -> None:
+    """Raise if a rule made NaN or infinity of what arrived."""
     gradient = whole(gradient)
     if isinstance(gradient, list) or np.all(np.isfinite(gradient)):
         return
+    same = row.elementwise and np.shape(arrived) in ((), np.shape(gradient))
+    why = errors.ZERO_TIMES_INFINITY if same and np.any(np.isnan(gradient) & (arrived == 0)) else ""
     then = "" if place else " Put the computation under detect_anomaly() too, to see the line that called it."
     raise errors.AnomalyError(
         function=errors.name_of(row.function),
@@ -277,5 +279,5 @@ def _check_finite(gradient: Any, row: Any, value: Any, place: str | None) -> Non
         size=np.size(gradient),
         shape=gradient.shape,
         output=np.shape(value),
-        then=then,
+        then=why + then,
     )

@@ -71,7 +71,7 @@ spreading(np.matmul, np.dot, np.inner, np.vdot, np.outer, np.multiply.outer, np.
           np.tensordot, np.einsum, np.convolve, np.correlate, np.diff, np.ediff1d, np.gradient, np.trapezoid,
           np.multiply.reduce)
 spreading(np.linalg.matmul, np.linalg.outer, np.linalg.vecdot, np.linalg.cross, np.linalg.tensordot,
-          np.linalg.norm, np.linalg.vector_norm, np.linalg.matrix_norm, np.linalg.inv, np.linalg.det)
+          np.linalg.norm, np.linalg.vector_norm, np.linalg.matrix_norm)
 if hasattr(np, "matvec"):  # since NumPy 2.2
     spreading(np.matvec, np.vecmat)
 

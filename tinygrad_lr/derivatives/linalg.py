@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from .products import ones_on_diagonal, outer, transposed
-from .table import constant, derivative, differentiable
+from .table import constant, derivative, differentiable, spreading
 
 # ---- inverses and solutions -------------------------------------------------------------------------------
 
@@ -478,3 +478,38 @@ derivative(np.linalg.cond,        _cond)
 # fmt: on
 
 constant(np.linalg.matrix_rank)
+
+
+# ---- which matrices were used -----------------------------------------------------------------------------
+
+
+def _whole_matrices(g: Any, y: Any, a: Any, *others: Any, **options: Any) -> Any:
+    """Every element of a matrix is in all that is made of it; not so in what is made of others of a stack."""
+    parts = g if isinstance(g, tuple) else (g,)
+    stack = a.ndim - 2
+    total = sum(np.sum(part, axis=tuple(range(stack, part.ndim))) for part in parts)
+    return np.expand_dims(total, (-2, -1))
+
+
+def _whole_systems(g: Any, y: Any, a: Any, b: Any) -> Any:
+    """The same for systems of equations, whose matrix and right side are in all of their solution."""
+    own = tuple(range(-min(b.ndim, 2), 0))
+    total = np.sum(g, axis=own)
+    return np.expand_dims(total, (-2, -1))
+
+
+spreading(of_values)
+spreading(np.linalg.solve, like=_whole_systems)
+spreading(
+    *(
+        np.linalg.inv,
+        np.linalg.pinv,
+        np.linalg.det,
+        np.linalg.slogdet,
+        np.linalg.cond,
+        np.linalg.matrix_power,
+    ),
+    *(np.linalg.cholesky, np.linalg.qr, np.linalg.eigh, np.linalg.eigvalsh, np.linalg.eig, np.linalg.eigvals),
+    *(np.linalg.svd, np.linalg.svdvals),
+    like=_whole_matrices,
+)

@@ -87,7 +87,7 @@ def use_of(
     def spread() -> Any:
         rest = given[1:] if row.selects else map(_ones, given[1:])
         with np.errstate(all="ignore"):
-            made = rule(_marks(used(gradient)), *rest, **options)
+            made = (row.like or rule)(_marks(used(gradient)), *rest, **options)
         return np.where(np.isnan(made), 1.0, 0.0)
 
     return moved if row.moves else spread

@@ -52,6 +52,7 @@ class Derivative:
         "follows",
         "function",
         "into",
+        "like",
         "moves",
         "named_rules",
         "names",
@@ -84,6 +85,8 @@ class Derivative:
         self.moves = self.selects = False
         #: whether they do so, or else tell by NaN where an element goes: see `spreading`
         self.follows = False
+        #: what is asked in place of the rules then
+        self.like: Callable[..., Any] | None = None
         #: adds the gradient of the first argument to an array in place: see `adds_into`
         self.into: Callable[..., None] | None = None
         #: the name of the argument that it writes into, and when it does: see `writes`
@@ -178,18 +181,21 @@ def moving(*functions: Callable[..., Any], selects: bool = False) -> None:
         row.moves, row.selects, row.follows = True, selects, True
 
 
-def spreading(*functions: Callable[..., Any], selects: bool = False) -> None:
+def spreading(
+    *functions: Callable[..., Any], selects: bool = False, like: Callable[..., Any] | None = None
+) -> None:
     """Say that the rules of some functions only add and multiply the elements of a gradient, and leave out
     those that the call's `where=` does.
 
     Then NaN, which comes of whatever has NaN in it, tells where an element goes: so the sweep remembers what
     a later selection left out, as in `np.prod(np.sqrt(x), axis=1)[1:]`. It asks the rules with ones for the
     arguments, so that not even a library that skips products with 0 hides a NaN; or with the arguments
-    themselves if they decide what the function selects.
+    themselves if they decide what the function selects. Where a rule does more, another that spreads elements
+    `like` it is asked.
     """
     for function in functions:
         row = DERIVATIVES[function]
-        row.moves, row.selects, row.follows = False, selects, True
+        row.moves, row.selects, row.follows, row.like = False, selects, True, like
 
 
 def adds_into(function: Callable[..., Any], into: Callable[..., None]) -> None:
