@@ -210,8 +210,8 @@ def check_second_order(example: Example) -> None:
 
     leaves, value = example.recorded(example.variables)
     head = attached(example.head)
+    gradients = autograd.grad(value, leaves, head, create_graph=True)  # records itself
     with record():
-        gradients = autograd.grad(value, leaves, head, create_graph=True)
         total: Tensor = sum((w * g).sum() for w, g in zip(weights, gradients, strict=True))
         for variable in (*leaves, head):
             total = total + 0 * variable.sum()  # so that a derivative that is zero is reached as well

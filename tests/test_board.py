@@ -200,6 +200,16 @@ def test_the_last_line_tells_of_the_last_epoch(clock: Clock, monkeypatch: pytest
     assert [line.split(":")[0] for line in lines] == ["epoch 4/6", "epoch 6/6"]
 
 
+def test_of_other_loaders_no_rate_is_told(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lists(self: SyntheticRegressionData, train: bool) -> Any:
+        return [(self.X, self.y)]
+
+    monkeypatch.setattr(SyntheticRegressionData, "get_dataloader", lists)
+    lines, trainer = lines_of(clock, 2.0, 4, monkeypatch)
+    (*_, (_, train)), (*_, (_, val)) = trainer.history["train"], trainer.history["val"]
+    assert lines == [f"epoch 4/4: train loss {train:.3g}, val loss {val:.3g}"]
+
+
 def test_piped_a_quick_run_writes_nothing(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines_of(clock, 0.4, 10, monkeypatch)[0] == []
 

@@ -182,7 +182,7 @@ def test_weight_decay_by_hand_and_by_the_optimizer() -> None:
     model = WeightDecay(wd=3, lr=0.01)
     trainer.fit(model, data)
     assert float(l2_penalty(model.get_w_b()[0])) < 0.5 * free[0]
-    assert trainer.optim.optimizer.decays == [3, 0]
+    assert trainer.optim.optimizer.decays == (3, 0)
 
 
 # ---- classification ---------------------------------------------------------------------------------------

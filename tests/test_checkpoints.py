@@ -39,7 +39,7 @@ from tinygrad_lr import (
     nn,
 )
 from tinygrad_lr.callbacks import History
-from tinygrad_lr.checkpoints import digest, load_state, replacing, save_arrays, save_state
+from tinygrad_lr.checkpoints import digest, load_state, remove_remains, replacing, save_arrays, save_state
 
 STATE: dict[str, Any] = {"w": np.arange(3.0), "facts": {"epoch": 7, "names": ["a", "b"], "none": None}}
 
@@ -247,7 +247,12 @@ def test_killed_at_any_moment_nothing_is_lost() -> None:
     assert left == "done killed.npz state.npz whole.npz"  # no half files
 
 
-def test_remains_of_living_processes_are_left_alone(path: Path) -> None:
+NONE = 2**30  # no system gives a process such a number
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere remains are left")
+def test_remains_of_processes_that_are_gone_are_removed_but_not_of_living_ones(path: Path) -> None:
+    path.with_name(f".{NONE}-1-{path.name}").touch()
     mine = path.with_name(f".{os.getpid()}-1-{path.name}")
     init = path.with_name(f".1-1-{path.name}")
     other = path.with_name(f".x-1-{path.name}")
@@ -257,6 +262,17 @@ def test_remains_of_living_processes_are_left_alone(path: Path) -> None:
     with replacing(path) as temporary:
         temporary.touch()
     assert set(path.parent.iterdir()) == {path, mine, init, other, none}
+
+
+def test_where_processes_cannot_be_asked_for_remains_are_left(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remains = path.with_name(f".{NONE}-1-{path.name}")
+    remains.touch()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "name", "nt")
+        remove_remains(path)
+    assert remains.exists()
 
 
 # ---- runs -------------------------------------------------------------------------------------------------
@@ -621,6 +637,15 @@ def test_gradients_that_add_up_are_kept(tmp_path: Path) -> None:
     for one, other in zip(whole.model.parameters(), resumed.model.parameters(), strict=True):
         np.testing.assert_array_equal(one, other)
         np.testing.assert_array_equal(one.grad, other.grad)
+
+
+@pytest.mark.parametrize("name", ["epoch", "skip"])
+def test_a_loader_cannot_have_gone_through_fewer_than_no_epochs_or_minibatches(name: str) -> None:
+    loader = regression().train_dataloader()
+    before = loader.state_dict()
+    with pytest.raises(ValueError, match=r"epoch and skip must be 0 or more, not .*-1"):
+        loader.load_state_dict(before | {name: -1})
+    assert loader.state_dict() == before
 
 
 def test_an_optimizer_cannot_have_taken_fewer_than_no_steps() -> None:

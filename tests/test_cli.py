@@ -12,10 +12,12 @@ import shlex
 import signal
 import subprocess
 import sys
+import tomllib
 import webbrowser
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -402,6 +404,14 @@ def test_files_of_a_later_format_are_not_guessed_at() -> None:
     assert_error(["predict", "runs/some", "some.csv"], ["has format 2, but this version reads 1", "update"])
 
 
+@pytest.mark.usefixtures("fitted")
+@pytest.mark.parametrize("w", [np.zeros(2, np.float32), np.zeros((2, 1)), np.zeros(3)])
+def test_files_with_other_arrays_are_damaged(w: Any) -> None:
+    path = Path("runs/some/parameters.npz")
+    run.save_arrays(path, **(arrays(path) | {"w": w}))
+    assert_error(["predict", "runs/some", "some.csv"], ["runs/some/parameters.npz is damaged, or not a file"])
+
+
 # ---- errors ------------------------------------------------------------------------------------------------
 
 
@@ -507,6 +517,9 @@ def test_errors_of_the_system_are_one_line(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(run, "check_free", refuse)
     assert_error(["--out", "run"], ["error: there: Permission denied"])
+    monkeypatch.setattr(checkpoints, "load_arrays", refuse)
+    words = ["error: run/parameters.npz cannot be read (Permission denied); check its permissions"]
+    assert_error(["predict", "run", "some.csv"], words)
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -829,6 +842,12 @@ def test_ctrl_c_waits_for_the_end_of_a_step_but_not_twice(monkeypatch: pytest.Mo
 
 
 @pytest.mark.usefixtures("_ctrl_c")
+def test_ctrl_c_after_the_last_step_is_not_lost() -> None:
+    with pytest.raises(KeyboardInterrupt), run.noting([]):
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.usefixtures("_ctrl_c")
 def test_sigint_stays_ignored_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     interrupt_at(40, monkeypatch, "signal")
@@ -1049,6 +1068,13 @@ def test_help(
         *(["--lr", "--epochs", "--batch-size", "--seed"] if "predict" not in command else []),
     ):
         assert f"\n  {option} " in text
+
+
+def test_where_the_command_starts() -> None:
+    """What pyproject.toml says, which pip makes a program of."""
+    with (EXAMPLES.parents[1] / "pyproject.toml").open("rb") as file:
+        module, _, name = tomllib.load(file)["project"]["scripts"]["tinygrad-lr"].partition(":")
+    assert getattr(import_module(module), name) is main
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -453,6 +453,11 @@ def no_file() -> None:
         path.unlink()
 
 
+def dangling_link() -> None:
+    Path("data/1.parquet").unlink()
+    Path("data/1.parquet").symlink_to("gone")
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -470,6 +475,7 @@ def no_file() -> None:
         (another_file, "data/1.parquet cannot be read as a Parquet file: "),
         (one_group, "data/*.parquet has only 1 row group, and validation takes some; write it in several"),
         (no_file, "no file is named data/*.parquet; check the path"),
+        (dangling_link, "data/1.parquet is not there for a worker; put it on a disk that all workers see"),
     ],
 )
 def test_bad_files(
@@ -508,6 +514,18 @@ def test_bad_arguments(
 def test_a_column_that_is_nowhere(folder: Path, client: Client, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli("fit", "data", "--target", "Y", client=client) == 2
     assert "data has no column 'Y'; did you mean 'y'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("missing", "use"),
+    [("distributed", lambda: connect().__enter__()), ("pyarrow.parquet", lambda: read_parquet("data"))],
+)
+def test_without_the_extra(missing: str, use: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(
+        ModuleNotFoundError, match=rf"^a cluster needs {missing}: .*'tinygrad_lr\[cluster\]'$"
+    ):
+        use()
 
 
 # ---- workers that are not fit for it ----------------------------------------------------------------------

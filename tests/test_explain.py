@@ -215,6 +215,79 @@ def test_function_of_ones_own_and_rules_that_ask_for_arrays() -> None:
     assert verdicts(explanation) == ["they agree"]
 
 
+def test_rules_of_ones_own_may_use_their_arrays_as_sequences_and_numbers() -> None:
+    def of_largest(g: Any, y: Any, x: Any) -> Any:
+        first, second = x
+        slopes = [1.0, 0.0] if first > second else [0.0, 1.0]
+        return float(g) * 2 * [first, second][np.argmax(x)] * np.array(slopes)
+
+    largest_squared = differentiable(of_largest)(lambda x: np.max(x) ** 2)
+    x = leaf([1.0, 3.0])
+    explanation = explain(recorded(largest_squared, x), names={"x": x})
+    assert lines(explanation)[-1] == "grad_x = 2.0 * x[1] * np.array([0.0, 1.0])"
+    assert verdicts(explanation) == ["they agree"]
+
+
+def test_a_rule_may_make_an_array_of_its_own() -> None:
+    @differentiable(lambda g, y, x: np.zeros(x.shape))
+    def held(x: Any) -> Any:
+        return np.copy(x)
+
+    x = leaf([1.0, 3.0])
+    y = recorded(lambda x: np.sum(x * held(x)), x)
+    assert lines(explain(y))[-1] == "grad_x = grad_x + np.array([0.0, 0.0])"
+    assert verdicts(explain(y)) == ["they differ"]  # differences do not know that it was held
+
+
+@pytest.mark.parametrize(
+    ("line", "function", "values"),
+    [
+        ("grad_x = grad_v1.T", differentiable(lambda g, y, x: g.T)(np.transpose), [[1.0], [2.0]]),
+        ("grad_x = grad_v1 * x", lambda x: scipy.special.boxcox(x, 2), [1.0, 2.0]),
+        (
+            "grad_x = np.where(np.invert(np.isnan(x)), grad_v1, 0)",
+            np.nansum,
+            [1.0, 2.0],
+        ),
+        ("_1 = np.linalg.eigh(x, 'L')", np.linalg.eigvalsh, [[2.0, 1.0], [1.0, 3.0]]),
+        (
+            "grad_x = grad_v1 * np.zeros((0,), np.float64)",
+            differentiable(lambda g, y, x: g * np.ones(x.shape))(np.copy),
+            [],
+        ),
+        ("v1 = np.maximum(x, -np.inf)", lambda x: np.maximum(x, -np.inf), [1.0, 2.0]),
+    ],
+)
+def test_lines_of_rules(line: str, function: Callable[..., Any], values: Any) -> None:
+    x = leaf(values)
+    y = recorded(lambda x: np.sum(function(x)), x)
+    assert_lines_lead_to_the_gradients(y, {"x": x})
+    explanation = explain(y)
+    assert line in [*lines(explanation, "forward"), *lines(explanation)]
+
+
+def test_one_of_several_results() -> None:
+    x = leaf([1.0, 2.0, 3.0, 4.0])
+    y = recorded(lambda x: np.sum(np.split(x, 2)[1] ** 2), x)
+    assert_lines_lead_to_the_gradients(y, {"x": x})
+
+
+def test_lists_may_hold_constants() -> None:
+    x = leaf([1.0, 2.0])
+    y = recorded(lambda x: np.sum(np.concatenate([np.ones(1), x]) * np.arange(3.0)), x)
+    assert_lines_lead_to_the_gradients(y, {"x": x})
+
+
+def test_the_gradient_of_a_gradient_of_a_slice() -> None:
+    def slope(x: Any) -> Any:
+        return np.sum(autograd.grad(np.sum(x[1:] ** 3), x, create_graph=True))
+
+    x = leaf([1.0, 2.0, 3.0])
+    y = recorded(slope, x)
+    assert_lines_lead_to_the_gradients(y, {"x": x})
+    assert any("scatter(v4, np.s_[1:], (3,))" in line for line in lines(explain(y), "forward"))
+
+
 def test_elements_left_out_stay_without_gradient() -> None:
     x = leaf([0.0, 4.0])
     y = recorded(lambda x: np.sum(np.where(x.array > 0, np.sqrt(x), 2 * x)), x)
@@ -277,12 +350,14 @@ def test_head_of_several_elements_and_its_own_gradient() -> None:
     assert verdicts(explain(y, [1.0, -3.0])) == ["they agree"]
 
 
+@pytest.mark.usefixtures("_quick_pictures")
 def test_head_that_is_a_leaf() -> None:
     x = leaf(2.0)
     explanation = explain(x)
     assert lines(explanation) == ["grad_x = 1.0"]
     assert verdicts(explanation) == ["they agree"]
     assert "x = 2" in explanation.text()
+    assert "Forward: the values" not in explanation.html()
 
 
 def test_arrays_that_are_not_numpys_are_not_computed() -> None:
@@ -308,6 +383,8 @@ def test_large_arrays_are_summed_up() -> None:
     steps = explain(recorded(lambda w: np.mean(w * 3.0), w))._walk.steps
     assert steps[0].numbers.endswith("38. 39.]\nin all: 0 … 39")
     assert steps[-1].numbers.endswith("0.075]\nin all: 0.075")
+    cube = leaf(np.arange(64.0).reshape(4, 4, 4))
+    assert explain(recorded(np.sum, cube))._walk.steps[0].numbers == "0 … 63"
 
 
 def test_small_values_are_moved_by_less() -> None:

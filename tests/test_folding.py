@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tinygrad_lr import Tensor, autograd, record, tensor
 from tinygrad_lr_viz.folding import Program, Repeat
+from tinygrad_lr_viz.plan import Carried, Plan, Result, Source
 from tinygrad_lr_viz.reading import Graph, key, read
 
 # A program is a list of operations (which function, which of the latest results it reads) and of loops
@@ -49,12 +50,12 @@ def run(body: Body, results: list[Any]) -> None:
             results.append(FUNCTIONS[f](x, y))
 
 
-def recorded(body: Body) -> Graph:
-    """The graph of everything that a program computes."""
+def recorded(body: Body, last: bool = False) -> Graph:
+    """The graph of everything that a program computes, or of what its last result needs."""
     results: list[Any] = [attached(0.5), attached(0.7)]
     with record(), np.errstate(all="ignore"):
         run(body, results)
-        head: Any = np.stack(results)
+        head: Any = results[-1] if last else np.stack(results)
     return read(head)
 
 
@@ -68,6 +69,9 @@ def repeats_of(program: Program) -> list[Repeat]:
 
 @settings(max_examples=100, deadline=None)
 @given(programs)
+@example(
+    [(3, [(3, 3, 0), *[(0, 0, 0)] * 3]), (3, [(3, 3, 0), (0, 0, 0), (0, 0, 0), (0, 0, 1)])]
+)  # they overlap
 def test_what_is_drawn_stands_for_every_operation_once(body: Body) -> None:
     program = Program(recorded(body), True)
     drawn = list(program.drawn())
@@ -105,6 +109,25 @@ def test_each_repetition_does_what_is_drawn(body: Body) -> None:
                     assert before is not None
                     assert beyond is not None
                     assert beyond - after == after - before
+
+
+@settings(max_examples=50, deadline=None)
+@given(programs)
+@example([(3, [(0, 0, 0)]), (0, 2, 1), (3, [(0, 1, 2), (0, 0, 3)])])  # a loop reads one turn of another
+def test_operands_are_drawn_from_where_they_are_read(body: Body) -> None:
+    plan = Plan(recorded(body, last=True), [], None, (), True, 10**6)
+    for number in plan.numbers:
+        for _, value, operand in plan.operands(number):
+            source = plan.program.numbers.get(key(value))
+            if source is None:
+                assert isinstance(operand, Source)
+                assert operand.key == key(value)
+                continue
+            assert isinstance(operand, (Result, Carried))
+            assert operand.unit == plan.program.representative(source)
+            if isinstance(operand, Carried):
+                repeat = operand.repeat
+                assert repeat.turn(number) - repeat.turn(source) == operand.lag > 0
 
 
 @settings(max_examples=50, deadline=None)

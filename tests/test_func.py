@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import compositions
-from tinygrad_lr import Module, autograd, compile, record, tensor
+from tinygrad_lr import Module, autograd, compile, differentiable, record, tensor
 from tinygrad_lr.func import elementwise_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from truths import central_difference
 
@@ -58,18 +58,30 @@ def test_gradient_hessian_and_their_products_of_a_quadratic_form(rng: Any, n: in
         np.testing.assert_allclose(got, expected, atol=1e-12)
 
 
+@differentiable(lambda g, y, x: np.concatenate(np.split(g, 2)[::-1]))
+def exchanged(x: Any) -> Any:
+    return x[::-1]
+
+
 @pytest.mark.parametrize(
     "f",
     [
         lambda x: np.concatenate([np.split(x, 2)[1] ** 2, x[:1]]),
         lambda x: np.stack(np.split(x, 2)[::-1])[0] * x,
         lambda x: np.block([x * x, x[1]]),
+        lambda x: x @ np.arange(12.0).reshape(3, 2, 2),
+        exchanged,
     ],
 )
-def test_all_rows_at_once_where_a_rule_makes_lists(f: Any) -> None:
+def test_all_rows_at_once_or_one_by_one(f: Any) -> None:
     x = np.array([1.0, 2.0])
     columns = [jvp(f, [x], [unit])[1] for unit in np.eye(2)]
-    np.testing.assert_allclose(jacobian(f)(x), np.transpose(columns))
+    np.testing.assert_allclose(jacobian(f)(x), np.stack(columns, axis=-1))
+
+
+def test_a_rule_that_makes_the_same_of_any_gradient() -> None:
+    held = differentiable(lambda g, y, x: np.zeros_like(x))(np.copy)
+    np.testing.assert_array_equal(jacobian(held)(np.array([1.0, 2.0])), np.zeros((2, 2)))
 
 
 @quick

@@ -1,5 +1,6 @@
 """Drawing a Tensor's graph: what is drawn, how it is named, and that any name and any size can be drawn."""
 
+import gc
 import os
 import re
 import subprocess
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
-from tinygrad_lr import Tensor, autograd, record, tensor
+from tinygrad_lr import Tensor, autograd, differentiable, record, tensor
 from tinygrad_lr.errors import GraphFreedError, NotRecordedError
 from tinygrad_lr.module import Module
 from tinygrad_lr_viz import dot, graph
@@ -183,6 +184,9 @@ def test_where_broadcasting_is_undone() -> None:
         ("concatenate([x, x])", lambda x: np.concatenate([x, x])),
         ("sum(x, 0, float32)", lambda x: np.sum(x, 0, np.float32)),
         ("exp(x)", np.exp),
+        ("add.reduce(x, axis=0)", lambda x: np.add.reduce(x, axis=0)),
+        ("split(x, 2)[1]", lambda x: np.split(x, 2)[1]),
+        ("linalg.norm(x, 1)", lambda x: np.linalg.norm(x, 1)),
     ],
 )
 def test_operations_read_like_the_call(shown: str, compute: Any) -> None:
@@ -219,6 +223,29 @@ def test_data_of_other_types() -> None:
     drawn = nodes(draw_graph(y))
     assert "False … True" in drawn["mask"]
     assert "0 … 3" in drawn["index"]
+
+
+def test_texts_are_shown_where_they_are_few() -> None:
+    labelled = differentiable(lambda g, y, x, labels: g)(lambda x, labels: x * 1)
+    x = attached([1.0, 2.0])
+    with record():
+        y = labelled(labelled(x, np.array(["a", "b"])), np.array(["a", "b", "c", "d"]))
+    drawn = nodes(draw_graph(y))
+    assert r'label="data\n(2,)\na, b"' in drawn["data"]
+    assert r'label="data\n(4,)"' in drawn["data 2"]
+
+
+def test_the_garbage_collector_stays_as_it_is() -> None:
+    assert gc.isenabled()
+    loss, names = steps(10)
+    for collecting in (True, False):
+        if not collecting:
+            gc.disable()
+        try:
+            draw_graph(loss, names=names, fold=True)
+            assert gc.isenabled() == collecting
+        finally:
+            gc.enable()
 
 
 @settings(deadline=None)
@@ -490,6 +517,15 @@ def test_a_loop_is_drawn_once_with_what_it_carries() -> None:
     assert drawing.dot.count(f'"{carried[0]}" -> "subtract" [style=dashed, dir=back,') == 1
 
 
+def test_what_a_loop_begins_with_is_shown_unless_values_are_not() -> None:
+    loss, names = steps(10)
+    shown = nodes(draw_graph(loss, names=names, fold=True))
+    bare = nodes(draw_graph(loss, names=names, fold=True, values=False))
+    (name,) = (name for name in shown if name.startswith("carried"))
+    assert rf"{name}\n(1,)\nfirst 1" in shown[name]
+    assert rf'{name}\n(1,)"' in bare[name]
+
+
 @pytest.mark.parametrize("n", [10, 40])
 def test_folding_can_be_asked_for_and_forbidden(n: int) -> None:
     loss, names = steps(n)
@@ -616,6 +652,7 @@ def test_a_leaf_used_often_is_drawn_at_each_use_so_that_layout_stays_quick() -> 
         y = x
         for _ in range(300):
             y = y * x
+        y = y * (x * x)
     drawing = draw_graph(y)
     assert max(Counter(source for source, _ in edges(drawing)).values()) <= 2
     assert sum(r"(1,)\n1\ngrad" in text for text in nodes(drawing).values()) == 1  # the others are stubs
@@ -723,6 +760,43 @@ def test_a_collapsed_module_in_a_loop_has_no_carried_value_of_its_own() -> None:
     assert set(nodes(drawing)) == {"data", "model: Layer", "state", "carried: state"}
 
 
+class Stacked(Module):
+    def __init__(self) -> None:
+        self.layers = [Layer(2, 2) for _ in range(12)]
+
+    def forward(self, X: Any) -> Any:
+        for layer in self.layers:
+            X = layer(np.tanh(X))
+        return X
+
+
+class Parallel(Module):
+    def __init__(self) -> None:
+        self.layers = [Layer(2, 2) for _ in range(2)]
+
+    def forward(self, X: Any) -> Any:
+        return np.concatenate([layer(X) for layer in self.layers])
+
+
+@pytest.mark.parametrize("kind", [Stacked, Parallel])
+def test_a_collapsed_module_reads_what_comes_from_outside_once(kind: type[Module]) -> None:
+    model, x = kind(), attached([[1.0, 2.0]])
+    with record():
+        y: Any = model(np.exp(x))
+    drawn = edges(draw_graph(y, fold=True, depth=0))
+    assert drawn[:2] == [("x", "exp(x)"), ("exp(x)", f"model: {kind.__name__}")]
+    assert {source for source, _ in drawn[2:]} <= {f"model: {kind.__name__}"}
+
+
+def test_parameters_stand_in_their_module_also_where_others_read_them() -> None:
+    one, two = Layer(2, 2), Layer(2, 2)
+    with record():
+        y: Any = one.w * two.w
+    assert frames(draw_graph(y)) == {"one.w": ["one: Layer"], "two.w": ["two: Layer"], "y": []}
+    assert frames(draw_graph(y, depth=0)) == {"one.w": [], "two.w": [], "y": []}
+    assert len(one.parameters()) == len(two.parameters()) == 2
+
+
 # ---- second order -----------------------------------------------------------------------------------------
 
 
@@ -793,6 +867,16 @@ def test_the_width_is_that_of_the_gradient_along_the_edge() -> None:
         if value is x
     )
     np.testing.assert_allclose(found, expected)
+
+
+def test_of_a_list_each_array_has_its_own_width() -> None:
+    a, b = attached([1.0, 2.0]), attached([3.0])
+    with record():
+        y: Any = (np.concatenate([2 * a, np.ones(1), b]) * np.array([1.0, 2.0, 9.0, 4.0])).sum()
+    graph = read(y)
+    (place,) = (place for place, origin in graph.origins.items() if origin.function is np.concatenate)
+    found = {i: size for (reader, i), size in flow(graph).items() if reader == place}
+    assert found == pytest.approx({0: np.sqrt(1 + 4), 2: 4})
 
 
 def test_a_gradient_that_is_not_finite_is_said_to_be() -> None:

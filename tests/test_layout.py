@@ -148,6 +148,15 @@ def test_a_format_that_no_renderer_makes_names_what_to_install(fake_dot: FakeDot
         render("graph {}", "pdf")
 
 
+def test_where_no_renderer_makes_svg_nothing_else_is_advised(
+    fake_dot: FakeDot, installed: dict[str, str]
+) -> None:
+    installed.clear()
+    fake_dot("""import sys; sys.exit('Format: "svg" not recognized.')""")
+    with pytest.raises(LayoutError, match=r'Format: "svg" not recognized\.$'):
+        render("graph {}", "svg")
+
+
 def test_a_learners_own_files_do_not_shadow_a_library(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

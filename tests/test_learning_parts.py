@@ -356,6 +356,16 @@ def test_a_notebook_sees_the_last_points(notebook: Notebook, monkeypatch: pytest
     assert len(notebook.hooks) == 1
 
 
+def test_what_is_shown_is_not_shown_again_at_the_end_of_the_cell(
+    notebook: Notebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(board_module, "START", 0)
+    ProgressBoard().draw(1, 2, "line")
+    notebook.end_cell()
+    assert [len(pictures) for pictures in notebook.shown] == [1]
+    assert notebook.hooks == []
+
+
 def test_a_notebook_sees_every_point_if_there_is_time(
     notebook: Notebook, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
@@ -200,6 +201,23 @@ class Robust(Linear):
         return np.log1p((y_hat - y) ** 2).mean()
 
 
+class Logistic(Linear):
+    def loss(self, y_hat: Any, y: Any) -> Any:
+        return np.logaddexp(0.0, -y_hat * np.sign(y)).mean()
+
+
+class Cone(Linear):
+    """No derivative where all parameters are 0."""
+
+    def loss(self, y_hat: Any, y: Any) -> Any:
+        return np.sqrt(np.sum(self.w**2) + np.sum(self.b**2))
+
+
+class Unused(Linear):
+    def forward(self, X: Any) -> Any:
+        return X @ self.w
+
+
 class Layers(Linear):
     def __init__(self) -> None:
         self.v, self.w, self.b = attached(2, 3, seed=1), attached(3, 1, seed=2), attached(1)
@@ -225,7 +243,7 @@ class TestModelSurface:
         for name in ("optimum", "directions", "share", "curvature", "minimum", "path", "path_loss", "loss"):
             np.testing.assert_allclose(getattr(surface, name), getattr(expected, name), rtol=1e-6, atol=1e-9)
 
-    @pytest.mark.parametrize("kind", [Robust, Layers])
+    @pytest.mark.parametrize("kind", [Robust, Logistic, Layers])
     def test_any_other_loss_is_sampled(self, kind: type[Linear]) -> None:
         model, data, path = trained(kind)
         surface = model_surface(model, data, path, grid=5)
@@ -272,6 +290,14 @@ class TestModelSurface:
 
         model, data, path = trained(Linear)
         assert model_surface(Downhill(), data, path, grid=2).curvature is None
+        assert model.parameters()
+
+    @pytest.mark.parametrize("kind", [Cone, Unused])
+    def test_without_second_derivatives_it_is_sampled(self, kind: type[Linear]) -> None:
+        model, data, _ = trained(Linear)
+        surface = model_surface(kind(), data, np.array([[0.0, 0.0, 0.0], [1.0, 0.5, 0.0]]), grid=2)
+        assert surface.curvature is None
+        assert np.isfinite(surface.loss).all()
         assert model.parameters()
 
     def test_errors(self) -> None:
@@ -671,6 +697,16 @@ class TestFiles:
         figure = training_curves({f"series {i}": [(0, i), (1, i)] for i in range(5)})
         with matplotlib.rc_context(changed):
             assert_well_laid_out(figure)
+
+    def test_a_layout_that_never_settles_ends(self) -> None:
+        class Restless(ConstrainedLayoutEngine):
+            def execute(self, fig: Figure) -> None:
+                (axes,) = fig.axes
+                axes.set_position((0.1, 0.1, 1.3 - axes.get_position().width, 0.8))
+
+        figure = Figure(layout=Restless())
+        figure.add_subplot().set_position((0.1, 0.1, 0.8, 0.8))
+        assert plots._finish(figure, None) is figure
 
     def test_the_background_is_white(self, tmp_path: Path) -> None:
         training_curves({"train": [(0, 1.0)]}, tmp_path / "plot.png")

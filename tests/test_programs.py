@@ -9,6 +9,7 @@ as one that can be pasted and run.
 import itertools
 import operator
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ import tinygrad_lr.derivatives.special
 from domains import DOMAINS
 from domains.basics import Call
 from search import examples
-from tinygrad_lr import Tensor, asarray, autograd, record, tensor
+from tinygrad_lr import Tensor, asarray, autograd, pause, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
 from tinygrad_lr.errors import ComplexResultError, name_of
 from tinygrad_lr.testing import NoTruthError, check_gradients
@@ -141,8 +142,12 @@ def product(arrays: Sequence[Any], others: Sequence[Any]) -> Any:
     return sum(np.sum(a * b) for a, b in zip(arrays, others, strict=True))
 
 
-@given(expression_graphs(), st.integers(0, 2**16))
-def test_dual_numbers_agree(program: Program, seed: int) -> None:
+#: scopes in which the first derivative of what was recorded can be taken
+SCOPES: dict[str, Any] = {"no scope": nullcontext, "another record()": record, "pause()": pause}
+
+
+@given(expression_graphs(), st.integers(0, 2**16), st.sampled_from(["the same record()", *SCOPES]))
+def test_dual_numbers_agree(program: Program, seed: int, scope: str) -> None:
     """To rounding, in random directions of the leaves and of the heads, to second order."""
     rng = np.random.default_rng(seed)
     u, v = ([rng.uniform(-1, 1, np.shape(a)) for a in program.arguments] for _ in "uv")
@@ -151,7 +156,13 @@ def test_dual_numbers_agree(program: Program, seed: int) -> None:
     leaves = leaves_of(program)
     with record():
         nothing = sum(0 * np.sum(leaf) for leaf in leaves)  # so that each is reached
-        gradients = autograd.grad(product(program(*leaves), head_grads) + nothing, leaves, create_graph=True)
+        total = product(program(*leaves), head_grads) + nothing
+        if scope not in SCOPES:
+            gradients = autograd.grad(total, leaves, create_graph=True)
+    if scope in SCOPES:
+        with SCOPES[scope]():
+            gradients = autograd.grad(total, leaves, create_graph=True)
+    with record():
         slope = product(gradients, u) + nothing
     again = autograd.grad(slope, leaves)
     size = product([abs(g.array) for g in gradients], map(abs, u))

@@ -170,6 +170,28 @@ def test_methods_of_quantiles(method: Any, n: int) -> None:
             np.testing.assert_allclose(got, [*expected, 0], atol=1e-9)
 
 
+@quick
+@given(data=st.data())
+def test_mixed_derivatives_of_quantiles_do_not_depend_on_the_order(data: st.DataObject) -> None:
+    """Also where the quantile is one of the numbers, and the next one is about to have a share in it."""
+    function, scale = data.draw(
+        st.sampled_from(
+            [(np.quantile, 1), (np.percentile, 100), (np.nanquantile, 1), (np.nanpercentile, 100)]
+        )
+    )
+    a = np.array(data.draw(st.lists(st.integers(1, 9), min_size=1, max_size=5, unique=True)), float)
+    q = data.draw(st.sampled_from([0.25, 1 / 3, 0.4, 0.5, 0.75])) * scale
+    weights = np.random.default_rng(len(a)).uniform(-1, 1, a.shape)
+    x, t = (tensor(v) for v in (a, q))
+    for leaf in (x, t):
+        leaf.attach_grad()
+    with record():
+        by_x, by_q = autograd.grad(function(np.sqrt(x), t), [x, t], create_graph=True)
+        one, other = (by_x * weights).sum() + 0 * t, by_q + 0 * x.sum()
+    by_x_and_q, by_q_and_x = autograd.grad(one, t, retain_graph=True), autograd.grad(other, x)
+    np.testing.assert_allclose(by_x_and_q.array, np.sum(by_q_and_x.array * weights), rtol=1e-12)
+
+
 # ---- zeros ------------------------------------------------------------------------------------------------
 
 

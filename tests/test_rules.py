@@ -370,22 +370,12 @@ def test_no_warning_where_the_derivative_is_finite() -> None:
 MOVING = {
     *(f for f in ROWS if chapter_of(f) in ("indexing", "shape")),
     *(np.positive, np.negative, np.add, np.subtract, np.unwrap, np.real, np.real_if_close, np.conjugate),
-    *(
-        np.sum,
-        np.mean,
-        np.cumsum,
-        np.nansum,
-        np.nanmean,
-        np.nancumsum,
-        np.trace,
-        np.linalg.trace,
-        np.bincount,
-    ),
+    *(np.sum, np.mean, np.cumsum, np.nansum, np.nanmean, np.nancumsum, np.bincount),
+    *(np.trace, np.linalg.trace),
     *(np.add.reduce, np.add.accumulate, np.add.outer, np.subtract.outer),
     *(np.where, np.clip, np.nan_to_num, np.heaviside, np.heaviside.outer),
     *(f for f in KINKED if f not in (np.absolute, np.fabs, np.std, np.nanstd, np.ptp)),
     *(np.fmax.outer, np.fmin.outer, np.median, np.nanmedian),
-    *(np.quantile, np.percentile, np.nanquantile, np.nanpercentile),
     *([np.cumulative_sum] if hasattr(np, "cumulative_sum") else []),
 }
 
@@ -421,3 +411,112 @@ def test_moving_rows_never_cancel(function: Any, data: st.DataObject) -> None:
         masked = {"where", ROWS[function].where} & set(example.arguments)
         if not ROWS[function].selects and not masked and np.all(ones) and ones.size:
             assert np.all(mask)
+
+
+# ---- what selections left out, past other functions -------------------------------------------------------
+
+SPREADING = [f for f in ROWS if f in DOMAINS and ROWS[f].follows and not ROWS[f].moves]
+
+
+@pytest.mark.parametrize("function", SPREADING, ids=name_of)
+@search.examples(6)
+@given(data=st.data())
+def test_spreading_rows_lose_nothing_of_what_was_selected(function: Any, data: st.DataObject) -> None:
+    """Behind an infinite derivative only what has no part in the selected results has the gradient 0."""
+    example = data.draw(examples(function))
+    selected = example.rng.uniform(size=example.head.shape) < 0.5
+    head = np.where(selected, example.head, 0)
+    leaves = [attached(v) for v in example.variables]
+    with pytest.MonkeyPatch.context() as steep, np.errstate(all="ignore"):
+        steep.setattr(DERIVATIVES[np.positive], "rules", (lambda g, y, x: g * np.inf,))
+        steep.setattr(DERIVATIVES[np.positive], "follows", False)
+        steep.setattr(DERIVATIVES[np.positive], "moves", False)
+        with record():
+            value = np.where(
+                selected, example.with_tensors().value([np.positive(leaf) for leaf in leaves]), 0
+            )
+        got = autograd.grad(value, leaves, example.head)
+    for one, slope in zip(got, example.gradients(example.variables, head), strict=True):
+        assert not np.any(np.isfinite(one.array) & (slope != 0))
+        assert np.all(one.array[np.isfinite(one.array)] == 0)
+        if not selected.any() and not ROWS[function].selects:
+            np.testing.assert_array_equal(one.array, 0)
+
+
+ROWS_OF_ROOTS = np.array([[0.0, 4.0, 1.0], [1.0, 4.0, 9.0]])
+MASK = np.array([[False, True, True], [True, True, True]])
+#: what of two rows, or two columns for one array of them, is taken does not depend on the first element
+PAST: dict[str, Callable[[Any], Any]] = {
+    "prod": lambda y: np.prod(y, axis=1)[np.array([False, True])],
+    "prod where": lambda y: np.prod(y, axis=1, where=MASK),
+    "multiply.reduce": lambda y: np.multiply.reduce(y, axis=1, where=MASK),
+    "var": lambda y: np.where([False, True], np.var(y, axis=1), 1),
+    "var where": lambda y: np.var(y, axis=1, where=MASK),
+    "std": lambda y: np.std(y, axis=1, ddof=1)[1],
+    "std where": lambda y: np.std(y, where=MASK),
+    "nanvar": lambda y: np.nanvar(y, axis=1)[1],
+    "nanvar where": lambda y: np.nanvar(y, axis=1, where=MASK),
+    "nanprod": lambda y: np.nanprod(y, axis=1)[1],
+    "nanprod where": lambda y: np.nanprod(y, where=MASK),
+    "norm": lambda y: np.linalg.norm(y, axis=1)[1],
+    "largest": lambda y: np.linalg.norm(y, np.inf, axis=1)[1],
+    "matmul": lambda y: (y @ np.zeros((3, 2)))[1],
+    "vector": lambda y: (np.zeros(2) @ y)[1:],
+    "einsum": lambda y: np.einsum("ij,jk->ik", y, np.ones((3, 2)))[1:],
+    "tensordot": lambda y: np.tensordot(y, np.ones((3, 2)), 1)[1:],
+    "outer": lambda y: np.outer(y, np.ones(2))[1:],
+    "cross": lambda y: np.cross(y, [1.0, 0.0, 2.0])[1],
+    "kron": lambda y: np.kron(y, np.ones(2))[1:],
+    "convolve": lambda y: np.convolve(y[0], np.ones(2))[2:],
+    "cumprod": lambda y: np.cumprod(y, axis=1)[1],
+    "diff": lambda y: np.diff(y[0])[1:],
+    "gradient": lambda y: np.gradient(y)[0][:, 1],
+    "trapezoid": lambda y: np.trapezoid(y)[1],
+    "average": lambda y: np.average(y, axis=1, weights=[1.0, 2.0, 3.0], returned=True)[0][1],
+    "ptp": lambda y: np.ptp(y, axis=1)[1],
+    "interp": lambda y: np.interp(1.5, np.arange(3.0), y[0]),
+    "quantile": lambda y: np.quantile(-y[0], 0.5),
+    "percentile": lambda y: np.percentile(-y[0], 50),
+    "nanquantile": lambda y: np.nanquantile(-y[0], 0.5),
+    "nanpercentile": lambda y: np.nanpercentile(-y[0], 50),
+    "det": lambda y: np.linalg.det(np.stack([y[:, :2], y[:, 1:]]))[1],
+    "several": lambda y: np.where([False, True], np.linalg.norm(y @ np.ones((3, 2)), axis=1), 1),
+}
+
+
+@pytest.mark.parametrize("name", PAST)
+def test_what_is_left_out_later_has_the_gradient_zero(name: str) -> None:
+    """Also where its own derivative is infinite; to second order as well."""
+
+    def function(x: Any) -> Any:
+        return PAST[name](np.sqrt(x))
+
+    with np.errstate(divide="ignore", over="ignore"):
+        got = gradient(function, ROWS_OF_ROOTS)
+        second = gradient(function, ROWS_OF_ROOTS, order=2)
+        near = ROWS_OF_ROOTS.copy()
+        near[0, 0] = 1e-4
+        expected = gradient(function, near), gradient(function, near, order=2)
+    assert got[0, 0] == 0
+    np.testing.assert_allclose((got, second), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda y: np.prod(y, axis=1) * np.zeros(2),
+        lambda y: np.prod(np.concatenate([y, np.zeros((2, 1))], axis=1), axis=1)[:1],
+        lambda y: (y @ np.zeros((3, 2)))[:1],
+        lambda y: np.where([True, False], y @ np.zeros(3), 1),
+        lambda y: np.einsum("ij,jk", y, np.zeros((3, 2)))[:1],
+        lambda y: np.std(0 * y, axis=1)[:1],
+        lambda y: np.linalg.norm(0 * y, axis=1)[:1],
+        lambda y: np.cross(y, np.zeros(3))[0],
+        lambda y: np.var(y - y, axis=1, where=MASK[:, ::-1]),
+    ],
+    ids=range(9),
+)
+def test_a_zero_of_a_product_is_no_selection(function: Callable[[Any], Any]) -> None:
+    """0 * inf is NaN where the element was used."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        assert np.isnan(gradient(lambda x: function(np.sqrt(x)), ROWS_OF_ROOTS)[0, 0])

@@ -741,6 +741,23 @@ def test_grad_inside_record_can_be_used_further() -> None:
     same(x.grad, 2 * w.array * x.array + 8 * w.array**2 * x.array)
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 3)])
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_gradient_that_broadcasts_keeps_its_graph(shape: tuple[int, ...], inside: bool) -> None:
+    x, scale = leaf(np.ones(shape)), leaf(2.0)
+    with record():
+        y = x.sum() * scale  # whose gradient by x is one number for all elements
+        if inside:
+            slope = autograd.grad(y, x, create_graph=True)
+    if not inside:
+        slope = autograd.grad(y, x, create_graph=True)
+    with record():
+        total = (slope * slope).sum()
+    total.backward()
+    same(slope, np.full(shape, 2.0))
+    same(scale.grad, 4 * x.size)
+
+
 def test_grad_without_create_graph_is_a_constant_inside_record() -> None:
     x = leaf(2.0)
     with record():

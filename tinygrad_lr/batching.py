@@ -14,7 +14,6 @@ from .compiler import GradientOf, Tracer
 from .derivatives import cast, scatter
 from .errors import TraceError
 from .program import Line, Program, Variable, mapped
-from .scope import LOCAL, TRACING, Scope
 from .tensor import Tensor
 
 ALONE = {cast, np.copy, np.zeros_like, np.ones_like}  # of one array, element by element
@@ -49,14 +48,11 @@ def each(f: Callable[[Tensor], list[Any]], like: Any, plain: bool) -> list[Any] 
     one = Tensor(np.zeros(shape, like.dtype))
     tracer = Tracer()
     variable = tracer.add(one.array)
-    outer, LOCAL.tracer = LOCAL.tracer, tracer
     try:
-        with Scope(TRACING):
+        with tracer.listening():
             results = [tracer.operand(made) for made in f(one)]
     except TraceError:
         return None
-    finally:
-        LOCAL.tracer = outer
     program = Program("each", [variable], tracer.captured, tracer.lines)
     program.result = results
     program.without_dead_code()
@@ -174,16 +170,11 @@ def _aligned(value: Any, ndim: int) -> Any:
 
 def _product(a: Any, b: Any) -> Any:
     """The matrix product with a stack on one side."""
-    if isinstance(a, Stack) and isinstance(b, Stack):
+    other = b if isinstance(a, Stack) else a
+    if isinstance(other, Stack) or other.ndim > 2:
         raise NotKnownError
     if isinstance(a, Stack):
-        if b.ndim > 2:
-            raise NotKnownError
         return b if a.unit and a.ndim == 1 else a.array @ b
     if b.ndim == 1:
-        if a.ndim > 2:
-            raise NotKnownError
         return np.transpose(a) if b.unit else b.array @ np.transpose(a)
-    if a.ndim > 2:
-        raise NotKnownError
     return a @ b.array

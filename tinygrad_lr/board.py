@@ -316,8 +316,8 @@ class ProgressBar:
 def short(number: float) -> str:
     """A number to three digits, in thousands, millions or more.
 
-    >>> short(42), short(999.7), short(1.234e7)
-    ('42', '1k', '12.3M')
+    >>> short(42), short(999.7), short(1.234e7), short(5e9)
+    ('42', '1k', '12.3M', '5G')
     """
     for unit in ("", "k", "M"):
         if float(f"{number:.3g}") < 1000:

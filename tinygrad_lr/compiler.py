@@ -32,6 +32,7 @@ import sys
 import types
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from threading import get_ident, local
@@ -42,8 +43,8 @@ import numpy as np
 from .derivatives import cast, scatter
 from .errors import PACKAGE, TraceError, describe, name_of
 from .executable import Writer, executed, lowered
-from .program import Line, Program, Variable, mapped, simplified, source, variables_in
-from .scope import LOCAL, MODE, RECORDING, TRACING, Scope
+from .program import Answer, Line, Program, Variable, mapped, simplified, source, variables_in
+from .scope import MODE, RECORDING, TRACER, TRACING, Scope
 from .tape import WRITES
 from .tensor import ARRAYS, UNATTACHED, Tensor, asarray, recorded, tracked
 
@@ -67,8 +68,81 @@ class Tracer:
         self.kept: list[Any] = []  # the arrays, so that their ids stay theirs
         self.captured: list[Variable] = []
         self.reachable: set[int] = set()  # the ids of arrays that the function can write into
-        self.attached: list[Tensor] = []  # whose gradients the program may read or store
+        self.attached: dict[
+            Tensor, Any
+        ] = {}  # whose gradients the program may read or store, which they were
         self.gradients: list[tuple[Variable, Variable]] = []  # what was differentiated, and the gradient
+        self.facts: list[tuple[Callable[[], Any], Any]] = []  # what the program is for
+        self.names: dict[int, tuple[str, Any]] = {}  # of arrays, by their id, and the tensor they are for
+        self._guarded: list[Tensor] = []
+        self._undo: list[Callable[[], Any]] = []  # what brings everything back as it was
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Be told of every call."""
+        token = TRACER.set(self)
+        try:
+            with Scope(TRACING):
+                yield
+        finally:
+            TRACER.reset(token)
+            for t in self._guarded:
+                t.__class__ = Tensor
+
+    def undo(self) -> None:
+        """Give tensors and gradients the values that they had before."""
+        for undo in reversed(self._undo):
+            undo()
+
+    def guard(self, tensor: Any) -> None:
+        """Let nobody have the array of a tensor, or of those in a list."""
+        if type(tensor) is Tensor:
+            tensor.__class__ = Guarded
+            self._guarded.append(tensor)
+        elif isinstance(tensor, (list, tuple)):
+            for part in tensor:
+                self.guard(part)
+
+    def attach(self, tensor: Tensor) -> None:
+        """Note a tensor from elsewhere, the gradient of which the program may store."""
+        self.guard(tensor)
+        attachment: Any = tensor.attachment
+        if attachment is not None and tensor not in self.attached:
+            self.attached[tensor] = grad, written = attachment.grad, attachment.written
+
+            def undo() -> None:
+                attachment.grad, attachment.written = grad, written
+
+            self.undo_by(undo)
+            self.guard(grad)
+
+    def undo_by(self, undo: Callable[[], Any]) -> None:
+        """Have this called if tracing fails."""
+        self._undo.append(undo)
+
+    def keep(self, fact: Callable[[], Any]) -> None:
+        """Let the program be for what this is now: when it is another, the function is traced again."""
+        self.facts.append((fact, fact()))
+
+    def ask(self, numbers: Callable[[], Sequence[np.float64]], names: Sequence[str]) -> list[Tensor]:
+        """Tensors for numbers that the program is to ask for at each call."""
+        source, made = Answer(numbers), []
+        for name, number in zip(names, numbers(), strict=True):
+            array = np.array(number, float)
+            self.captured.append(self.add(array, source))
+            self.names[id(array)] = name, None
+            made.append(Tensor(array))
+        self.guard(made)
+        return made
+
+    def state(self, array: Any, name: str, of: Tensor) -> Tensor:
+        """A tensor for an array that belongs to another, and keeps what the program writes into it."""
+        self.reachable.add(id(array))
+        self.names[id(array)] = name, of
+        self.guard(made := Tensor(array))
+        if id(array) not in self.known:
+            self.captured.append(self.add(array, array))
+        return made
 
     def gradient(self, tensor: Tensor, gradient: Tensor | None) -> None:
         """Note which of the values is the gradient of which tensor."""
@@ -91,8 +165,8 @@ class Tracer:
         if not isinstance(array, ARRAYS):
             return array
         source = next((GradientOf(t) for t in self.attached if t.grad is value), value)
-        if getattr(value, "attachment", None) is not None:
-            self.attached.append(value)
+        if isinstance(value, Tensor):
+            self.attach(value)
         variable = self.add(array, source)
         self.captured.append(variable)
         return variable
@@ -108,7 +182,8 @@ class Tracer:
             MODE.reset(token)
         several = isinstance(value, (list, tuple))
         if several or id(value) not in self.known:  # some functions return their argument itself
-            noted = mapped(self.operand, tuple(args)), mapped(self.operand, dict(options))
+            given = {name: o for name, o in options.items() if o is not None or name != "out"}
+            noted = mapped(self.operand, tuple(args)), mapped(self.operand, given)
             values = list(value) if several else [value]
             if not several and np.ndim(value) == 0 and not any(True for _ in variables_in(noted)):
                 self.known[id(value)] = value  # made of constants, it is one itself
@@ -119,6 +194,7 @@ class Tracer:
                 line.several = several
                 self.check_shape(line, value)
                 self.lines.append(line)
+        self.guard(made)
         return made
 
     def expanded(self, function: Any, args: Any, options: Any, value: Any) -> bool:
@@ -177,7 +253,37 @@ class Tracer:
                     "of the function's arguments, nor found by a name: made within it, it would keep what is "
                     "written from call to call. Make it of a tensor, np.zeros_like(x), or pass it in."
                 )
+            if variable.root.source is not None:
+                array = variable.root.array
+                self.undo_by(partial(np.copyto, array, array.copy()))
             self.lines.append(Line(function, args, options, [], variable))
+
+
+class Guarded(Tensor):
+    """A tensor while a function is traced: its array is for the engine alone, as it would be frozen."""
+
+    __slots__ = ()
+
+    @property
+    def array(self) -> Any:
+        return _ARRAY.__get__(self._asked_by_engine())
+
+    @array.setter
+    def array(self, array: Any) -> None:
+        _ARRAY.__set__(self._asked_by_engine(), array)
+
+    def _asked_by_engine(self) -> "Tensor":
+        if MODE.get() & TRACING and not sys._getframe(2).f_code.co_filename.startswith(PACKAGE):
+            raise TraceError(tensor=describe(self), how=".array")
+        return self
+
+    def detach(self) -> Tensor:
+        made = super().detach()
+        TRACER.get().guard(made)
+        return made
+
+
+_ARRAY: Any = Tensor.__dict__["array"]
 
 
 class Traced:
@@ -189,13 +295,16 @@ class Traced:
         or what the function has found elsewhere, are not such that the code fits.
     """
 
-    def __init__(self, program: Program, args: Any, options: Any, written: list[Any]) -> None:
-        self.program = program
+    def __init__(
+        self, program: Program, args: Any, options: Any, written: list[Any], facts: list[Any]
+    ) -> None:
+        self.program, self.facts = program, facts
         self.args, self.options = mapped(_shell, args), mapped(_shell, options)
         self.lowered = lowered(program)
         self.written = written
         self.mode = MODE.get()
-        self.kinds = [_kind(_tensor(v.source)) for v in program.captured]
+        self.found = [t for v in program.captured if not isinstance(t := _tensor(v.source), Answer)]
+        self.kinds = list(map(_kind, self.found))
         leaves: list[Any] = []
         _key((args, options), leaves)
         self.overlap = _overlap(leaves)
@@ -205,8 +314,9 @@ class Traced:
         self.bind()
 
     def fits(self) -> bool:
-        """Whether what the function found elsewhere has the shapes and dtypes that it had."""
-        return [_kind(_tensor(v.source)) for v in self.program.captured] == self.kinds
+        """Whether what the function found elsewhere is such as it was: shapes, dtypes, and certain facts."""
+        facts = all(fact() == value for fact, value in self.facts)
+        return facts and list(map(_kind, self.found)) == self.kinds
 
     def bind(self) -> None:
         """Write the code for what the function finds elsewhere now."""
@@ -240,8 +350,13 @@ class Code:
         given = {id(v): self.names[place] for place, v in enumerate(program.arguments)}
         fixed: dict[int, Any] = {}
         arrays = []
+        answers: dict[Any, list[str]] = {}
         for v in program.captured:
             t = _tensor(v.source)
+            if isinstance(t, Answer):
+                given[id(v)] = f"x{len(given)}_"
+                answers.setdefault(t, []).append(given[id(v)])
+                continue
             if isinstance(t, Tensor):
                 self.misses.append(f"{self._bind(t)}.attachment is not {self._bind(t.attachment)}")
             if isinstance(v.source, GradientOf):
@@ -251,14 +366,25 @@ class Code:
                 fixed[id(v)] = array = _array(v.source)
                 if isinstance(t, Tensor):
                     self.misses.append(f"{self._bind(t)}.array is not {self._bind(array)}")
+        for fact, value in traced.facts:
+            self.misses.append(f"{self._bind(fact)}() != {self._bind(value)}")
         self._check()
         if traced.mode & RECORDING:
-            found = "".join(f"{self._bind(_tensor(v.source))}, " for v in program.captured)
+            found = "".join(f"{self._bind(t)}, " for t in traced.found)
             self.rows.append(f"{self._bind(partial(_check_not_recorded, program.name))}(({every}{found}))")
         self.rows += arrays
+        self.rows += [
+            f"{', '.join(names)}, = {self._bind(answer.ask)}()" for answer, names in answers.items()
+        ]
         self._note_writes(traced, given, fixed)
         targets = self._targets(program)
-        self._finish(program, Writer(program, given, fixed, self.rows, self.space, targets), targets)
+        body = len(self.rows)
+        writer = Writer(program, given, fixed, self.rows, self.space, targets)
+        changing = min(writer.writing, self._finish(program, writer, targets))
+        if changing < len(self.rows) - 1:  # before it returns
+            self.rows[body:] = ["try:", *(f"    {row}" for row in self.rows[body:])]
+            note = self._bind(partial(_note_changes, program, changing + 3))  # after two lines, from 1
+            self.rows += ["except BaseException as error:", f"    {note}(error)", "    raise"]
         self.text = "def run(args, options):\n    " + "\n    ".join(self.rows) + "\n"
 
     def _bind(self, value: Any) -> str:
@@ -369,8 +495,11 @@ class Code:
         if last:
             self.rows += ["now = W.now = W.now + 1", "last = W.last", *last]
 
-    def _finish(self, program: Program, writer: Writer, targets: dict[int, str]) -> None:
-        """Store the gradients and return the result, in arrays that nothing else holds."""
+    def _finish(self, program: Program, writer: Writer, targets: dict[int, str]) -> int:
+        """Store the gradients and return the result, in arrays that nothing else holds.
+
+        Returns the number of the row from which on it stores.
+        """
         owned = {id(v) for line in program.lines if not line.written for v in line.made if v.base is None}
         gone: set[int] = set()
         held: dict[int, str] = {}  # tensors that were made of variables
@@ -406,6 +535,7 @@ class Code:
             stored += [f"{attachment}.grad = g{i}", f"{attachment}.written = True"]
         result = text(program.result, iter(program.same))
         self.rows += [*stored, f"return {result}"]
+        return len(self.rows) - len(stored) - 1
 
 
 def _held() -> int:
@@ -464,6 +594,21 @@ class GradientOf:
 
     def __init__(self, tensor: Tensor) -> None:
         self.tensor = tensor
+
+
+def _note_changes(program: Program, line: int, error: BaseException) -> None:
+    """Add to an exception what may have been changed, if that is so from this line of the code on."""
+    trace = error.__traceback__
+    if trace is not None and trace.tb_lineno >= line:
+        names = {
+            v.source: v.name
+            for v in (*program.arguments, *program.captured)
+            if not isinstance(v.source, np.ndarray)
+        }
+        changed = [v.root.name for line in program.lines if (v := line.written) is not None]
+        changed += [f"the gradient of {names.get(place, 'a tensor')}" for place, _ in program.stored]
+        what = ", ".join(dict.fromkeys(changed))
+        error.add_note(f"{program.name} is compiled and stopped half-way: {what} may be changed in part")
 
 
 def _check_not_recorded(name: str, values: Sequence[Any]) -> None:
@@ -559,14 +704,29 @@ class Compiled:
     def _trace(self, key: Any, args: Any, options: Any) -> Any:
         self.traces += 1
         tracer = Tracer()
+        try:
+            program, value, written = self._traced_program(tracer, args, options)
+            traced = Traced(program, args, options, written, tracer.facts)
+        except BaseException:
+            tracer.undo()
+            raise
+        if len(self._cache) >= CACHE_SIZE:
+            del self._cache[next(iter(self._cache))]
+        self._last = self._cache[key] = traced
+        self._here.run = traced.run
+        if program.tensors:
+            return value
+        return mapped(lambda leaf: leaf.array if isinstance(leaf, Tensor) else leaf, value)
+
+    def _traced_program(self, tracer: Tracer, args: Any, options: Any) -> tuple[Program, Any, list[Any]]:
+        """The program, what the function returned, and the sources of the variables that are written."""
         leaves: list[Any] = []
         _key((args, options), leaves)
         held = list(_named_arrays(self.function, (args, options)))
         named = {name: t for name, t in held if isinstance(t, Tensor)}
         at_hand = (*(t for _, t in held), *leaves)
-        tracer.attached = [t for t in at_hand if getattr(t, "attachment", None) is not None]
         tracer.reachable = {id(getattr(t, "array", t)) for t in at_hand}
-        tracer.reachable |= {id(t.grad.array) for t in tracer.attached}
+        tracer.reachable |= {id(t.grad.array) for t in at_hand if getattr(t, "attachment", None) is not None}
         arguments = []
         wrapped: dict[int, Tensor] = {}
         for place, leaf in enumerate(leaves):
@@ -576,25 +736,15 @@ class Compiled:
         traced_args, traced_options = mapped(
             lambda leaf: wrapped.get(id(leaf), leaf) if isinstance(leaf, ARRAYS) else leaf, (args, options)
         )
-        outer, LOCAL.tracer, random = LOCAL.tracer, tracer, _random_state()
         locals_seen: dict[int, str] = {}
-        profiled = sys.getprofile() is not None  # then the names go missing, but not the user's profile
-        if not profiled:
-            sys.setprofile(_watcher(self.function, locals_seen))
-        try:
-            with Scope(TRACING):
-                value = self.function(*traced_args, **traced_options)
-        finally:
-            if not profiled:
-                sys.setprofile(None)
-            LOCAL.tracer = outer
-        if not all(np.array_equal(a, b) for a, b in zip(random, _random_state(), strict=True)):
-            raise TraceError(
-                f"{self.name} draws random numbers, and a compiled function would use the same ones at every "
-                "call. Draw them before, and pass them in."
-            )
+        with tracer.listening():
+            for t in (*at_hand, *wrapped.values()):
+                if isinstance(t, Tensor):
+                    tracer.attach(t)
+            value = self._watched(locals_seen, traced_args, traced_options)
+            result = mapped(tracer.operand, value)
         program = Program(self.name, arguments, tracer.captured, tracer.lines)
-        program.result = mapped(tracer.operand, value)
+        program.result = result
         program.tensors = any(isinstance(leaf, Tensor) for leaf in leaves)
         outside = {id(v): v.source for v in (*program.arguments, *program.captured)}
         for t, v in zip(_leaves(value), variables_in(program.result), strict=True):
@@ -602,7 +752,7 @@ class Compiled:
             given = leaves[source] if isinstance(source, int) else source
             program.same.append(source if isinstance(t, Tensor) and t is given else None)
         places = {id(leaf): place for place, leaf in enumerate(leaves)}
-        for t in dict.fromkeys(tracer.attached):
+        for t in tracer.attached:
             made = tracer.known.get(id(t.grad.array))
             if isinstance(made, Variable) and made.source is None:
                 program.stored.append((places.get(id(t), t), made))
@@ -610,14 +760,25 @@ class Compiled:
         simplified(program)
         _check_not_recorded(self.name, [_tensor(v.source) for v in program.captured])
         written = {id(line.written.root): line.written.root for line in program.lines if line.written}
-        written_places = [outside[i] for i in written if i in outside]
-        if len(self._cache) >= CACHE_SIZE:
-            del self._cache[next(iter(self._cache))]
-        traced = self._last = self._cache[key] = Traced(program, args, options, written_places)
-        self._here.run = traced.run
-        if program.tensors:
-            return value
-        return mapped(lambda leaf: leaf.array if isinstance(leaf, Tensor) else leaf, value)
+        return program, value, [outside[i] for i in written if i in outside]
+
+    def _watched(self, locals_seen: dict[int, str], args: Any, options: Any) -> Any:
+        """What the function returns, and under which names it and the user's functions hold their tensors."""
+        random = _random_state()
+        profiled = sys.getprofile() is not None  # then the names go missing, but not the user's profile
+        if not profiled:
+            sys.setprofile(_watcher(self.function, locals_seen))
+        try:
+            value = self.function(*args, **options)
+        finally:
+            if not profiled:
+                sys.setprofile(None)
+        if not all(np.array_equal(a, b) for a, b in zip(random, _random_state(), strict=True)):
+            raise TraceError(
+                f"{self.name} draws random numbers, and a compiled function would use the same ones at every "
+                "call. Draw them before, and pass them in."
+            )
+        return value
 
     def _name(self, program: Program, tracer: Tracer, seen: dict[int, str], named: Any, called: Any) -> None:
         """Give variables the names that they have in the program, each to one."""
@@ -645,6 +806,9 @@ class Compiled:
             give(tracer.known.get(id(tensor.array)), name)
             if tensor.attachment:
                 give(tracer.known.get(id(tensor.attachment.grad.array)), f"grad_{name}")
+        for key, (name, of) in tracer.names.items():
+            owner = None if of is None else tracer.known.get(id(of.array))
+            give(tracer.known[key], name if owner is None else f"{name}_{owner.name}")
         for variable, gradient in tracer.gradients:
             give(gradient, f"grad_{variable.name}" if variable.name else "")
         for key, name in seen.items():

@@ -12,6 +12,7 @@ computes them quickest, such as products of matrices. `Writer` then writes every
 
 import math
 import operator
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -37,7 +38,7 @@ from .program import (
 )
 
 #: operators on NumPy's scalars
-OPERATORS = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/"}
+OPERATORS = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.power: "**"}
 #: what NumPy's reductions come to
 REDUCTIONS = {np.sum: np.add.reduce, np.max: np.maximum.reduce, np.min: np.minimum.reduce}
 KEYWORD_OUT = {np.maximum, np.minimum}  # positional is deprecated, and slow
@@ -211,6 +212,7 @@ class Writer:
     Attributes
     ----------
     rows : the code.
+    writing : the number of the first row that changes what was there before.
     space : the objects that the code knows by name.
     """
 
@@ -230,12 +232,14 @@ class Writer:
         self._targets = targets or {}
         self._makers = {id(v): line.function for line in program.lines for v in line.made}
         self.program, self.rows, self.space = program, rows, space
+        self.writing = sys.maxsize
         self._names = dict(given)
         self._given = set(given.values())
         self._fixed = dict(fixed)  # arrays that are the same at every call: buffers, captured ones, views
         self._bound: dict[int, str] = {}  # of fixed arrays, by their id
         self.origins: dict[int, str] = {}  # how objects that the code knows by name are made, by their id
-        self._scalars: set[int] = set()  # variables that are NumPy's scalars, whatever their shape
+        # variables that are NumPy's scalars, whatever their shape; also those that come in as numbers
+        self._scalars = {id(v) for v in program.numbers}
         self._derived: dict[tuple[str, int], str] = {}  # other forms of variables, until something is written
         self._last: dict[int, int] = {}  # of each memory, the line that reads it last
         self._free: dict[Kind, list[Any]] = {}
@@ -248,6 +252,8 @@ class Writer:
             self._last[id(v.root)] = len(program.lines)
         for number, line in enumerate(program.lines):
             dying = {id(v.root): v.root for v in line.reads if self._last[id(v.root)] == number}
+            if line.written is not None or any(id(v) in self._targets for v in line.made):
+                self.writing = min(self.writing, len(rows))
             self._line(line, dying)
             for i in dying:
                 if i in self._held:
@@ -555,6 +561,8 @@ class Writer:
         alike = all(is_number(a) or (is_one(a) and a.array.dtype == v.array.dtype) for a in args)
         if line.function in OPERATORS and alike and not line.options and len(args) == 2:
             code = f"{self.scalar(args[0])} {OPERATORS[line.function]} {self.scalar(args[1])}"
+        elif line.function is cast and is_one(args[0]):
+            code = f"{self.bind(v.array.dtype.type)}({self.scalar(args[0])})"
         elif line.function is np.negative and alike and not line.options:
             code = f"-{self.scalar(args[0])}"
         elif line.function is np.vdot:
@@ -588,8 +596,10 @@ class Writer:
                 return f"{self.text(a)}.T", ""
             if function is np.reshape and len(args) == 2:
                 return f"{self.text(a)}.reshape({self.text(args[1])})", ""
-            if function is cast:
+            if function is cast and ndim:
                 return f"{self.text(a)}.astype({self.text(args[1])})", ""
+            if function is cast:  # of what may be one of Python's numbers
+                return f"{self.bind(made.array.dtype.type)}({self.text(a)})", ""
         if function is np.matmul and not options and is_float(made):
             arrays = [getattr(x, "array", x) for x in args]
             if all(np.ndim(x) in (1, 2) and x.dtype == made.array.dtype for x in arrays):

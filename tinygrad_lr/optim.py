@@ -6,13 +6,15 @@ ones.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from .errors import TraceError
 from .hyperparameters import HyperParameters
-from .scope import MODE, TRACING
+from .scope import MODE, TRACER, TRACING
 from .tensor import Tensor
 
 Parameters = Iterable[Tensor] | Mapping[str, Tensor]
@@ -52,7 +54,7 @@ class Optimizer(HyperParameters):
                     f"params[{position}] has no gradient. Make it a Tensor and call attach_grad() on it."
                 )
         number = len(self.params)
-        self.decays = list(weight_decay) if isinstance(weight_decay, Sequence) else [weight_decay] * number
+        self.decays = tuple(weight_decay) if isinstance(weight_decay, Sequence) else (weight_decay,) * number
         if len(self.decays) != number or not all(decay >= 0 for decay in self.decays):
             raise ValueError(
                 f"weight_decay must be 0 or more, or a list of such numbers for {number} parameters, "
@@ -65,28 +67,56 @@ class Optimizer(HyperParameters):
         self._scratch: list[dict[str, Any]] = [{} for _ in self.params]
 
     def step(self, _: Any = 1) -> None:
-        """Take one step; its argument is the book's batch size, which a mean loss has divided by already.
-
-        Raises TraceError in a function that is being compiled: the step would stay that of the first call.
-        """
+        """Take one step; its argument is the book's batch size, which a mean loss has divided by already."""
         if MODE.get() & TRACING:
-            raise TraceError(
-                f"{type(self).__name__}.step() counts its steps and works on arrays, which a compiled "
-                "function would do once only. Compile the loss and its gradients, and call step() after it; "
-                "or write the update with tensors, p -= lr * p.grad."
-            )
+            self._trace_step(TRACER.get())
+            return
         self.steps += 1
         for i, (param, decay) in enumerate(zip(self.params, self.decays, strict=True)):
-            grad, scratch = param.grad.array, zeros(self._scratch[i], "scratch", param)
-            if decay or self.rescale != 1:
-                own = zeros(self._scratch[i], "gradient", param)
-                np.multiply(grad, self.rescale, out=own)
-                np.multiply(param.array, decay, out=scratch)
-                grad = np.add(own, scratch, out=own)
-            self.update(param, grad, self.state[i], scratch)
+            scratch = zeros(self._scratch[i], "scratch", param)
+            own = zeros(self._scratch[i], "gradient", param) if decay or self.rescale != 1 else None
+            self._change(param, param.array, param.grad.array, decay, self.state[i], scratch, own)
+
+    def _trace_step(self, tracer: Any) -> None:
+        """Take a step in a function that is being compiled.
+
+        Its code is to ask for the learning rate and the number of the step at each call, and to be written
+        again when something else has changed; so for this time these two are tensors.
+        """
+        plain = (int, float, str, tuple)
+        fixed = [name for name, value in vars(self).items() if isinstance(value, plain)]
+        tracer.keep(partial(attrgetter("rescale", *sorted({*fixed} - {"lr", "steps"})), self))
+        before = self.lr, self.steps
+
+        def count() -> tuple[Any, Any]:
+            self.steps += 1
+            return np.float64(self.lr), np.float64(self.steps)
+
+        tracer.undo_by(partial(setattr, self, "steps", before[1]))
+        lr, steps = tracer.ask(count, ("lr", "t"))
+        try:
+            for param, decay, arrays in zip(self.params, self.decays, self.state, strict=True):
+                self.lr, self.steps = lr.astype(param.dtype), steps
+                state = {name: tracer.state(zeros(arrays, name, param), name, param) for name in self.arrays}
+                self._change(param, param, param.grad, decay, state, None, None)
+        finally:
+            self.lr, self.steps = before[0], before[1] + 1
+
+    def _change(self, param: Tensor, value: Any, grad: Any, decay: float, *arrays: Any) -> None:
+        """Change a parameter, `arrays` being its state, one to compute in, and one for its gradient."""
+        state, scratch, own = arrays
+        if decay or self.rescale != 1:
+            grad = np.multiply(grad, self.rescale, out=own)
+            grad = np.add(grad, np.multiply(value, decay, out=scratch), out=own)
+        self.update(param, grad, state, scratch)
 
     def update(self, param: Tensor, grad: Any, state: dict[str, Any], scratch: Any) -> None:
-        """Change a parameter: `scratch` is an array to compute in; the gradient is not to be written."""
+        """Change a parameter; the gradient is not to be written.
+
+        The gradient and what `zeros` gives of the state are arrays, and `scratch` is one to compute in. While
+        a function is compiled, they are tensors, as are `self.lr` and `self.steps`, and `scratch` is None: so
+        write `a *= b` for an array of the state, and `np.multiply(a, b, out=scratch)` for other results.
+        """
         raise NotImplementedError
 
     def zero_grad(self) -> None:
@@ -106,7 +136,8 @@ class Optimizer(HyperParameters):
         >>> sgd.state_dict()
         {'lr': 0.1, 'steps': 1, '0.velocity': array(0.)}
         """
-        arrays = {f"{i}.{name}": a.copy() for i, kept in enumerate(self.state) for name, a in kept.items()}
+        kept = self.state if self.steps else []
+        arrays = {f"{i}.{name}": a.copy() for i, state in enumerate(kept) for name, a in state.items()}
         return {"lr": self.lr, "steps": self.steps, **arrays}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -123,10 +154,10 @@ class Optimizer(HyperParameters):
             )
         if state["steps"] < 0:
             raise ValueError(f"this state says that {state['steps']} steps were taken")
-        self.lr, self.steps, self.state = state["lr"], state["steps"], [{} for _ in self.params]
-        for name, array in arrays.items():
-            i, part = name.split(".")
-            self.state[int(i)][part] = array.astype(self.params[int(i)].dtype)
+        self.lr, self.steps = state["lr"], state["steps"]
+        for i, (param, kept) in enumerate(zip(self.params, self.state, strict=True)):
+            for name in self.arrays:  # the same arrays, which compiled functions know
+                zeros(kept, name, param)[...] = arrays.get(f"{i}.{name}", 0)
 
 
 def listed(params: Parameters) -> list[Tensor]:
@@ -190,17 +221,15 @@ class SGD(Optimizer):
 
     def update(self, param: Tensor, grad: Any, state: dict[str, Any], scratch: Any) -> None:
         if not self.momentum:
-            np.multiply(grad, self.lr, out=scratch)
-            param -= scratch
+            param -= np.multiply(grad, self.lr, out=scratch)
             return
         velocity = zeros(state, "velocity", param)
-        np.multiply(velocity, self.momentum, out=velocity)
-        np.add(velocity, grad, out=velocity)
+        velocity *= self.momentum
+        velocity += grad
         if self.nesterov:
-            np.multiply(grad, self.lr, out=scratch)
-            param -= scratch
-        np.multiply(velocity, self.lr * (self.momentum if self.nesterov else 1), out=scratch)
-        param -= scratch
+            param -= np.multiply(grad, self.lr, out=scratch)
+        along = self.lr * (self.momentum if self.nesterov else 1)
+        param -= np.multiply(velocity, along, out=scratch)
 
 
 class Adam(Optimizer):
@@ -250,19 +279,18 @@ class Adam(Optimizer):
     def update(self, param: Tensor, grad: Any, state: dict[str, Any], scratch: Any) -> None:
         (b1, b2), t = self.betas, self.steps
         mean, square = zeros(state, "mean", param), zeros(state, "square", param)
-        np.multiply(mean, b1, out=mean)
-        np.multiply(grad, 1 - b1, out=scratch)
-        np.add(mean, scratch, out=mean)
-        np.multiply(square, b2, out=square)
-        np.square(grad, out=scratch)
-        np.multiply(scratch, 1 - b2, out=scratch)
-        np.add(square, scratch, out=square)
-        np.sqrt(square, out=scratch)
-        np.divide(scratch, math.sqrt(1 - b2**t), out=scratch)
-        np.add(scratch, self.eps, out=scratch)
-        np.divide(mean, scratch, out=scratch)
-        np.multiply(scratch, self.lr / (1 - b1**t), out=scratch)
-        param -= scratch
+        mean *= b1
+        mean += np.multiply(grad, 1 - b1, out=scratch)
+        square *= b2
+        square += np.multiply(np.square(grad, out=scratch), 1 - b2, out=scratch)
+        divisor = np.divide(np.sqrt(square, out=scratch), like((1 - b2**t) ** 0.5, param), out=scratch)
+        change = np.divide(mean, np.add(divisor, self.eps, out=scratch), out=scratch)
+        param -= np.multiply(change, self.lr / like(1 - b1**t, param), out=scratch)
+
+
+def like(number: Any, param: Tensor) -> Any:
+    """A number that takes no other dtype than a parameter's into what it is part of, as Python's do not."""
+    return number.astype(param.dtype) if isinstance(number, Tensor) else number
 
 
 # ---- schedules --------------------------------------------------------------------------------------------
@@ -302,7 +330,15 @@ class Schedule(HyperParameters):
         raise NotImplementedError
 
     def step(self) -> None:
-        """Give the optimizer the learning rate of the next epoch."""
+        """Give the optimizer the learning rate of the next epoch.
+
+        Raises TraceError in a function that is being compiled, whose later calls would not do it.
+        """
+        if MODE.get() & TRACING:
+            raise TraceError(
+                f"{type(self).__name__}.step() within a function that is compiled would be done once only. "
+                "Call it outside: the compiled step takes the learning rate that the optimizer has."
+            )
         self.epoch += 1
         self.optimizer.lr = self.lr_at(self.epoch)
 

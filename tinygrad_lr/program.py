@@ -2,7 +2,7 @@
 
 import operator
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,13 @@ from .errors import name_of
 Plain = Any  # anything but a variable: a number, a slice, None, a dtype
 
 
+class Answer:
+    """Numbers that a program asks for at each call; the source of as many variables, in this order."""
+
+    def __init__(self, ask: Callable[[], Sequence[np.float64]]) -> None:
+        self.ask = ask
+
+
 class Variable:
     """A value of a program.
 
@@ -21,7 +28,7 @@ class Variable:
     name : what it is called; a made one that nobody named gets a number.
     array : the value that it had when the program was traced; of use for its shape and dtype only.
     source : where the program gets it from: the position of an argument, a Tensor or an array that the
-        function found elsewhere; None for what the program makes.
+        function found elsewhere, an Answer; None for what the program makes.
     base : the variable in whose memory it lies, if it is a view.
     """
 
@@ -72,6 +79,11 @@ class Program:
         self.tensors = False  # whether tensors come out
         self.same: list[Any] = []  # of each variable in the result, the source whose tensor it is, or None
         self.stored: list[tuple[Any, Variable]] = []
+
+    @property
+    def numbers(self) -> list[Variable]:
+        """What comes in as numbers: the program asks for them."""
+        return [v for v in self.captured if isinstance(v.source, Answer)]
 
     @property
     def outputs(self) -> list[Variable]:
@@ -261,6 +273,8 @@ def _simpler(line: Line, found: Found) -> Variable | Line | None:
         return _selection(line, found)
     if _transposes(line) and (inner := found.maker(first)) is not None and _transposes(inner):
         return inner.args[0]  # type: ignore[no-any-return]
+    if line.function is np.square and like(first):
+        return Line(np.multiply, (first, first), {}, line.made)
     if len(args) != 2:
         return None
     a: Any
@@ -416,10 +430,11 @@ def constant(value: Any) -> str:
         return f"np.{value.__name__}"
     if value is np._NoValue:
         return "np._NoValue"
+    if isinstance(value, np.ndarray) and value.ndim:
+        dtype = "" if value.dtype in (np.float64, np.bool_, np.int64) else f", {constant(value.dtype)}"
+        return f"np.array({constant(value.tolist())}{dtype})"
     if isinstance(value, np.ndarray):
-        value = value[()] if value.ndim == 0 else value
-        if isinstance(value, np.ndarray):
-            return f"np.{value!r}"
+        value = value[()]
     if isinstance(value, np.generic):
         number = constant(value.item())
         return (
@@ -458,8 +473,10 @@ def expression(line: Line, text: Callable[[Any, int], str]) -> tuple[str, int]:
         return f"-{text(args[0], SIGN)}", SIGN
     if function is operator.getitem:
         return f"{text(args[0], ATOM)}[{key_text(args[1])}]", ATOM
-    if function is cast:
+    if function is cast and isinstance(args[0], Variable) and args[0].array.ndim:
         return f"{text(args[0], ATOM)}.astype({constant(args[1])})", ATOM
+    if function is cast:  # a number, which may be one of Python's
+        return f"{constant(args[1])}({text(args[0], 0)})", ATOM
     if args and _transposes(line):
         return f"{text(args[0], ATOM)}.T", ATOM
     name = "scatter" if function is scatter else name_of(function)
@@ -521,10 +538,18 @@ def source(program: Program) -> str:
 
 def parameters(program: Program, names: dict[int, str]) -> str:
     """What stands between the parentheses of a program's function."""
+    changed = {id(line.written.root) for line in program.lines if line.written is not None}
+
+    def is_fixed(v: Variable) -> bool:
+        """Whether a captured variable is an array that can be written out."""
+        array = isinstance(v.source, np.ndarray) and 0 < v.source.size <= 16 and id(v) not in changed
+        return array and v.source.dtype.kind in "fiub"
+
     written = []
-    for i, v in enumerate((*program.arguments, *sorted(program.captured, key=_is_small))):
+    for i, v in enumerate((*program.arguments, *sorted(program.captured, key=is_fixed))):
         again = any(v is other for other in program.arguments[:i])  # the same array, given twice
-        written.append(f"_{i}" if again else names[id(v)] + (f"=np.{v.source!r}" if _is_small(v) else ""))
+        default = f"={constant(v.source)}" if is_fixed(v) else ""
+        written.append(f"_{i}" if again else names[id(v)] + default)
     return ", ".join(written)
 
 
@@ -536,11 +561,6 @@ def nested(value: Any, text: Callable[[Any], str]) -> str:
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key!r}: {text(part)}' for key, part in value.items())}}}"
     return constant(value)
-
-
-def _is_small(v: Variable) -> bool:
-    """Whether a captured variable is an array that can be written out."""
-    return isinstance(v.source, np.ndarray) and v.source.size <= 16 and v.source.dtype.kind in "fiub"
 
 
 def _writing(line: Line, text: Callable[[Any, int], str]) -> str:

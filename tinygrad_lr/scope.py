@@ -9,27 +9,19 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any
 
-RECORDING, TRAINING, ANOMALY, TRACING = (
-    1,
-    2,
-    4,
-    8,
-)  # bits of the mode: a test of one costs less than an attribute
+RECORDING, TRAINING, ANOMALY, TRACING = 1, 2, 4, 8  # bits of the mode: to test one is quick
 
 MODE: ContextVar[int] = ContextVar("tinygrad_lr_mode", default=0)
 #: the tape of what records in a scope that was entered elsewhere, as with `asyncio.to_thread`
 TAPE: ContextVar[Any] = ContextVar("tinygrad_lr_tape", default=None)
+#: while a function is traced, what is told of each call; also of those in a thread of `asyncio.to_thread`
+TRACER: ContextVar[Any] = ContextVar("tinygrad_lr_tracer", default=None)
 
 
 class Local(threading.local):
-    """What belongs to one thread.
-
-    The tape that calls are recorded on, None until the next recorded call; and while a function is traced,
-    what is told of each call.
-    """
+    """What belongs to one thread: the tape that calls are recorded on, None until the next recorded call."""
 
     tape: Any = None
-    tracer: Any = None
     scopes: int = 0  # entered in this thread, and not yet left
 
 

@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -117,8 +118,8 @@ def _sweep_tape(
             # one array; dtype and the like do not concern its rules
             broadcast, options = value.shape, NO_OPTIONS  # pyright: ignore[reportAttributeAccessIssue]
         else:
-            broadcast, gradient = None, _in_full(gradient, value, row.moves)
-        masked = row.moves and ("where" in options or len(arguments) > row.where)
+            broadcast, gradient = None, _in_full(gradient, value, row.follows)
+        masked = row.follows and ("where" in options or len(arguments) > row.where)
         selected = masked or row.selects or gradient.__class__ is Partial
         careful = careful or selected
         into = row.into if lift is None else None
@@ -129,11 +130,11 @@ def _sweep_tape(
             if into is not None and parent in buffers and _takes(whole(total := gradients[parent]), given[0]):
                 into(whole(total), *given)
                 if total.__class__ is Partial:
-                    total.also(use_of(gradient, rule, given, options), depth_of(gradient) + 1)
+                    total.also(use_of(row, gradient, rule, given, options), depth_of(gradient) + 1)
                 continue
             made: Any
             if selected:
-                made = partly(row.moves, gradient, rule, given, options, lift is None)
+                made = partly(row, gradient, rule, given, options, lift is None)
                 if parent < CONSTANT and tape.source(parent).tape is LEAVES:  # nobody asks for its uses
                     made = made.gradient
             else:
@@ -163,19 +164,19 @@ def _takes(total: Any, gradient: Any) -> bool:
     return isinstance(total, np.ndarray) and total.dtype == gradient.dtype
 
 
-def _in_full(gradient: Any, value: Any, moves: bool) -> Any:
+def _in_full(gradient: Any, value: Any, follows: bool) -> Any:
     """The gradient in the shape of the output; a tuple for several outputs, zeros where nothing arrived."""
     if isinstance(value, list):  # one for each array of it
         return gradient
     if isinstance(value, tuple):
         parts = [gradient.get(i, Partial(zero := y.dtype.type(0), zero.copy)) for i, y in enumerate(value)]
         made = tuple(_in_full(whole(part), y, False) for part, y in zip(parts, value, strict=True))
-        if not moves:
+        if not follows:
             return made
         depth = max(map(depth_of, parts)) + 1
         return Partial(made, lambda: _in_full(dict(enumerate(map(used, parts))), value, False), depth)
     if gradient.__class__ is Partial:
-        if moves:
+        if follows:
             return gradient.mapped(lambda g: _in_full(g, value, False))
         gradient = gradient.gradient
     return gradient if gradient.shape == value.shape else _spread(gradient, value.shape)
@@ -204,20 +205,25 @@ def _fitted(gradient: Any, argument: Any, broadcast: Any, function: Any) -> Any:
     shape = argument.shape
     if broadcast is not None and shape != broadcast and gradient.shape != broadcast:
         gradient = _spread(gradient, broadcast)
-    sizes, extra = gradient.shape, gradient.ndim - len(shape)
-    if axes := [i for i, n in enumerate(sizes) if i < extra or (n != 1 and shape[i - extra] == 1)]:
-        total = np.add.reduce if type(gradient) is np.ndarray else np.sum  # the former is quicker
-        gradient = total(gradient, axis=tuple(axes), keepdims=len(axes) > extra)
-    if gradient.ndim > len(shape):
-        gradient = gradient.reshape(gradient.shape[extra:])
-    if gradient.shape != shape and any(
-        n not in (1, m) for n, m in zip(gradient.shape[::-1], shape[::-1], strict=False)
-    ):
+    axes, extra = _summed(gradient.shape, shape), gradient.ndim - len(shape)
+    if axes is None:
         raise ValueError(
             f"a rule of {errors.name_of(function)} returned a gradient of shape {gradient.shape} "
             f"for an argument of shape {shape}"
         )
-    return gradient
+    if axes:
+        total = np.add.reduce if type(gradient) is np.ndarray else np.sum  # the former is quicker
+        gradient = total(gradient, axis=axes, keepdims=len(axes) > extra)
+    return gradient if gradient.ndim <= len(shape) else gradient.reshape(gradient.shape[extra:])
+
+
+@lru_cache(maxsize=4096)
+def _summed(sizes: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The axes to sum a gradient over so that it broadcasts to a shape; None if none would do."""
+    if any(n not in (1, m) and m != 1 for n, m in zip(sizes[::-1], shape[::-1], strict=False)):
+        return None
+    extra = len(sizes) - len(shape)
+    return tuple(i for i, n in enumerate(sizes) if i < extra or (n != 1 and shape[i - extra] == 1))
 
 
 def lifted_arguments(

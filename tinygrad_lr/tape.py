@@ -60,7 +60,7 @@ class Picks:
 #: a list of arrays, made of them for the call that follows
 PACK = Derivative(list, ())
 PACK.rules = Picks()  # type: ignore[assignment]  # without end
-PACK.moves = True
+PACK.moves = PACK.follows = True
 #: one of several results of a call: arguments (None, its number)
 PART = Derivative(operator.getitem, ())
 FREED = Derivative(lambda: None, ())

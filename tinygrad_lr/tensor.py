@@ -19,7 +19,7 @@ import numpy as np
 
 from . import errors
 from .derivatives import DERIVATIVES, Derivative, cast
-from .scope import LOCAL, MODE, RECORDING, TAPE, TRACING, Scope
+from .scope import LOCAL, MODE, RECORDING, TAPE, TRACER, TRACING, Scope
 from .sweep import lifted_arguments, sweep
 from .tape import CONSTANT, FREED, LEAVES, NO_OPTIONS, PACK, PART, WRITES, Attachment, Tape, new_leaf
 
@@ -355,6 +355,7 @@ class Tensor:
         return bool(self.array)
 
     def __reduce__(self) -> Any:  # copying and pickling keep the values and the attachment, not the graph
+        self._check_not_traced("copying or pickling")
         if self.tape is not LEAVES:
             self._check_not_lost("copying or pickling", "Write x.copy()")
         attachment = self.attachment and (self.attachment.grad_req, np.array(self.attachment.grad.array))
@@ -435,6 +436,7 @@ class Tensor:
         self[...] = value
 
     def __contains__(self, value: Any) -> bool:
+        self._check_not_traced("asking whether a value is in it")
         return bool(np.any(self.array == unwrapped(value)))
 
     def __round__(self, digits: int = 0) -> Any:
@@ -612,13 +614,13 @@ def _before_write(
         if own and isinstance(t.array, np.generic):  # NumPy hands 0-d results out as immutable scalars
             t.array = np.array(scalar := t.array)
             if mode & TRACING:
-                LOCAL.tracer.copied(scalar, t.array)
+                TRACER.get().copied(scalar, t.array)
             if t.tape is not None and t.tape is not LEAVES:
                 t.tape.calls[t.index + 1] = t.array  # for the write to be noticed
         if own or isinstance(t, np.ndarray):
             WRITES.note(t.array if own else t)
     if mode & TRACING:
-        LOCAL.tracer.write(function, target, args, options)
+        TRACER.get().write(function, target, args, options)
 
 
 def _new_tape(newer: bool = False) -> Tape:
@@ -644,18 +646,16 @@ def recorded(
     """The value of a call with tensors for arrays; and the call on the tape, if a gradient can flow back."""
     mode = MODE.get()
     if mode & TRACING:
-        return LOCAL.tracer.call(row, args, arrays, value, options, plain)
+        return TRACER.get().call(row, args, arrays, value, options, plain)
     if not mode & RECORDING:
         return wrapped(value, OUTSIDE)
     if not row.rules:
         return wrapped(value, UNATTACHED)
     tape: Tape = LOCAL.tape or _new_tape()
+    given = (*args, *options.values()) if options else args
     places: tuple[Any, ...] = tuple(
-        [a.index if isinstance(a, Tensor) and a.tape is tape else _place(a, tape) for a in args]
+        [a.index if isinstance(a, Tensor) and a.tape is tape else _place(a, tape) for a in given]
     )
-    if plain is not options:  # there may be tensors among them
-        named = tuple([_place(v, tape) for v in options.values()])
-        places = places if named.count(CONSTANT) == len(named) else places + named
     if None in places:  # one is on a newer tape
         _new_tape(newer=True)
         return recorded(row, args, arrays, value, options, plain)
@@ -669,12 +669,9 @@ def recorded(
         if "f" not in kinds:
             return wrapped(value, UNATTACHED)
     if options or len(args) > len(row.rules) or not row.everywhere:
-        places = _with_rules(row, args, options, places)
+        arrays, plain, places = _kept(row, given, (*arrays, *plain.values()), [*options], places)
         if places.count(CONSTANT) == len(places):
             return wrapped(value, UNATTACHED)
-        arrays = tuple([_as_it_is(row, i, a, x) for i, (a, x) in enumerate(zip(args, arrays, strict=True))])
-        if plain:
-            plain = {name: _as_it_is(row, name, options[name], x) for name, x in plain.items()}
     index = tape.append(row, tuple(value) if several else value, arrays, places, plain)
     if tape.places is not None:
         tape.places[index] = errors.place()
@@ -703,34 +700,30 @@ def _place(value: Any, tape: Tape) -> int | None:
     return tape.append(PACK, list(arrays), arrays, places)
 
 
-def _with_rules(
-    row: Derivative, args: Sequence[Any], options: dict[str, Any], places: tuple[Any, ...]
-) -> tuple[Any, ...]:
-    """The places that a gradient flows back to; an error if there is no rule for one, or for an option."""
-    if not row.options.issuperset(options):
-        unknown = options.keys() - row.options
+def _kept(
+    row: Derivative, given: Sequence[Any], values: Sequence[Any], names: list[str], places: tuple[Any, ...]
+) -> tuple[tuple[Any, ...], dict[str, Any], tuple[Any, ...]]:
+    """The arrays and the options of a call as `backward` will need them, and the places that get gradients.
+
+    Of an argument that steers the call, such as an index, a copy: it may change before. A change of a tensor,
+    or of what is differentiated, is noticed. A tracer needs to know the array again.
+    """
+    if not row.options.issuperset(names):
+        unknown = {*names} - row.options
         instead = "Write np.where(mask, f(x), x)" if unknown == {"where"} else "Leave it away"
         raise errors.OptionError(function=errors.name_of(row.function), option=min(unknown), instead=instead)
-    found = []
-    for i, place in enumerate(places):
-        if place != CONSTANT:
-            key = i if i < len(args) else list(options)[i - len(args)]
-            rule = row.rule_of(key)
-            if rule is ...:
-                raise errors.NoRuleError(function=errors.name_of(row.function), argument=key)
-            place = place if rule else CONSTANT
-        found.append(place)
-    return tuple(found)
-
-
-def _as_it_is(row: Derivative, key: int | str, given: Any, value: Any) -> Any:
-    """An argument, or a copy of one that steers the call, such as an index: it may change before `backward`.
-
-    A change of a tensor, or of what is differentiated, is noticed. A tracer needs to know the array again.
-    """
-    if type(value) in FIXED or isinstance(given, Tensor) or LOCAL.tracer is not None:
-        return value
-    return value if isinstance(key, int) and callable(row.rule_of(key)) else _copied(value)
+    count, tracer = len(given) - len(names), TRACER.get()
+    kept, found = [], []
+    for argument, tensor, value, place in zip((*range(count), *names), given, values, places, strict=True):
+        rule = row.rule_of(argument)
+        if place != CONSTANT and rule is ...:
+            raise errors.NoRuleError(function=errors.name_of(row.function), argument=argument)
+        known = callable(rule) or type(value) in FIXED or isinstance(tensor, Tensor)
+        kept.append(value if known or tracer is not None else _copied(value))
+        found.append(place if rule else CONSTANT)
+    if found[count:].count(CONSTANT) == len(names):
+        found = found[:count]
+    return tuple(kept[:count]), dict(zip(names, kept[count:], strict=True)), tuple(found)
 
 
 def _copied(value: Any) -> Any:
@@ -864,17 +857,20 @@ def _recording_sweep(number: int = 0) -> Iterator[None]:
 
 def _as_own(gradient: Any, array: Any, create_graph: bool) -> Tensor:
     """What a sweep made for an array, in its shape and dtype, and shared with no other gradient."""
-    if gradient.shape != array.shape:
-        gradient = np.broadcast_to(gradient, array.shape)
     if isinstance(gradient, Tensor):
         with _recording_sweep(gradient.sweep):
-            own = cast_type(Tensor, gradient.astype(array.dtype))
+            own = cast_type(Tensor, _in_shape(gradient, array.shape).astype(array.dtype))
         return own if create_graph else own.detach()
+    gradient = _in_shape(gradient, array.shape)
     if _references(gradient) == ALONE and gradient.dtype == array.dtype:
         return Tensor(gradient)
     if not isinstance(array, ARRAYS) and isinstance(gradient, ARRAYS):  # ones, for a Dask array and the like
         gradient = np.zeros_like(array) + gradient
     return Tensor(gradient.astype(array.dtype))
+
+
+def _in_shape(gradient: Any, shape: tuple[int, ...]) -> Any:
+    return gradient if gradient.shape == shape else np.broadcast_to(gradient, shape)
 
 
 def _references(array: Any) -> int:
@@ -968,7 +964,7 @@ def gradients_at(
     found = [_as_own(gradients[s], v.array, create_graph) if s in gradients else None for v, s in pairs]
     if MODE.get() & TRACING:
         for v, gradient in zip(wanted, found, strict=True):
-            LOCAL.tracer.gradient(v, gradient)
+            TRACER.get().gradient(v, gradient)
     return found
 
 

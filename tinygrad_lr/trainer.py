@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -13,7 +14,7 @@ from .board import ProgressBar, as_number
 from .hyperparameters import HyperParameters
 from .lazy import compute, is_lazy
 from .module import Module
-from .optim import listed
+from .optim import SGD, Adam, listed
 from .scope import record
 
 HOOKS = ("on_fit_start", "on_step_end", "on_epoch_end", "on_fit_end")
@@ -50,9 +51,10 @@ class Trainer(HyperParameters):
         on_epoch_end(trainer) and on_fit_end(trainer); the last one is called after an exception, too. An
         exception that one of them raises ends the run, with a note that names it.
     progress : whether to show a progress bar, if stderr is a terminal.
-    compile : whether to trace the loss and its gradients once for each shape of a minibatch, and to run the
-        NumPy code that comes of it from then on: see `tinygrad_lr.compile`. The model's forward and loss must
-        not depend on anything that changes but the minibatch and the values of tensors.
+    compile : whether to trace a step once for each shape of a minibatch, and to run the NumPy code that
+        comes of it from then on: see `tinygrad_lr.compile`. The model's forward and loss must not depend on
+        anything that changes but the minibatch and the values of tensors. The step of an optimizer other than
+        `SGD` and `Adam` is not part of that code.
 
     Attributes
     ----------
@@ -111,7 +113,8 @@ class Trainer(HyperParameters):
             if isinstance(callback, type):
                 raise TypeError(f"callbacks[{position}] is a class; write {callback.__name__}(...)")
         self._watchers: list[Any] = self.callbacks
-        self._compiled: Any = None
+        self._compiled: Any = None  # the loss and its gradients
+        self._compiled_step: Any = None  # the optimizer's step as well
         self._begin(0)
 
     def _begin(self, first_epoch: int) -> None:
@@ -191,11 +194,15 @@ class Trainer(HyperParameters):
     def fit_epoch(self) -> None:
         """Go through the training data, with a step for each minibatch, then through the validation data."""
         for batch in self.train_dataloader:
-            self.differentiate(self.prepare_batch(batch))
-            self.compute_step()
-            if self.gradient_clip_val > 0:
-                self.clip_gradients(self.gradient_clip_val, self.model)
-            self.optim.step(1)
+            batch = self.prepare_batch(batch)
+            if self._compiled_step is not None:
+                self.model.plot("loss", self._compiled_step(batch), train=True)
+            else:
+                self.differentiate(batch)
+                self.compute_step()
+                if self.gradient_clip_val > 0:
+                    self.clip_gradients(self.gradient_clip_val, self.model)
+                self.optim.step(1)
             self.train_batch_idx += 1
         if self.val_dataloader is None:
             return
@@ -213,8 +220,10 @@ class Trainer(HyperParameters):
         self.check_loss(loss)
         loss.backward()
 
-    def compiled(self, model: Module) -> Any:
+    def compiled(self, model: Module, optimizer: Any = None) -> Any:
         """The compiled function that stores the gradients of a minibatch and returns its loss.
+
+        With an optimizer it also takes its step.
 
         Raises TypeError if the model has a training_step of its own: what it does beside computing the loss,
         such as plotting, would be done when it is traced only.
@@ -229,7 +238,13 @@ class Trainer(HyperParameters):
             with record():
                 loss = model.loss(model(*batch[:-1]), batch[-1])
             loss.backward()
+            if optimizer is not None:
+                if clip_val > 0:
+                    self.clip_gradients(clip_val, model)
+                optimizer.step(1)
             return loss
+
+        clip_val = self.gradient_clip_val
 
         from .compiler import compile  # not needed otherwise
 
@@ -275,6 +290,9 @@ class Trainer(HyperParameters):
                     f"{type(model).__name__}.configure_optimizers returned {part!r}, which has no method "
                     "step. Write `return SGD(self.parameters(), self.lr)`."
                 )
+        # what is the reader's own is not traced
+        known = type(self.optim) in (SGD, Adam) and all(getattr(type(self), m.__name__) is m for m in TRACED)
+        self._compiled_step = self.compiled(model, self.optim) if self.compile and known else None
 
     def prepare_batch(self, batch: Any) -> Any:
         """What becomes of each minibatch before the model gets it."""
@@ -286,15 +304,16 @@ class Trainer(HyperParameters):
         Its direction stays (Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural
         networks, 2013, algorithm 1).
         """
-        gradients = [parameter.grad for parameter in listed(model.parameters())]
-        largest = max((float(abs(g.array).max()) for g in gradients if g.size), default=0.0)
-        if largest == 0:
+        gradients = [g for parameter in listed(model.parameters()) if (g := parameter.grad).size]
+        if not gradients:
             return
-        # of parts of the largest, as their squares do not overflow
-        norm = largest * math.sqrt(sum(as_number(((g / largest) ** 2).sum()) for g in gradients))
-        if norm > grad_clip_val:
-            for gradient in gradients:
-                gradient *= grad_clip_val / norm
+        largest: Any = functools.reduce(np.maximum, [abs(g).max().astype(float) for g in gradients])
+        unit = np.where(largest == 0, 1, largest)  # of parts of it, as their squares do not overflow
+        squares = [((g / unit.astype(g.dtype)) ** 2).sum().astype(float) for g in gradients]
+        norm = largest * np.sqrt(sum(squares[1:], squares[0]))
+        factor = grad_clip_val / np.fmax(norm, grad_clip_val)
+        for gradient in gradients:
+            gradient *= factor.astype(gradient.dtype)
 
     # ---- keeping account -----------------------------------------------------------------------------------
 
@@ -450,6 +469,10 @@ class Trainer(HyperParameters):
             checkpoints.load_run_state(self, state)
         except (LookupError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"this is not the state of such a run: {error!r}") from error
+
+
+#: the parts of a step that are traced with it
+TRACED = (Trainer.differentiate, Trainer.compute_step, Trainer.clip_gradients)
 
 
 def quiet_overflow() -> np.errstate:

@@ -18,6 +18,7 @@ from .table import (
     differentiable,
     each,
     moving,
+    spreading,
     writes,
 )
 
@@ -41,6 +42,7 @@ __all__ = [
     "reductions",
     "scatter",
     "shape",
+    "spreading",
     "statistics",
     "writes",
 ]
@@ -61,8 +63,17 @@ adds_into(operator.getitem, _add_part)
 moving(np.add, np.subtract, np.negative, np.positive, np.sum, np.mean, np.cumsum, np.bincount)
 moving(np.where, np.maximum, np.minimum, np.clip, np.max, np.min, np.amax, np.amin, np.nanmax, np.nanmin,
        np.maximum.accumulate, np.minimum.accumulate, np.nansum, np.nanmean, np.nancumsum,
-       np.median, np.nanmedian, np.quantile, np.percentile, np.nanquantile, np.nanpercentile,
-       selects=True)
+       np.median, np.nanmedian, selects=True)
+spreading(np.prod, np.var, np.std, np.average, np.cumprod, np.logaddexp.reduce)
+spreading(np.nanprod, np.nanvar, np.nanstd, np.nancumprod, np.ptp, np.interp,
+          np.quantile, np.percentile, np.nanquantile, np.nanpercentile, selects=True)
+spreading(np.matmul, np.dot, np.inner, np.vdot, np.outer, np.multiply.outer, np.vecdot, np.kron, np.cross,
+          np.tensordot, np.einsum, np.convolve, np.correlate, np.diff, np.ediff1d, np.gradient, np.trapezoid,
+          np.multiply.reduce)
+spreading(np.linalg.matmul, np.linalg.outer, np.linalg.vecdot, np.linalg.cross, np.linalg.tensordot,
+          np.linalg.norm, np.linalg.vector_norm, np.linalg.matrix_norm, np.linalg.inv, np.linalg.det)
+if hasattr(np, "matvec"):  # since NumPy 2.2
+    spreading(np.matvec, np.vecmat)
 
 writes("dst", np.copyto)
 writes("a", np.put, np.putmask, np.fill_diagonal)

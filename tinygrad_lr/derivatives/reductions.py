@@ -107,7 +107,7 @@ def _std(g: Any, y: Any, a: Any, axes: Axes, where: Any, mean: Any, ddof: Any) -
     if mean is ABSENT:
         still = still | _all_equal(a, axes, where)
     slopes = _deviations(_like(a, y), axes, where, mean) / np.where(still, 1, y)
-    return _only(where, np.where(still, 0, g * _share(g, a, axes, where, ddof) * slopes))
+    return _only(where, g * _share(g, a, axes, where, ddof) * np.where(still, 0, slopes))
 
 
 def _all_equal(a: Any, axes: Axes, where: Any) -> Any:

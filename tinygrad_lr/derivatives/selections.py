@@ -4,10 +4,13 @@
 0 * sqrt'(0) is NaN. A gradient that only happens to be 0 is another thing: it keeps the NaN.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from .table import Derivative
 
 DEEPEST = 50
 
@@ -70,25 +73,49 @@ def used(gradient: Any) -> Any:
     return gradient.use() if gradient.__class__ is Partial else np.ones_like(gradient)
 
 
-def use_of(gradient: Any, rule: Any, given: tuple[Any, ...], options: dict[str, Any]) -> Callable[[], Any]:
-    """The uses of an argument, by a rule that moves elements, from those of the result."""
+def use_of(
+    row: Derivative, gradient: Any, rule: Any, given: tuple[Any, ...], options: dict[str, Any]
+) -> Callable[[], Any]:
+    """The uses of an argument, by a rule that moves or spreads elements, from those of the result."""
 
-    def use() -> Any:
+    def moved() -> Any:
         made = rule(used(gradient), *given[1:], **options)
         return made if isinstance(made, (list, tuple)) else np.abs(made)  # a rule may negate
 
-    return use
+    def spread() -> Any:
+        rest = given[1:] if row.selects else map(_ones, given[1:])
+        with np.errstate(all="ignore"):
+            made = rule(_marks(used(gradient)), *rest, **options)
+        return np.where(np.isnan(made), 1.0, 0.0)
+
+    return moved if row.moves else spread
+
+
+def _marks(use: Any) -> Any:
+    """NaN for what was used."""
+    return tuple(map(_marks, use)) if isinstance(use, tuple) else np.where(use, math.nan, 0.0)
+
+
+def _ones(argument: Any) -> Any:
+    """Ones for the numbers of an array, also of those in a tuple."""
+    if isinstance(argument, tuple):
+        return tuple(map(_ones, argument))
+    return np.ones_like(argument) if getattr(argument, "dtype", np.dtype(int)).kind == "f" else argument
 
 
 def partly(
-    moves: bool, gradient: Any, rule: Any, given: tuple[Any, ...], options: dict[str, Any], arrays: bool
+    row: Derivative, gradient: Any, rule: Any, given: tuple[Any, ...], options: dict[str, Any], arrays: bool
 ) -> Partial:
     """What a rule makes of a gradient if some elements are left out: before its call, or by it."""
     depth = depth_of(gradient) + 1
-    if moves:
-        return Partial(rule(*given, **options), use_of(gradient, rule, given, options), depth)
+    use = use_of(row, gradient, rule, given, options) if row.follows else gradient.use
+    if row.moves:
+        return Partial(rule(*given, **options), use, depth)
     with np.errstate(all="ignore"):
-        made = rule(*given, **options)
-    if not (arrays and isinstance(made, (np.ndarray, np.generic)) and np.all(np.isfinite(made))):
-        made = np.where(gradient.use(), made, 0)
-    return Partial(made, gradient.use, depth)
+        made = Partial(rule(*given, **options), use, depth)
+    finite = (
+        arrays and isinstance(made.gradient, (np.ndarray, np.generic)) and np.isfinite(made.gradient).all()
+    )
+    if not finite:
+        made.gradient = np.where(made.use(), made.gradient, 0)
+    return made

@@ -27,7 +27,7 @@ import numpy as np
 
 from . import table
 from .reductions import _axes, _spread
-from .table import DERIVATIVES, constant, differentiable
+from .table import DERIVATIVES, constant, differentiable, spreading
 
 try:
     sc: Any = import_module("scipy.special")  # which has no types
@@ -321,6 +321,7 @@ logsumexp    = differentiable(_logsumexp_a, None, _logsumexp_b)(sc.logsumexp)
 
 # fmt: on
 
+spreading(softmax, log_softmax, logsumexp)
 constant(sc.round, sc.gammasgn)
 
 

@@ -121,7 +121,12 @@ def _quantile(
         return _evenly(g, a == y, axes)
     lower, upper, weight, _ = _beside(y, a, q, axes, method, nan)
     weight = weight.astype(g.dtype)
-    return _evenly(g * (1 - weight), a == lower, axes) + _evenly(g * weight, a == upper, axes)
+
+    def shared(weight: Any, among: Any) -> Any:
+        # without a share an element is left out, but not if q may move and give it one
+        return _evenly(g * weight, among if getattr(q, "is_tensor", False) else among & (weight != 0), axes)
+
+    return shared(1 - weight, a == lower) + shared(weight, a == upper)
 
 
 def _quantile_q(

@@ -46,6 +46,7 @@ class Derivative:
     __slots__ = (
         "elementwise",
         "everywhere",
+        "follows",
         "function",
         "into",
         "moves",
@@ -78,6 +79,8 @@ class Derivative:
         )
         #: whether the rules only move elements of the gradient, or leave them out: see `moving`
         self.moves = self.selects = False
+        #: whether they do so, or else tell by NaN where an element goes: see `spreading`
+        self.follows = False
         #: adds the gradient of the first argument to an array in place: see `adds_into`
         self.into: Callable[..., None] | None = None
         #: the name of the argument that it writes into, and when it does: see `writes`
@@ -106,10 +109,10 @@ class Derivative:
 
     def rule_of(self, argument: int | str) -> Rules:
         """The rule of an argument, given by its position or its name; `...` if none is known."""
-        position = self.names.index(str(argument)) if argument in self.names else argument
-        if isinstance(position, str):
-            return self.named_rules.get(position, ...)
-        return self.rules[position] if position < len(self.rules) else ...
+        if isinstance(argument, int):
+            return self.rules[argument] if argument < len(self.rules) else ...
+        by_name = argument not in self.names
+        return self.named_rules.get(argument, ...) if by_name else self.rule_of(self.names.index(argument))
 
     def written_by(self, args: Sequence[Any], options: dict[str, Any]) -> Any:
         """The argument that a call writes into; None for most calls."""
@@ -168,8 +171,22 @@ def moving(*functions: Callable[..., Any], selects: bool = False) -> None:
     be NaN.
     """
     for function in functions:
-        DERIVATIVES[function].moves = True
-        DERIVATIVES[function].selects = selects
+        row = DERIVATIVES[function]
+        row.moves, row.selects, row.follows = True, selects, True
+
+
+def spreading(*functions: Callable[..., Any], selects: bool = False) -> None:
+    """Say that the rules of some functions only add and multiply the elements of a gradient, and leave out
+    those that the call's `where=` does.
+
+    Then NaN, which comes of whatever has NaN in it, tells where an element goes: so the sweep remembers what
+    a later selection left out, as in `np.prod(np.sqrt(x), axis=1)[1:]`. It asks the rules with ones for the
+    arguments, so that not even a library that skips products with 0 hides a NaN; or with the arguments
+    themselves if they decide what the function selects.
+    """
+    for function in functions:
+        row = DERIVATIVES[function]
+        row.moves, row.selects, row.follows = False, selects, True
 
 
 def adds_into(function: Callable[..., Any], into: Callable[..., None]) -> None:

@@ -70,8 +70,7 @@ class Replay:
         for node, origin in self._origins.items():
             made, part = run_again(origin, value_of), self._parts[node]
             results[node] = result = made if part is None else made[part]
-            if result.dtype.kind == "f":  # of a narrow dtype where the program has cast it
-                self.precision = max(self.precision, float(np.finfo(result.dtype).eps))
+            self.precision = max(self.precision, float(np.finfo(result.dtype).eps))  # narrow where it is cast
         return float(np.sum(value_of(self._head) * self._weights))
 
 

@@ -19,7 +19,7 @@ from tinygrad_lr.derivatives import DERIVATIVES
 
 from .differences import Check, array_of, finite_differences, run_again
 from .reading import Graph, arrays, find_names, is_array, key, summary
-from .written import ATOM, Transcript, Written, call_text
+from .written import ATOM, Transcript, Written, call_text, literal
 
 __all__ = ["Names", "Step", "Walk", "last_part", "leaves_of", "numbers", "walk"]
 
@@ -368,7 +368,8 @@ class Walker:
     def _fitted(self, target: Tensor, made: Any, transcript: Transcript) -> tuple[Any, str]:
         """What a rule made, in the shape of the argument: summed where that was broadcast; and a note."""
         if not isinstance(made, Written):
-            made = transcript.name(np.asarray(made, target.dtype), repr(made))
+            array = np.asarray(made, target.dtype)
+            made = transcript.name(array, literal(array))
         name, shape = self.names.of(target), made.shape
         extra = made.ndim - target.ndim
         if extra > 0:

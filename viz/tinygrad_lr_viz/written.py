@@ -19,7 +19,7 @@ from tinygrad_lr.errors import name_of
 
 from .reading import is_array
 
-__all__ = ["ATOM", "Transcript", "Written", "call_text"]
+__all__ = ["ATOM", "Transcript", "Written", "call_text", "literal"]
 
 WIDTH = 72  # characters, beyond which part of an expression gets a line of its own
 
@@ -99,7 +99,7 @@ class Transcript:
         lines: list[str] = []
 
         def text(array: Any) -> tuple[str, int]:
-            return texts[array.index] if isinstance(array, Written) else (_literal(array), ATOM)
+            return texts[array.index] if isinstance(array, Written) else (literal(array), ATOM)
 
         for index in sorted(uses):
             call = self._calls[index]
@@ -286,7 +286,7 @@ def _is_transpose(function: Any, args: Sequence[Any]) -> bool:
     )
 
 
-def _literal(array: Any) -> str:
+def literal(array: Any) -> str:
     """A constant that was made on the way, as far as it is small."""
     dtype = "" if array.dtype in (bool, int, float) else f", np.{array.dtype}"
     if not array.size:
