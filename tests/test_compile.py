@@ -19,7 +19,7 @@ from tinygrad_lr import Module, SyntheticRegressionData, Tensor, autograd, block
 from tinygrad_lr.cli import main
 from tinygrad_lr.compiler import CACHE_SIZE, compile
 from tinygrad_lr.errors import NothingAttachedError, TraceError
-from tinygrad_lr.func import value_and_grad
+from tinygrad_lr.func import grad, value_and_grad
 from tinygrad_lr.optim import StepLR
 from tinygrad_lr.program import Answer
 
@@ -946,3 +946,39 @@ def test_an_exception_of_compiled_code_says_what_it_may_have_changed() -> None:
         before(v, x, np.array([2]))
     assert not hasattr(caught.value, "__notes__")
     assert v.tolist() == start
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, W, c: np.sum(np.where(c, np.sqrt(x) @ W, 0)),
+        lambda x, W, c: np.sum(np.where(c, np.sqrt(np.sqrt(x) @ W), 0)),
+        lambda x, W, c: np.sum(np.where(c[:, 0], np.prod(np.sqrt(x), axis=1), 1)),
+        lambda x, W, c: np.sum(np.where(c, (np.sqrt(x) @ W) @ W, 0)) + np.sum(np.sqrt(x[0]) * W[0]),
+        lambda x, W, c: np.sum(grad(lambda x: np.sum(np.where(c, np.sqrt(x**3) @ W, 0)))(x) ** 2),
+    ],
+)
+@pytest.mark.parametrize("small_blocks", [False, True])
+def test_zeros_where_a_selection_left_out_what_is_not_finite(function: Any, small_blocks: bool) -> None:
+    """Which elements these are is computed only where a gradient is not finite; the same code serves both."""
+    rng = np.random.default_rng(0)
+    W, c = np.abs(rng.normal(size=(3, 3))), np.array([[True], [False], [True], [False]])
+    smooth, zeros = np.abs(rng.normal(size=(2, 4, 3)))
+    zeros[1], zeros[3, 0] = 0, 0
+    derivative = value_and_grad(function)
+    compiled = compile(derivative)
+    compiled.name = "f"
+    with np.errstate(all="ignore"), blocks_of(2, 2) if small_blocks else nullcontext():
+        for x in (smooth, zeros, smooth):
+            truth = derivative(x, W, c)
+            assert np.all(np.isfinite(truth[1]))
+            for made in (
+                compiled(x, W, c),
+                run_source(compiled, x, W, c),
+                run_source(compiled, x, W, c, form="executed"),
+            ):
+                np.testing.assert_allclose(made[0], truth[0], **close)
+                np.testing.assert_allclose(made[1], truth[1], **close)
+    assert compiled.traces == 1
+    assert "rescue1(" in compiled.source
+    assert "rescue" in compiled.executed

@@ -605,7 +605,7 @@ def _note_changes(program: Program, line: int, error: BaseException) -> None:
             for v in (*program.arguments, *program.captured)
             if not isinstance(v.source, np.ndarray)
         }
-        changed = [v.root.name for line in program.lines if (v := line.written) is not None]
+        changed = [v.root.name for line in program.lines if (v := line.written) and v.root.source is not None]
         changed += [f"the gradient of {names.get(place, 'a tensor')}" for place, _ in program.stored]
         what = ", ".join(dict.fromkeys(changed))
         error.add_note(f"{program.name} is compiled and stopped half-way: {what} may be changed in part")

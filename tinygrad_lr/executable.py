@@ -27,9 +27,11 @@ from .program import (
     SCATTER,
     Line,
     Program,
+    Rescue,
     Variable,
     constant,
     factor_of,
+    function_text,
     is_number,
     is_zero,
     nested,
@@ -191,8 +193,32 @@ def lowered(program: Program) -> Program:
         else:
             add(line)
     made.without_dead_code()
+    _rescue_in_place(made)
     blocked(made)
     return made
+
+
+def _rescue_in_place(program: Program) -> None:
+    """Let zeros be written into gradients themselves, or where they are needed as they are, into copies."""
+    uses = Counter(id(v) for line in program.lines for v in line.reads)
+    uses.update(id(v) for v in program.outputs)
+    makers: dict[int, int] = {}
+    lines: list[Line] = []
+    for line in program.lines:
+        if isinstance(line.function, Rescue):
+            (v,), (gradient, *others) = line.made, line.args
+            number = makers.get(id(gradient))
+            if number is not None and uses[id(gradient)] == 1:
+                maker = lines[number]
+                lines[number] = Line(maker.function, maker.args, maker.options, [v])
+            else:
+                lines.append(Line(np.copy, (gradient,), {}, [v]))
+            lines.append(Line(line.function, (v, *others), {}, [], v))
+        else:
+            if len(line.made) == 1 and not line.several and line.made[0].base is None:
+                makers[id(line.made[0])] = len(lines)
+            lines.append(line)
+    program.lines = lines
 
 
 def scaled(condition: Any, factor: Any, x: Any) -> Any:
@@ -252,7 +278,8 @@ class Writer:
             self._last[id(v.root)] = len(program.lines)
         for number, line in enumerate(program.lines):
             dying = {id(v.root): v.root for v in line.reads if self._last[id(v.root)] == number}
-            if line.written is not None or any(id(v) in self._targets for v in line.made):
+            outside = line.written is not None and line.written.root.source is not None
+            if outside or any(id(v) in self._targets for v in line.made):
                 self.writing = min(self.writing, len(rows))
             self._line(line, dying)
             for i in dying:
@@ -458,7 +485,24 @@ class Writer:
         self.origins[id(function)] = text.replace("def block(", f"def {name}(")
         return name
 
+    def _rescue(self, rescue: Rescue, args: Any) -> None:
+        """Look whether a gradient is finite by the sum of its squares, which then is finite, too."""
+        gradient, flat, inf = self.name(args[0]), self.flat(args[0]), self._apart("inf")
+        self.space[inf] = math.inf
+        name = rescue.program.name = self._new("rescue", self.space)
+        functions: list[str] = []
+        text = function_text(rescue.program, set(), functions)
+        space: dict[str, Any] = {"np": np}
+        exec("\n\n".join([*functions, text]), space)
+        self.space[name] = space[name]
+        self.origins[id(space[name])] = text
+        row = f"{self.bind(np.copyto)}({gradient}, {name}({', '.join(map(self.text, args))}))"
+        self.rows.append(f"if not {flat}.dot({flat}) < {inf}: {row}")
+
     def _write(self, line: Line) -> None:
+        if isinstance(line.function, Rescue):
+            self._rescue(line.function, line.args)
+            return
         target: Variable = line.written  # type: ignore[assignment]
         value = line.args[-1]
         if line.function in IN_PLACE:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .derivatives import cast, scatter
+from .derivatives.selections import LEFT_OUT
 from .errors import name_of
 
 Plain = Any  # anything but a variable: a number, a slice, None, a dtype
@@ -183,6 +184,7 @@ def simplified(program: Program) -> None:
     program.stored = [(place, current(v)) for place, v in program.stored]
     _unnest_selections(program)
     program.without_dead_code()
+    _rescue(program)
 
 
 class Found:
@@ -386,6 +388,80 @@ def _unnest_selections(program: Program) -> None:
                     outer.args = (*outer.args[:place], x, *outer.args[place + 1 :])
 
 
+# what selections left out
+
+
+class Rescue:
+    """Makes zeros of a gradient that is not finite, at the elements that later selections left out.
+
+    `program` is that of a function of the gradient and of what tells which elements they are.
+    """
+
+    def __init__(self, gradient: Variable, lines: list[Line]) -> None:
+        """`lines` end with the selection; none of them writes."""
+        made = {id(v) for line in lines for v in line.made}
+        inputs = {id(v): v for line in lines for v in line.reads if id(v) not in made | {id(gradient)}}
+        self.inputs = (gradient, *inputs.values())
+        copies: dict[int, Variable] = {}
+
+        def copied(leaf: Any) -> Any:
+            if not isinstance(leaf, Variable):
+                return leaf
+            if id(leaf) not in copies:
+                array = np.broadcast_to(np.empty((), leaf.array.dtype), leaf.array.shape)
+                copies[id(leaf)] = Variable(array)
+            return copies[id(leaf)]
+
+        arguments = list(map(copied, self.inputs))
+        for i, v in enumerate(arguments):
+            v.name = f"x{i}" if i else "gradient"
+        self.program = Program("rescue", arguments, [], [])
+        for line in lines:
+            args, options = mapped(copied, line.args), mapped(copied, line.options)
+            self.program.lines.append(Line(line.function, args, options, list(map(copied, line.made))))
+            self.program.lines[-1].several = line.several
+        self.program.result = copied(lines[-1].made[0])
+
+
+def _rescue(program: Program) -> None:
+    """Take apart what is needed only where a gradient is not finite: which elements were left out."""
+    needed, conditions = {id(v) for v in program.outputs}, set()
+    apart: dict[int, int] = {}  # the numbers of the lines that make what only conditions need
+    for number, line in reversed(list(enumerate(program.lines))):
+        reads = {id(w) for v in line.reads for w in (v, v.root)}
+        made = {id(v) for v in line.made}
+        if line.written is None and not made & needed:
+            conditions |= reads
+            apart |= dict.fromkeys(made, number)
+        elif _is_rescue(line):
+            conditions |= {id(w) for v in variables_in(line.args[0]) for w in (v, v.root)}
+            needed |= {id(w) for v in variables_in(line.args[1]) for w in (v, v.root)}
+        else:
+            needed |= reads
+    for number, line in enumerate(program.lines):
+        if not (line.made and id(line.made[0]) not in apart and _is_rescue(line)):
+            continue
+        numbers: set[int] = set()
+        pending = list(variables_in(line.args[0]))
+        while pending:
+            n = apart.get(id(pending.pop()))
+            if n is not None and n not in numbers:
+                numbers.add(n)
+                pending += program.lines[n].reads
+        lines = [program.lines[n] for n in sorted(numbers)]
+        if lines and isinstance(line.args[1], Variable):
+            rescue = Rescue(line.args[1], [*lines, line])
+            roots = {id(v.root) for v in rescue.inputs}
+            between = program.lines[min(numbers) : number]
+            if not any(other.written is not None and id(other.written.root) in roots for other in between):
+                program.lines[number] = Line(rescue, rescue.inputs, {}, line.made)
+    program.without_dead_code()
+
+
+def _is_rescue(line: Line) -> bool:
+    return line.function is np.where and len(line.args) == 3 and line.args[2] is LEFT_OUT
+
+
 # ---- as source --------------------------------------------------------------------------------------------
 
 SUM, PRODUCT, SIGN, POWER, ATOM = 10, 11, 12, 13, 20
@@ -489,11 +565,18 @@ def source(program: Program) -> str:
 
     What was made, is used once and has no name of its own, stands where it is used.
     """
+    imports, functions = {"import numpy as np"}, list[str]()
+    text = function_text(program, imports, functions)
+    head = "\n".join(sorted(imports))
+    return "\n\n\n".join([head, *dict.fromkeys(functions), text])
+
+
+def function_text(program: Program, imports: set[str], functions: list[str]) -> str:
+    """The function, without the imports and the functions that it needs, which are added to the others."""
     uses = Counter(id(v) for line in program.lines for v in line.reads)
     uses.update(id(v) for v in program.outputs)
     inlined: dict[int, tuple[str, int]] = {}
     rows: list[tuple[str, str]] = []
-    imports, helpers = {"import numpy as np"}, ""
     numbers = iter(range(1, 1 << 30))
 
     def text(value: Any, level: int) -> str:
@@ -506,8 +589,19 @@ def source(program: Program) -> str:
         return value.name
 
     for number, line in enumerate(program.lines):
+        for v in line.made if line.several or isinstance(line.function, Rescue) else ():
+            v.name = v.name or f"t{next(numbers)}"
+        if isinstance(line.function, Rescue):
+            (v,), rescue = line.made, line.function.program
+            rescue.name = f"rescue{1 + sum(f.startswith('def rescue') for f in functions)}"
+            functions.append(function_text(rescue, imports, functions))
+            words = ", ".join([v.name, *(text(a, 0) for a in line.args[1:])])
+            rows.append((f"{v.name} = {text(line.args[0], 0)}", f"{np.shape(v.array)} {v.array.dtype}"))
+            rows.append((f"if not np.all(np.isfinite({v.name})):  # where a selection left out, zero", ""))
+            rows.append((f"    {v.name} = {rescue.name}({words})", ""))
+            continue
         if line.function is scatter:
-            helpers = SCATTER + "\n\n"
+            functions.append(SCATTER)
         home = name_of(line.function).rpartition(".")[0]
         if line.function not in (scatter, cast) and home and not home.startswith("np"):
             imports.add(f"import {home}")
@@ -516,8 +610,6 @@ def source(program: Program) -> str:
             continue
         written, level = expression(line, text)
         if line.several:
-            for v in line.made:
-                v.name = v.name or f"t{next(numbers)}"
             rows.append((f"{''.join(v.name + ', ' for v in line.made).strip()} = {written}", ""))
             continue
         (v,) = line.made
@@ -532,8 +624,7 @@ def source(program: Program) -> str:
     names = parameters(program, {id(v): v.name for v in (*program.arguments, *program.captured)})
     width = min(max((len(code) for code, shape in rows if shape), default=0), 60)
     body = [f"    {code:{width}}  # {shape}" if shape else f"    {code}" for code, shape in rows]
-    head = "\n".join(sorted(imports))
-    return "\n".join([f"{head}\n\n\n{helpers}def {program.name}({names}):", *body, f"    {last}", ""])
+    return "\n".join([f"def {program.name}({names}):", *body, f"    {last}", ""])
 
 
 def parameters(program: Program, names: dict[int, str]) -> str:

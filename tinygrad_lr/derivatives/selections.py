@@ -13,6 +13,8 @@ import numpy as np
 from .table import Derivative
 
 DEEPEST = 50
+#: the zero by which a compiler knows a selection again that changes nothing where the gradient is finite
+LEFT_OUT = float("0")
 
 
 class Partial:
@@ -117,5 +119,5 @@ def partly(
         arrays and isinstance(made.gradient, (np.ndarray, np.generic)) and np.isfinite(made.gradient).all()
     )
     if not finite:
-        made.gradient = np.where(made.use(), made.gradient, 0)
+        made.gradient = np.where(made.use(), made.gradient, LEFT_OUT)
     return made
