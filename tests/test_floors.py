@@ -202,8 +202,10 @@ def draw():
 
 
 def test_importing_the_package_imports_numpy_alone() -> None:
-    script = "import json, sys, numpy; before = set(sys.modules); import tinygrad_lr; " + (
-        "print(json.dumps(sorted(set(sys.modules) - before)))"
+    script = (
+        "import json, sys, numpy; before = set(sys.modules); import tinygrad_lr; "
+        "print(json.dumps(sorted(set(sys.modules) - before))); "
+        "import tinygrad_lr.testing; assert 'hypothesis' not in sys.modules"  # its strategies need it
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     new = {name.split(".")[0] for name in json.loads(done.stdout)}
