@@ -619,7 +619,10 @@ def test_reductions_of_slices(ufunc: np.ufunc, data: st.DataObject) -> None:
     x = np.random.default_rng(0).permutation(12).reshape(3, 4) / 4 + 0.1
     axis = data.draw(st.integers(-2, 1))
     indices = data.draw(st.lists(st.integers(0, x.shape[axis] - 1), min_size=1, max_size=5))
-    np.testing.assert_allclose(
-        ufunc.reduceat(tensor(x), indices, axis).array, ufunc.reduceat(x, indices, axis)
-    )
+    leaf, dtype = tensor(x), data.draw(st.sampled_from([None, np.float32]))
+    leaf.attach_grad()
+    with record():
+        y = ufunc.reduceat(leaf, indices, axis, dtype=dtype)
+    expected = ufunc.reduceat(x, indices, axis, dtype=dtype)
+    np.testing.assert_allclose(y.array, expected, rtol=16 * np.finfo(expected.dtype).eps, strict=True)
     assert_slopes(lambda x: ufunc.reduceat(x, indices, axis=axis), x, orders=2)
