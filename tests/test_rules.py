@@ -411,6 +411,7 @@ STEEP = Derivative(np.copysign, (lambda g, y, x, sign: g * np.where(np.abs(sign)
 @pytest.mark.parametrize(
     "function", [f for f in ROWS if f in DOMAINS and (ROWS[f].moves or f in MOVING)], ids=name_of
 )
+@pytest.mark.filterwarnings("ignore:All-NaN axis")  # NumPy's, of a masked scalar, not of an array
 @search.examples(4)
 @given(data=st.data())
 def test_moving_rows_never_cancel(function: Any, data: st.DataObject) -> None:
