@@ -300,6 +300,7 @@ EXTREMES: list[tuple[Any, float, list[float]]] = [
     (np.sinc, 0.0, [0, -(np.pi**2) / 3, 0]),
     (np.sinc, 1e-9, [-(np.pi**2) / 3 * 1e-9, -(np.pi**2) / 3, np.pi**4 / 5 * 1e-9]),
     (np.sinc, 1e-300, [-(np.pi**2) / 3 * 1e-300, -(np.pi**2) / 3, np.pi**4 / 5 * 1e-300]),
+    (np.sinc, 0.5 - 2.0**-54, [-4 / np.pi, 16 / np.pi - 2 * np.pi, 12 * np.pi - 96 / np.pi]),
     (np.sinc, 3.0, [-1 / 3, 2 / 9, np.pi**2 / 3 - 2 / 9]),
 ]
 
@@ -313,6 +314,9 @@ def test_extreme_arguments(function: Any, x: float, expected: list[float]) -> No
 
 
 PAIRS: list[tuple[Any, float, float, dict[str, float]]] = [
+    (np.power, 0.0, 0.0, {"a": 0, "ab": 0, "ba": 0}),
+    (np.power, 0.0, 1.0, {"a": 1, "ab": 0, "ba": 0}),
+    (np.power, 0.0, 2.0, {"a": 0, "aa": 2, "ab": 0, "ba": 0}),
     (np.logaddexp, 1000.0, 1000.0, {"a": 0.5, "b": 0.5, "aa": 0.25, "ab": -0.25, "aab": 0, "abb": 0}),
     (np.logaddexp, 1e17, 1e17, {"a": 0.5, "b": 0.5, "aa": 0.25, "ab": -0.25, "aab": 0, "abb": 0}),
     (np.logaddexp, -1e5, 1e5, {"a": 0, "b": 1, "aa": 0, "ab": 0, "bb": 0, "abb": 0}),

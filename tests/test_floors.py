@@ -1,6 +1,7 @@
 """The order of the modules: imports point down only, and importing the package imports NumPy alone."""
 
 import ast
+import functools
 import graphlib
 import json
 import subprocess
@@ -130,13 +131,16 @@ def faults(module: str, found: Iterator[Import]) -> list[str]:
     return wrong
 
 
-def modules() -> Iterator[tuple[str, list[Import]]]:
+@functools.cache
+def modules() -> list[tuple[str, list[Import]]]:
+    every = []
     for path in sorted(ROOT.rglob("*.py")):
         inner = path.parent != ROOT
         found = imports(path.read_text("utf-8"), inner)
         if path == ROOT / "testing" / "strategies.py":  # which nothing imports, and is for Hypothesis alone
             found = (i for i in found if i.module != "hypothesis")
-        yield path.parent.name if inner else path.stem, list(found)
+        every.append((path.parent.name if inner else path.stem, list(found)))
+    return every
 
 
 def test_imports_point_down() -> None:
@@ -202,9 +206,15 @@ def draw():
 
 
 def test_importing_the_package_imports_numpy_alone() -> None:
-    script = "import json, sys, numpy; before = set(sys.modules); import tinygrad_lr; " + (
-        "print(json.dumps(sorted(set(sys.modules) - before)))"
-    )
+    """And nothing more is needed for the checks of gradients, and for an error of the command."""
+    script = """
+import json, sys, numpy.random
+before = set(sys.modules)
+import tinygrad_lr, tinygrad_lr.testing
+from tinygrad_lr.cli import main
+assert main(["--lr", "0"]) == 2
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     new = {name.split(".")[0] for name in json.loads(done.stdout)}
     assert "tinygrad_lr" in new

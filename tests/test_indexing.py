@@ -322,7 +322,7 @@ def test_parts_of_an_array_cost_no_memory_of_their_own(key: Any, of_leaf: bool) 
     """However often it is used: gradients are added up in one array of its size, and copied into .grad."""
 
     def peak(uses: int) -> float:
-        x = tensor(np.ones((50, 400)))
+        x = tensor(np.ones((50, 2000)))
         x.attach_grad()
         with record():
             whole = x if of_leaf else 2 * x
@@ -338,6 +338,6 @@ def test_parts_of_an_array_cost_no_memory_of_their_own(key: Any, of_leaf: bool) 
 
 
 def _marked(key: Any) -> Any:
-    marks = np.zeros((50, 400))
+    marks = np.zeros((50, 2000))
     marks[key] = 1
     return marks

@@ -372,6 +372,7 @@ def test_a_notebook_sees_every_point_if_there_is_time(
     monkeypatch.setattr(board_module, "PAUSE", 0)
     monkeypatch.setattr(board_module, "START", 0)
     monkeypatch.setattr(board_module, "SHARE", 0)
+    monkeypatch.setattr(ProgressBoard, "svg", lambda board: f"{len(board.data)} lines")
     model, trainer = small_run()
     assert [len(pictures) for pictures in notebook.shown] == [6 + 3]
     trainer.fit(model, SyntheticRegressionData([2, -3.4], 4.2, num_train=64, num_val=32))

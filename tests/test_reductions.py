@@ -23,19 +23,21 @@ small_integers = hnp.arrays(int, shapes(min_side=1), elements=st.integers(-1, 1)
 
 
 def gradients(function: Callable[..., Any], *points: Any, order: int = 1) -> list[Any]:
-    """The derivatives with respect to each of several points, of a result with a head of 1, 2, 3, ..."""
+    """The derivatives up to an order with respect to each of several points, under a head of 1, 2, 3, ..."""
     leaves = [tensor(p, float) for p in points]
     for leaf in leaves:
         leaf.attach_grad()
     with record():
+        found: list[Any] = []
         value = function(*leaves)
         for _ in range(order):
             weighted = value * (1 + np.arange(value.size).reshape(value.shape))
             grads = autograd.grad(weighted.sum(), leaves, create_graph=True)
+            found += grads
             value = np.concatenate(
                 [np.ravel(g + np.where(False, x, 0)) for g, x in zip(grads, leaves, strict=True)]
             )
-    return [g.array for g in grads]
+    return [g.array for g in found]
 
 
 def differences(function: Callable[[Any], Any], a: Any) -> Any:
@@ -101,10 +103,7 @@ def test_the_initial_value_is_one_of_them(a: Any, initial: int, data: st.DataObj
         def joined(x: Any, t: Any, f: Any = function) -> Any:
             return f(np.concatenate([x[np.broadcast_to(where, a.shape)], np.ravel(t)]))
 
-        for order in (1, 2):
-            assert_same(
-                gradients(given_apart, a, initial, order=order), gradients(joined, a, initial, order=order)
-            )
+        assert_same(gradients(given_apart, a, initial, order=2), gradients(joined, a, initial, order=2))
 
 
 def test_initial_value_alone() -> None:
@@ -195,10 +194,9 @@ def test_mixed_derivatives_of_quantiles_do_not_depend_on_the_order(data: st.Data
 # ---- zeros ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("order", [1, 2, 3, 4])
 @quick
 @given(a=hnp.arrays(int, (4,), elements=st.integers(-2, 2)))
-def test_products_are_exact_with_zeros(order: int, a: Any) -> None:
+def test_products_are_exact_with_zeros(a: Any) -> None:
     """To every order what multiplication gives, one factor after the other."""
 
     def running(x: Any) -> Any:
@@ -207,8 +205,8 @@ def test_products_are_exact_with_zeros(order: int, a: Any) -> None:
             parts.append(parts[-1] * x[i])
         return np.stack(parts)
 
-    assert_same(gradients(np.prod, a, order=order), gradients(lambda x: running(x)[-1], a, order=order))
-    assert_same(gradients(np.cumprod, a, order=order), gradients(running, a, order=order))
+    assert_same(gradients(np.prod, a, order=4), gradients(lambda x: running(x)[-1], a, order=4))
+    assert_same(gradients(np.cumprod, a, order=4), gradients(running, a, order=4))
 
 
 def test_products_of_zeros() -> None:
@@ -265,16 +263,15 @@ def test_std_where_only_one_row_is_constant() -> None:
 
 
 @pytest.mark.parametrize("function", [np.var, np.std, np.nanvar, np.nanstd], ids=name_of)
-@pytest.mark.parametrize("order", [1, 2, 3])
-def test_a_mean_that_is_given_can_be_differentiated(function: Any, order: int) -> None:
+def test_a_mean_that_is_given_can_be_differentiated(function: Any) -> None:
     """With the mean computed apart all is as without, also to third order."""
     a = [[0.5, 2.0, -1.0], [3.0, 0.25, 1.0]]
 
     def apart(x: Any) -> Any:
         return function(x, axis=1, mean=np.mean(x, axis=1, keepdims=True), correction=1)
 
-    together = gradients(lambda x: function(x, axis=1, ddof=1), a, order=order)
-    assert_same(gradients(apart, a, order=order), together)
+    together = gradients(lambda x: function(x, axis=1, ddof=1), a, order=3)
+    assert_same(gradients(apart, a, order=3), together)
 
 
 @pytest.mark.parametrize("options", [{}, {"ddof": 1}, {"where": np.array([[True], [False]])}], ids=range(3))
@@ -286,15 +283,14 @@ def test_any_mean_that_is_given(options: dict[str, Any]) -> None:
     def written_out(x: Any, m: Any) -> Any:
         return np.sum((x - m) ** 2, axis=1, where=where) / count
 
-    for order in (1, 2):
-        with warnings.catch_warnings(action="ignore"):  # NumPy warns of the row of which nothing is taken
-            got = gradients(lambda x, m: np.var(x, axis=1, mean=m, **options), a, mean, order=order)
-        expected = gradients(written_out, a, mean, order=order)
-        assert_same([g[:1] for g in got], [g[:1] for g in expected])
-        if not options:
-            assert_same(got, expected)
-            squared = gradients(lambda x, m: np.std(x, axis=1, mean=m) ** 2, a, mean, order=order)
-            assert_same(squared, expected)
+    with warnings.catch_warnings(action="ignore"):  # NumPy warns of the row of which nothing is taken
+        got = gradients(lambda x, m: np.var(x, axis=1, mean=m, **options), a, mean, order=2)
+    expected = gradients(written_out, a, mean, order=2)
+    assert_same([g[:1] for g in got], [g[:1] for g in expected])
+    if not options:
+        assert_same(got, expected)
+        squared = gradients(lambda x, m: np.std(x, axis=1, mean=m) ** 2, a, mean, order=2)
+        assert_same(squared, expected)
 
 
 # ---- what is left out -------------------------------------------------------------------------------------
@@ -305,9 +301,8 @@ def test_any_mean_that_is_given(options: dict[str, Any]) -> None:
 def test_what_where_leaves_out_has_no_say(function: Any, left_out: float) -> None:
     """To third order, and without a warning."""
     a, where = [1.0, left_out, 4.0, 0.5], np.array([True, False, True, True])
-    for order in (1, 2, 3):
-        without = gradients(lambda x: function(x[where]), a, order=order)
-        assert_same(gradients(lambda x: function(x, where=where), a, order=order), without)
+    without = gradients(lambda x: function(x[where]), a, order=3)
+    assert_same(gradients(lambda x: function(x, where=where), a, order=3), without)
 
 
 @pytest.mark.parametrize(
@@ -371,11 +366,8 @@ def test_both_results_of_average() -> None:
         mean, total = np.average(x, weights=w, returned=True)
         return mean * total  # the weighted sum
 
-    for order in (1, 2):
-        a, w = [1.0, -2.0, 0.5], [0.5, 2.0, 3.0]
-        assert_same(
-            gradients(both, a, w, order=order), gradients(lambda x, w: (x * w).sum(), a, w, order=order)
-        )
+    a, w = [1.0, -2.0, 0.5], [0.5, 2.0, 3.0]
+    assert_same(gradients(both, a, w, order=2), gradients(lambda x, w: (x * w).sum(), a, w, order=2))
 
 
 @pytest.mark.parametrize("axis", [(0, 2), (2, 0), (-1, 1), (2, 1, 0)], ids=str)
@@ -627,7 +619,10 @@ def test_reductions_of_slices(ufunc: np.ufunc, data: st.DataObject) -> None:
     x = np.random.default_rng(0).permutation(12).reshape(3, 4) / 4 + 0.1
     axis = data.draw(st.integers(-2, 1))
     indices = data.draw(st.lists(st.integers(0, x.shape[axis] - 1), min_size=1, max_size=5))
-    np.testing.assert_allclose(
-        ufunc.reduceat(tensor(x), indices, axis).array, ufunc.reduceat(x, indices, axis)
-    )
+    leaf, dtype = tensor(x), data.draw(st.sampled_from([None, np.float32]))
+    leaf.attach_grad()
+    with record():
+        y = ufunc.reduceat(leaf, indices, axis, dtype=dtype)
+    expected = ufunc.reduceat(x, indices, axis, dtype=dtype)
+    np.testing.assert_allclose(y.array, expected, rtol=16 * np.finfo(expected.dtype).eps, strict=True)
     assert_slopes(lambda x: ufunc.reduceat(x, indices, axis=axis), x, orders=2)

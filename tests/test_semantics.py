@@ -1085,6 +1085,16 @@ def test_a_change_to_one_array_of_a_list_is_found() -> None:
         y.backward()
 
 
+def test_a_change_to_a_result_that_no_gradient_reaches_is_found() -> None:
+    """The rule of one result may read the others."""
+    x = leaf([[2.0, 1.0], [1.0, 3.0]])
+    with record():
+        values, vectors = np.linalg.eigh(x)
+    vectors *= 2
+    with pytest.raises(ModifiedError, match=r"the result of np\.linalg\.eigh"):
+        values.backward()
+
+
 def test_memory_that_is_not_an_array_s_own_can_be_written() -> None:
     x = asarray(np.asarray(SimpleNamespace(__array_interface__=np.zeros(2).__array_interface__)))
     y = asarray(np.frombuffer(bytearray(16)))
@@ -1798,6 +1808,17 @@ def test_a_zero_that_was_computed_is_no_selection(function: Any) -> None:
     assert np.isnan(x.grad.item())
 
 
+def test_what_is_added_up_in_place_belongs_to_nothing_else() -> None:
+    """The gradient of a sum goes to both terms; what is taken of one of them does not reach the other."""
+    x, c = leaf([1.0, 2.0, 4.0]), np.array([3.0, 5.0, 7.0])
+    with record():
+        u, v = 2 * x, 10 * x
+        part = u[1:]
+        y = ((u + v) * c).sum() + 100 * part.sum()
+    y.backward()
+    same(x.grad, 12 * c + np.array([0, 200, 200]))
+
+
 def test_the_gradient_of_indexing_is_added_up_in_place() -> None:
     """Rows taken one by one cost no more memory than the whole."""
     x = leaf(np.ones((400, 100)))
@@ -1856,6 +1877,8 @@ def test_an_argument_that_is_differentiated_by_name_only() -> None:
         lambda x: np.nan_to_num(x, copy=False),
         lambda x: np.nan_to_num(x, False),
         lambda x: np.percentile(x, 50, overwrite_input=True),
+        lambda x: np.nanquantile(x, 0.5, overwrite_input=True),
+        lambda x: np.nanpercentile(x, 50, None, None, True),
         lambda x: np.nanmedian(x, None, None, True),
         lambda x: np.quantile(x, 0.5, None, None, True),
         lambda x: np.round(x, 1, x),
@@ -1947,15 +1970,18 @@ def test_what_one_user_leaves_out_another_uses() -> None:
         lambda z: np.broadcast_arrays(z, 1.0)[0],
     ],
 )
-def test_selections_may_follow_one_another_endlessly(step: Any) -> None:
-    """Also where each result has another, short way to the head."""
+@pytest.mark.parametrize("at_once", [False, True])
+def test_selections_may_follow_one_another_endlessly(step: Any, at_once: bool) -> None:
+    """Also where each result has another, short way to the head, by calls made at once or in the end."""
     x = leaf([4.0, 0.0])
     with record():
         states = [np.sqrt(x)]
+        total: Any = states[0][0] if at_once else 0
         for _ in range(400):
             states.append(step(states[-1]))
-        total: Any = 0
-        for state in states:
+            if at_once:
+                total = total + states[-1][0]
+        for state in () if at_once else states:
             total = total + state[0]
     with np.errstate(divide="ignore"):
         total.backward()

@@ -117,11 +117,11 @@ def _sweep_tape(
         if row.elementwise:
             # one array; dtype and the like do not concern its rules
             broadcast, options = value.shape, NO_OPTIONS  # pyright: ignore[reportAttributeAccessIssue]
+            selected = row.selects or gradient.__class__ is Partial
         else:
             broadcast, gradient = None, _in_full(gradient, value, row.follows)
-        masked = row.follows and ("where" in options or len(arguments) > row.where)
-        selected = masked or row.selects or gradient.__class__ is Partial
-        careful = careful or selected
+            masked = row.follows and ("where" in options or len(arguments) > row.where)
+            selected = masked or row.selects or gradient.__class__ is Partial
         into = row.into if lift is None else None
         given = (whole(gradient) if selected else gradient, value, *arguments)
         for rule, parent, argument in zip(rules, parents, inputs, strict=False):
@@ -134,6 +134,7 @@ def _sweep_tape(
                 continue
             made: Any
             if selected:
+                careful = True
                 made = partly(row, gradient, rule, given, options, lift is None)
                 if parent < CONSTANT and tape.source(parent).tape is LEAVES:  # nobody asks for its uses
                     made = made.gradient

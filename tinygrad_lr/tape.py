@@ -150,10 +150,10 @@ class Tape:
 
         None if it is on a newer tape, which this one must not read.
         """
-        if tensor.tape is self:
-            return tensor.index
         if tensor.tape is None:
             return CONSTANT
+        if tensor.tape is self:
+            return tensor.index
         place = self.inputs.get(tensor)
         if place is None:
             if tensor.tape.number > self.number:

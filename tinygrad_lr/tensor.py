@@ -19,11 +19,12 @@ import numpy as np
 
 from . import errors
 from .derivatives import DERIVATIVES, Derivative, cast
-from .scope import LOCAL, MODE, RECORDING, TAPE, TRACER, TRACING, Scope
+from .scope import ANOMALY, LOCAL, MODE, RECORDING, TAPE, TRACER, TRACING, Scope
 from .sweep import lifted_arguments, sweep
 from .tape import CONSTANT, FREED, LEAVES, NO_OPTIONS, PACK, PART, WRITES, Attachment, Tape, new_leaf
 
 OUTSIDE, UNATTACHED = -1, -2  # why a tensor is on no tape
+USUAL = RECORDING | TRACING | ANOMALY  # of these bits the first is set where calls go straight to the tape
 OBJECT = np.dtype(object)
 ARRAYS = (np.ndarray, np.generic)
 FIXED = {float, int, bool, str, type(None)}  # types of arguments that cannot be changed in place
@@ -78,7 +79,7 @@ def _operator(function: Any, symbol: Any, reflected: bool = False) -> Callable[.
         return lambda *operands: call(function, operands[::-1] if reflected else operands)
 
     def method(self: Tensor, other: Any) -> Any:
-        x, y, j = self.array, other, CONSTANT
+        x, y = self.array, other
         if isinstance(other, Tensor):
             y = other.array
         elif type(other) not in PLAIN:
@@ -86,27 +87,21 @@ def _operator(function: Any, symbol: Any, reflected: bool = False) -> Callable[.
                 return call(function, (other, self) if reflected else (self, other))
             if _goes_first(other):
                 return NotImplemented
-        value = symbol(y, x) if reflected else symbol(x, y)
-        mode, tape = MODE.get(), LOCAL.tape
-        if not mode & (RECORDING | TRACING):
-            return Tensor(value)
-        if mode & RECORDING and tape is None:
-            tape = _new_tape()
-        if not mode & TRACING and tape.places is None:
+        arrays = (y, x) if reflected else (x, y)
+        value, mode, tape = symbol(*arrays), MODE.get(), LOCAL.tape
+        if mode & USUAL == RECORDING and tape is not None:
             i = self.index if self.tape is tape else tape.place_of(self)
-            if y is not other:
-                j = other.index if other.tape is tape else tape.place_of(other)
+            j = CONSTANT if y is other else other.index if other.tape is tape else tape.place_of(other)
             if i == j == CONSTANT:
                 return Tensor(value, None, UNATTACHED)
-            constant = i == CONSTANT or j == CONSTANT  # which may be complex
-            if i is not None and j is not None and not (constant and value.dtype.kind != "f"):
+            if i is not None and j is not None and value.dtype.kind == "f":
                 calls = tape.calls
                 index = len(calls)
-                arrays, places = ((y, x), (j, i)) if reflected else ((x, y), (i, j))
-                calls += (row, value, arrays, places, NO_OPTIONS, WRITES.now)
+                calls += (row, value, arrays, (j, i) if reflected else (i, j), NO_OPTIONS, WRITES.now)
                 return Tensor(value, tape, index)
-        args, arrays = ((other, self), (y, x)) if reflected else ((self, other), (x, y))
-        return recorded(row, args, arrays, value)
+        elif not mode & (RECORDING | TRACING):
+            return Tensor(value)
+        return recorded(row, (other, self) if reflected else (self, other), arrays, value)
 
     return method
 

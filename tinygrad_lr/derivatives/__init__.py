@@ -60,8 +60,8 @@ def _add_part(total: Any, g: Any, y: Any, x: Any, key: Any) -> None:
 adds_into(operator.getitem, _add_part)
 
 # fmt: off
-moving(np.add, np.subtract, np.negative, np.positive, np.sum, np.mean, np.cumsum)
-moving(np.where, np.maximum, np.minimum, np.clip, np.max, np.min, np.nanmax, np.nanmin,
+moving(np.add, np.subtract, np.negative, np.positive, np.sum, np.mean, np.cumsum, np.bincount)
+moving(np.where, np.maximum, np.minimum, np.clip, np.max, np.min, np.amax, np.amin, np.nanmax, np.nanmin,
        np.maximum.accumulate, np.minimum.accumulate, np.nansum, np.nanmean, np.nancumsum,
        np.median, np.nanmedian, selects=True)
 spreading(np.prod, np.var, np.std, np.average, np.cumprod, np.logaddexp.reduce)

@@ -318,9 +318,11 @@ for function in list(DERIVATIVES):
     if isinstance(function, np.ufunc) and (function.nin, function.nout, function.signature) == (2, 1, None):
         derivative(function.outer, *of_outer(function))
 
-moving(np.real, np.real_if_close, np.unwrap, np.add.reduce, np.add.outer, np.subtract.outer)
 moving(
-    *(np.fmax, np.fmin, np.heaviside, np.nan_to_num),
+    np.real, np.real_if_close, np.unwrap, np.add.reduce, np.add.accumulate, np.add.outer, np.subtract.outer
+)
+moving(
+    *(np.fmax, np.fmin, np.heaviside, np.heaviside.outer, np.nan_to_num),
     *(np.maximum.reduce, np.minimum.reduce, np.fmax.reduce, np.fmin.reduce),
     *(np.maximum.outer, np.minimum.outer, np.fmax.outer, np.fmin.outer),
     selects=True,

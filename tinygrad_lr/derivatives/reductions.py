@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .indexing import along
-from .table import constant, derivative
+from .table import constant, derivative, moving
 
 ABSENT: Any = np._NoValue  # NumPy's default where None has a meaning
 Axes = tuple[int, ...]
@@ -88,7 +88,7 @@ def _deviations(a: Any, axes: Axes, where: Any, mean: Any) -> Any:
     if where is True:
         return a - np.mean(a, axis=axes, keepdims=True)
     a = np.where(where, a, 0)  # first of all: what is left out may be NaN
-    total = np.sum(a, axis=axes, keepdims=True, dtype=np.result_type(a.dtype, np.float32))
+    total = np.sum(a, axis=axes, keepdims=True)
     counts = np.sum(np.broadcast_to(where, a.shape), axis=axes, keepdims=True)
     return a - (total / np.maximum(counts, 1)).astype(a.dtype)
 
@@ -330,6 +330,7 @@ derivative(np.minimum.accumulate,  _running(_running_extreme, axis=0))
 if hasattr(np, "cumulative_sum"):  # since NumPy 2.1
     derivative(np.cumulative_sum,  _cumulative(_cumsum))
     derivative(np.cumulative_prod, _cumulative(_cumprod))
+    moving(np.cumulative_sum)
 
 # by order
 _extremes(np.max)
