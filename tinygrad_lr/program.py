@@ -466,7 +466,7 @@ def _suspect(program: Program, lines: list[Line]) -> Variable:
 
     In a product of matrices with a gradient, which is zero there, it can only be the other matrix.
     """
-    gradient = lines[-1].args[1]
+    gradient: Variable = lines[-1].args[1]
     makers = {id(line.made[0]): line for line in (*program.lines, *lines) if len(line.made) == 1}
 
     def made_by(v: Any, function: Any) -> Line | None:
