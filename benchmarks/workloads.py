@@ -366,14 +366,16 @@ def second_order(whole: bool) -> dict[str, Program]:
 def trainer() -> dict[str, Program]:
     from tinygrad_lr import LinearRegressionScratch, SyntheticRegressionData, Trainer, record
 
-    class Quiet(LinearRegressionScratch):
-        plot_train_per_epoch = plot_valid_per_epoch = 0
+    def quiet() -> LinearRegressionScratch:
+        model = LinearRegressionScratch(2, lr=0.03)
+        model.plot_train_per_epoch = model.plot_valid_per_epoch = 0
+        return model
 
     data = SyntheticRegressionData(w=[2, -3.4], b=4.2, num_val=0, seed=0)
 
     def bare() -> Any:
         np.random.seed(0)
-        model = Quiet(2, lr=0.03)
+        model = quiet()
         loader = data.train_dataloader()
         for _ in range(10):
             for X, y in loader:
@@ -387,7 +389,7 @@ def trainer() -> dict[str, Program]:
     def fit(**options: Any) -> Program:
         def run() -> Any:
             np.random.seed(0)
-            model = Quiet(2, lr=0.03)
+            model = quiet()
             Trainer(max_epochs=10, **options).fit(model, data)
             return model.w.numpy(), model.b.numpy()
 
