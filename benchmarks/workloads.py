@@ -166,12 +166,12 @@ def chain() -> dict[str, Program]:
 
 
 def relu(np: Any, a: Any) -> Any:
-    return np.relu(a) if hasattr(np, "relu") else np.maximum(a, 0)
+    return np.relu(a) if np.__name__ == "torch" else np.maximum(a, 0)
 
 
 def cross_entropy(np: Any, W1: Any, b1: Any, W2: Any, b2: Any, X: Any, onehot: Any) -> Any:
     z = relu(np, X @ W1 + b1) @ W2 + b2
-    if hasattr(np, "nn"):  # PyTorch's own
+    if np.__name__ == "torch":  # PyTorch's own
         return np.nn.functional.cross_entropy(z, onehot)
     z = z - np.max(z, axis=1, keepdims=True)
     return np.mean(np.log(np.sum(np.exp(z), axis=1)) - np.sum(z * onehot, axis=1))
@@ -366,14 +366,16 @@ def second_order(whole: bool) -> dict[str, Program]:
 def trainer() -> dict[str, Program]:
     from tinygrad_lr import LinearRegressionScratch, SyntheticRegressionData, Trainer, record
 
-    class Quiet(LinearRegressionScratch):
-        plot_train_per_epoch = plot_valid_per_epoch = 0
+    def quiet() -> LinearRegressionScratch:
+        model = LinearRegressionScratch(2, lr=0.03)
+        model.plot_train_per_epoch = model.plot_valid_per_epoch = 0
+        return model
 
     data = SyntheticRegressionData(w=[2, -3.4], b=4.2, num_val=0, seed=0)
 
     def bare() -> Any:
         np.random.seed(0)
-        model = Quiet(2, lr=0.03)
+        model = quiet()
         loader = data.train_dataloader()
         for _ in range(10):
             for X, y in loader:
@@ -387,7 +389,7 @@ def trainer() -> dict[str, Program]:
     def fit(**options: Any) -> Program:
         def run() -> Any:
             np.random.seed(0)
-            model = Quiet(2, lr=0.03)
+            model = quiet()
             Trainer(max_epochs=10, **options).fit(model, data)
             return model.w.numpy(), model.b.numpy()
 

@@ -982,3 +982,28 @@ def test_zeros_where_a_selection_left_out_what_is_not_finite(function: Any, smal
     assert compiled.traces == 1
     assert "rescue1(" in compiled.source
     assert "rescue" in compiled.executed
+
+
+@pytest.mark.parametrize("n", [2, 9])
+def test_zeros_where_a_selection_left_out_products_with_what_is_not_finite(n: int) -> None:
+    """In a product of matrices it is the other factor that is looked at, if it is the smaller one."""
+    derivative = value_and_grad(lambda w, x, c: np.sum(np.where(c, x @ w, 0)) + np.sum(x * x) * np.sum(w))
+    masked = value_and_grad(lambda w, x, c: np.sum(np.where(c, x @ w, 0)))
+    c, w = np.array([[True], [False], [True]]), np.ones((2, n))
+    finite = np.arange(6.0).reshape(3, 2)
+    infinite, missing = finite.copy(), finite.copy()
+    infinite[1], missing[1, 0] = np.inf, np.nan
+    for function in (derivative, masked):
+        compiled = compile(function)
+        compiled.name = "f"
+        with np.errstate(all="ignore"):
+            for x in (finite, infinite, missing, finite):
+                truth = function(w, x, c)
+                for made in (
+                    compiled(w, x, c),
+                    run_source(compiled, w, x, c),
+                    run_source(compiled, w, x, c, form="executed"),
+                ):
+                    np.testing.assert_array_equal(made[1], truth[1])
+        assert f"np.isfinite({'x' if n == 9 else 'grad_w' if function is masked else 't'}" in compiled.source
+    assert np.all(np.isfinite(truth[1]))

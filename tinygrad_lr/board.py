@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .hyperparameters import HyperParameters
-from .lazy import compute
+from .lazy import compute, is_lazy
 from .tensor import Tensor
 
 if TYPE_CHECKING:
@@ -216,8 +216,10 @@ def _new_figure(figsize: tuple[float, float]) -> Any:
 
 def as_number(value: Any) -> float:
     """A number, or the mean of an array or a Tensor, as a float."""
-    compute([value])
     array: Any = value.array if isinstance(value, Tensor) else value
+    if is_lazy(array):
+        compute([value])
+        array = value.array
     return float(array.mean() if getattr(array, "ndim", 0) else array)
 
 

@@ -413,7 +413,8 @@ class Code:
             got = f"({array} := {name}.array)" if own else name
             if not issubclass(value.type, np.generic):
                 self.misses.append(f"{got}.shape != {value.shape}")
-                self.misses.append(f"{array}.dtype != {self._bind(value.dtype)}")
+                dtype = self._bind(value.dtype)
+                self.misses.append(f"({array}.dtype is not {dtype} and {array}.dtype != {dtype})")
             if own and value.grad_req is None:
                 self.misses.append(f"{name}.attachment is not None")
             elif own:
@@ -462,12 +463,12 @@ class Code:
             if uses[id(v)] > 1 or id(v) not in made or v.array.ndim == 0 or id(place) in read:
                 continue
             attachment = f"a{place}.attachment" if isinstance(place, int) else self._bind(place.attachment)
-            self.space |= {f"g{i}": None, f"h{i}": None}
+            self.space[f"g{i}"] = None
             targets[id(v)] = f"h{i}"
-            held = f"refs(g{i}) == {HELD + 1} and refs(h{i}) == {HELD + 1} and g{i}.array is h{i}"
+            held = f"refs(g{i}) == {HELD[0]} and refs(h{i} := g{i}.array) == {HELD[1]}"
             fresh = f"{self._bind(np.empty)}({v.array.shape}, {self._bind(v.array.dtype)})"
             self.rows += [
-                f"global g{i}, h{i}",
+                f"global g{i}",
                 f"if not ({attachment}.grad is g{i} and {held}): h{i} = {fresh}; g{i} = T(h{i})",
             ]
         return targets
@@ -538,11 +539,14 @@ class Code:
         return len(self.rows) - len(stored) - 1
 
 
-def _held() -> int:
-    """What `sys.getrefcount` says of an object that only the code's own namespace holds."""
-    space: dict[str, Any] = {"refs": sys.getrefcount, "x": object()}
-    exec("def run(): return refs(x)", space)
-    return int(space["run"]())
+def _held() -> tuple[int, int]:
+    """What `sys.getrefcount` says of a gradient and of its array, if nobody else holds them."""
+    space: dict[str, Any] = {"refs": sys.getrefcount, "g": Tensor(np.empty(1))}
+    holder = Tensor(space["g"])  # as the attachment does
+    exec("def run(): return refs(g), refs(h := g.array)", space)
+    held: tuple[int, int] = space["run"]()
+    del holder
+    return held
 
 
 HELD = _held()
@@ -674,9 +678,8 @@ class Compiled:
             ) from None
         if traced is None or not traced.fits():
             return self._trace(key, args, options)
-        made = traced.run(args, options)
-        if made is MISSED:  # what it finds elsewhere is in other arrays now
-            traced.bind()
+        if (made := traced.run(args, options)) is MISSED:
+            traced.bind()  # what it finds elsewhere is in other arrays now
             made = traced.run(args, options)
         self._last, self._here.run = traced, traced.run
         return made

@@ -46,6 +46,7 @@ REDUCTIONS = {np.sum: np.add.reduce, np.max: np.maximum.reduce, np.min: np.minim
 KEYWORD_OUT = {np.maximum, np.minimum}  # positional is deprecated, and slow
 BITS: dict[int, Any] = {4: np.int32, 8: np.int64}  # integers as long as a floating number
 FLAT = 2048  # up to as many elements a product with ones is quicker than a sum
+SHORT = 32  # rows of up to as many elements have their extremes found quicker if they are turned to columns
 Kind = tuple[tuple[int, ...], Any]
 
 
@@ -89,9 +90,16 @@ def lowered(program: Program) -> Program:
             makers[id(line.made[0])] = line
         made.lines.append(line)
 
-    def new(function: Any, args: Any, shape: tuple[int, ...], like: Variable, base: Any = None) -> Variable:
+    def new(
+        function: Any,
+        args: Any,
+        shape: tuple[int, ...],
+        like: Variable,
+        base: Any = None,
+        options: dict[str, Any] | None = None,
+    ) -> Variable:
         v = Variable(np.broadcast_to(np.empty((), like.array.dtype), shape), None, base)
-        add(Line(function, args, {}, [v]))
+        add(Line(function, args, options or {}, [v]))
         return v
 
     def product(v: Variable) -> Any:
@@ -154,6 +162,28 @@ def lowered(program: Program) -> Program:
             add(how)
             add(Line(np.multiply, (factor, part), {}, [result]))
 
+    def turned(line: Line) -> None:
+        """The extremes of short rows, as those of columns."""
+        (x,), (result,), shape = line.args, line.made, line.args[0].array.shape
+        columns = new(np.copy, (new(np.transpose, (x,), shape[::-1], x, x),), shape[::-1], x)
+        if result.array.ndim == 1:
+            add(Line(line.function, (columns,), {"axis": 0}, [result]))
+        else:
+            flat = new(line.function, (columns,), shape[:1], x, options={"axis": 0})
+            result.base = flat
+            add(Line(np.reshape, (flat, result.array.shape), {}, [result]))
+
+    def is_short(line: Line) -> bool:
+        shape = np.shape(getattr(line.args[0], "array", 0)) if line.args else ()
+        along = line.function in (np.max, np.min) and line.options.keys() <= {"axis", "keepdims"}
+        return (
+            along
+            and len(shape) == 2
+            and line.options.get("axis") in (1, -1)
+            and 1 < shape[1] <= SHORT < shape[0]
+            and is_float(line.args[0])
+        )
+
     def multiplied(line: Line) -> None:
         """A matrix product; factors of what is larger than the result are put off until there is one."""
         args, (result,) = list(line.args), line.made
@@ -190,6 +220,8 @@ def lowered(program: Program) -> Program:
             summed(line)
         elif line.function is np.matmul and not line.options and is_float(line.made[0]):
             multiplied(line)
+        elif is_short(line):
+            turned(line)
         else:
             add(line)
     made.without_dead_code()
@@ -213,7 +245,7 @@ def _rescue_in_place(program: Program) -> None:
                 lines[number] = Line(maker.function, maker.args, maker.options, [v])
             else:
                 lines.append(Line(np.copy, (gradient,), {}, [v]))
-            lines.append(Line(line.function, (v, *others), {}, [], v))
+            lines.append(Line(line.function, (v, *others), line.options, [], v))
         else:
             if len(line.made) == 1 and not line.several and line.made[0].base is None:
                 makers[id(line.made[0])] = len(lines)
@@ -409,16 +441,25 @@ class Writer:
             return
         (v,) = line.made
         code, out = self._quick(line)
+        copied = line.function is np.copy and len(line.args) == 1 and not line.options
         if id(v) in self._targets:
             target = self._names[id(v)] = self._targets[id(v)]
             self.rows.append(f"{code[:-1]}{out}{target})" if out else f"{target}[...] = {code}")
-        elif out and v.base is None and v.array.ndim and self._last[id(v)] < len(self.program.lines):
+        elif (
+            (out or copied)
+            and v.base is None
+            and v.array.ndim
+            and self._last[id(v)] < len(self.program.lines)
+        ):
             over = []
             if isinstance(line.function, np.ufunc) and line.function.signature is None and v.array.size > 1:
                 # NumPy is slow where one element is operand and result
                 over = [w for w in line.reads if all(u is w for u in line.reads if u.root is w)]
             buffer = self._fixed[id(v)] = self._buffer(v, dying, over)
-            self.rows.append(f"{code[:-1]}{out}{self.bind(buffer, 'b')})")
+            name = self.bind(buffer, "b")
+            self.rows.append(
+                f"{name}[...] = {self.text(line.args[0])}" if copied else f"{code[:-1]}{out}{name})"
+            )
         else:
             self._names[id(v)] = self._new("v", self._names)
             self.rows.append(f"{self._names[id(v)]} = {code}")
@@ -485,9 +526,10 @@ class Writer:
         self.origins[id(function)] = text.replace("def block(", f"def {name}(")
         return name
 
-    def _rescue(self, rescue: Rescue, args: Any) -> None:
-        """Look whether a gradient is finite by the sum of its squares, which then is finite, too."""
-        gradient, flat, inf = self.name(args[0]), self.flat(args[0]), self._apart("inf")
+    def _rescue(self, rescue: Rescue, args: Any, suspect: Variable) -> None:
+        """Look whether something is finite by the sum of its squares, which then is finite, too."""
+        gradient, inf = self.name(args[0]), self._apart("inf")
+        squares = self._derived.get(("squares", id(suspect))) or "{0}.dot({0})".format(self.flat(suspect))
         self.space[inf] = math.inf
         name = rescue.program.name = self._new("rescue", self.space)
         functions: list[str] = []
@@ -497,11 +539,11 @@ class Writer:
         self.space[name] = space[name]
         self.origins[id(space[name])] = text
         row = f"{self.bind(np.copyto)}({gradient}, {name}({', '.join(map(self.text, args))}))"
-        self.rows.append(f"if not {flat}.dot({flat}) < {inf}: {row}")
+        self.rows.append(f"if not {squares} < {inf}: {row}")
 
     def _write(self, line: Line) -> None:
         if isinstance(line.function, Rescue):
-            self._rescue(line.function, line.args)
+            self._rescue(line.function, line.args, line.options.get("suspect", line.args[0]))
             return
         target: Variable = line.written  # type: ignore[assignment]
         value = line.args[-1]
@@ -554,21 +596,22 @@ class Writer:
         if not isinstance(x, Variable) or not is_zero(b if x is a else a):
             return False
         bits = BITS[v.array.dtype.itemsize]
-        pool = self._free.setdefault((v.array.shape, bits), [])
-        mask = pool[-1] if pool else self._empty((v.array.shape, np.dtype(bits)))
-        if not pool:
-            pool.append(mask)
-        name = self.bind(mask, "b")
-        self.rows.append(f"{name}[...] = {self.name(condition)}")
-        if x is a:
-            self.rows.append(f"{self.bind(np.negative)}({name}, {name})")
-        else:
-            self.rows.append(f"{self.bind(np.subtract)}({name}, {self.bind(np.array(1, bits))}, {name})")
+        bytes_, mask = self._scratch(v.array.shape, np.int8), self._scratch(v.array.shape, bits)
+        one = "" if x is a else f", {self.bind(np.array(1, np.int8))}"  # -1 keeps all bits, 0 none
+        turn = self.bind(np.negative if x is a else np.subtract)
+        self.rows.append(f"{turn}({self._as_bits(condition, np.int8)}{one}, {bytes_})")
+        self.rows.append(f"{mask}[...] = {bytes_}")
         source = self._as_bits(x, bits)
         self._fixed[id(v)] = self._buffer(v, dying, (x,))
-        made = self._as_bits(v, bits)
-        self.rows.append(f"{self.bind(np.bitwise_and)}({source}, {name}, {made})")
+        self.rows.append(f"{self.bind(np.bitwise_and)}({source}, {mask}, {self._as_bits(v, bits)})")
         return True
+
+    def _scratch(self, shape: tuple[int, ...], dtype: Any) -> str:
+        """The name of an array whose content is needed by the next rows only."""
+        pool = self._free.setdefault((shape, np.dtype(dtype)), [])
+        if not pool:
+            pool.append(self._empty((shape, np.dtype(dtype))))
+        return self.bind(pool[-1], "b")
 
     def _as_bits(self, v: Variable, bits: Any) -> str:
         """A variable as integers of the same bits."""
@@ -611,6 +654,8 @@ class Writer:
             code = f"-{self.scalar(args[0])}"
         elif line.function is np.vdot:
             code = f"{self.flat(args[0])}.dot({self.flat(args[1])})"
+            if args[0] is args[1]:
+                self._derived["squares", id(args[0])] = self._new("v", self._names)
         elif line.function is np.sum and not line.options and is_float(args[0]):
             x = args[0]
             ones = self.bind(np.ones(x.array.size, x.array.dtype)) if x.array.size <= FLAT else ""

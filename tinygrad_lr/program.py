@@ -394,7 +394,8 @@ def _unnest_selections(program: Program) -> None:
 class Rescue:
     """Makes zeros of a gradient that is not finite, at the elements that later selections left out.
 
-    `program` is that of a function of the gradient and of what tells which elements they are.
+    `program` is that of a function of the gradient and of what tells which elements they are. A line with a
+    Rescue has these arguments, and the option `suspect`: if that is finite, so are these elements.
     """
 
     def __init__(self, gradient: Variable, lines: list[Line]) -> None:
@@ -451,11 +452,40 @@ def _rescue(program: Program) -> None:
         lines = [program.lines[n] for n in sorted(numbers)]
         if lines and isinstance(line.args[1], Variable):
             rescue = Rescue(line.args[1], [*lines, line])
+            suspect = _suspect(program, [*lines, line])
+            options = {} if suspect is line.args[1] else {"suspect": suspect}
             roots = {id(v.root) for v in rescue.inputs}
             between = program.lines[min(numbers) : number]
             if not any(other.written is not None and id(other.written.root) in roots for other in between):
-                program.lines[number] = Line(rescue, rescue.inputs, {}, line.made)
+                program.lines[number] = Line(rescue, rescue.inputs, options, line.made)
     program.without_dead_code()
+
+
+def _suspect(program: Program, lines: list[Line]) -> Variable:
+    """What makes a gradient other than finite where it is to be zero: the gradient itself tells.
+
+    In a product of matrices with a gradient, which is zero there, it can only be the other matrix.
+    """
+    gradient: Variable = lines[-1].args[1]
+    makers = {id(line.made[0]): line for line in (*program.lines, *lines) if len(line.made) == 1}
+
+    def made_by(v: Any, function: Any) -> Line | None:
+        """The line with this function that made a variable, if need be turned round."""
+        line = makers.get(id(v))
+        while line is not None and line.function is not function and _transposes(line):
+            line = makers.get(id(line.args[0]))
+        return line if line is not None and line.function is function else None
+
+    product, marks = made_by(gradient, np.matmul), made_by(lines[-1].args[0], np.isnan)
+    marked = marks and made_by(marks.args[0], np.matmul)
+    if product is None or marked is None:
+        return gradient
+    for factor, ones, other in zip(product.args, marked.args, marked.args[::-1], strict=True):
+        known, use = made_by(ones, np.ones_like), made_by(other, np.where)
+        if known is not None and use is not None and known.args[0].root is factor.root:
+            matrix: Variable = known.args[0]
+            return matrix if matrix.array.size < gradient.array.size else gradient
+    return gradient
 
 
 def _is_rescue(line: Line) -> bool:
@@ -597,7 +627,9 @@ def function_text(program: Program, imports: set[str], functions: list[str]) -> 
             functions.append(function_text(rescue, imports, functions))
             words = ", ".join([v.name, *(text(a, 0) for a in line.args[1:])])
             rows.append((f"{v.name} = {text(line.args[0], 0)}", f"{np.shape(v.array)} {v.array.dtype}"))
-            rows.append((f"if not np.all(np.isfinite({v.name})):  # where a selection left out, zero", ""))
+            suspect = line.options.get("suspect")
+            finite = f"np.isfinite({v.name if suspect is None else text(suspect, 0)})"
+            rows.append((f"if not np.all({finite}):  # where a selection left out, zero", ""))
             rows.append((f"    {v.name} = {rescue.name}({words})", ""))
             continue
         if line.function is scatter:
