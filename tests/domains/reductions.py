@@ -283,7 +283,7 @@ def slopes(draw: st.DrawFn) -> Call:
     axes = range(f.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
 
     def spacing(i: int) -> Any:
-        return filled(draw, f.shape[i : i + 1], ascending) if draw(st.booleans()) else scalar(draw, positive)
+        return filled(draw, (f.shape[i],), ascending) if draw(st.booleans()) else scalar(draw, positive)
 
     kind = draw(st.sampled_from(["default", "one", "each", "each", "each"]))
     spacings = [] if kind == "default" else [scalar(draw, positive)] if kind == "one" else map(spacing, axes)
