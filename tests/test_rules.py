@@ -342,7 +342,7 @@ OWN = {"dtype", "fill", "item", "ndim", "shape", "size", "tolist"}
 
 def test_every_method_that_an_array_has_too_is_tested() -> None:
     shared = {name for name in dir(np.ndarray) if not name.startswith("_") and hasattr(Tensor, name)}
-    assert shared == METHODS.keys() | OWN
+    assert shared - {"ptp"} == METHODS.keys() | OWN  # NumPy 2.0 has a ptp that but raises
 
 
 @pytest.mark.parametrize("name", METHODS)
