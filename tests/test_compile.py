@@ -6,7 +6,7 @@ import cProfile
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -1007,3 +1007,161 @@ def test_zeros_where_a_selection_left_out_products_with_what_is_not_finite(n: in
                     np.testing.assert_array_equal(made[1], truth[1])
         assert f"np.isfinite({'x' if n == 9 else 'grad_w' if function is masked else 't'}" in compiled.source
     assert np.all(np.isfinite(truth[1]))
+
+
+def two_steps(x: Any, parameter: Any, optimizer: Any) -> Any:
+    for _ in range(2):
+        with record():
+            loss = (parameter * parameter * x).sum()
+        loss.backward()
+        optimizer.step()
+    return loss
+
+
+def test_two_steps_of_an_optimizer_in_one_function() -> None:
+    results = []
+    for compiling in (False, True):
+        parameter = tensor([1.0, 2.0])
+        parameter.attach_grad()
+        adam = tinygrad_lr.Adam([parameter], 0.1)
+        run: Any = compile(two_steps) if compiling else two_steps
+        losses = [float(run(np.array([1.0, n]), parameter, adam)) for n in range(3)]
+        results.append([*losses, *parameter.numpy(), adam.steps])
+    np.testing.assert_allclose(*results)
+
+
+class Pair(NamedTuple):
+    low: Any
+    high: Any
+
+
+DISTINCT: dict[str, tuple[Any, Any]] = {
+    "options": (lambda x, y: x * y, lambda x: ((x,), {"y": x + 1})),
+    "empty options": (lambda x, y: x * 2, lambda x: ((x,), {"y": []})),
+    "dicts": (lambda d: d["a"] * d["b"], lambda x: (({"a": x, "b": x + 1},), {})),
+    "numbers": (lambda x, k: x * k, lambda x: ((x, np.float64(x[0, 0])), {})),
+    "named tuples": (lambda x: Pair(x - 1, high=x + 1), lambda x: ((x,), {})),
+    "no signature": (dict, lambda x: ((), {"a": x, "b": x + 1})),
+    "turned twice": (lambda x: np.transpose(x.T) + np.swapaxes(x, 0, 1).T, lambda x: ((x,), {})),
+    "factors of a product": (lambda x, y: (3.0 * x) @ (y * 0.5), lambda x: ((x, x.T[:, :2].copy()), {})),
+    "short rows": (lambda x: (x.max(axis=1), x.min(axis=1, keepdims=True) * x), lambda x: ((x,), {})),
+    "single precision": (lambda x: np.float32(0.1) * x, lambda x: ((x.astype(np.float32),), {})),
+    "arrays of one number": (lambda x: np.where(x > 1, x, np.array(0.5)), lambda x: ((x,), {})),
+    "SciPy": (lambda x: tinygrad_lr.special.erf(x), lambda x: ((x,), {})),
+    "views of what is not in order": (lambda x: np.ravel((x * 2).T) + 1, lambda x: ((x,), {})),
+    "an unused argument": (grad(lambda x, y: np.sum(x * x), argnums=(0, 1)), lambda x: ((x, x + 1), {})),
+    "infinite": (lambda x: np.where(x > 1, np.inf, np.where(x < -1, -np.inf, x)), lambda x: ((x,), {})),
+}
+
+
+@pytest.mark.parametrize(("function", "call"), DISTINCT.values(), ids=DISTINCT)
+def test_arguments_and_results_of_every_form(function: Any, call: Any) -> None:
+    """Compiled code returns what the function does, and so does its source, for other values as well."""
+    compiled = compile(function)
+    compiled.name = "f"
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        args, options = call(rng.normal(size=(40, 3)))
+        truth = function(*args, **options)
+        arrays = [*args, *options.values()]
+        made = compiled(*args, **options)
+        assert type(made) is type(truth)
+        given = [a for a in arrays if isinstance(a, (np.ndarray, np.generic))]
+        given += [part for a in arrays if isinstance(a, dict) for part in a.values()]
+        for got in (made, run_source(compiled, *given), run_source(compiled, *given, form="executed")):
+            for a, b in zip(parts(got), parts(truth), strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-6 if a.dtype == np.float32 else 1e-12)
+    assert compiled.traces == 1
+
+
+def parts(value: Any) -> list[Any]:
+    """The arrays in a nesting."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    return (
+        [a for part in value for a in parts(part)]
+        if isinstance(value, (list, tuple))
+        else [np.asarray(value)]
+    )
+
+
+def test_a_parameter_whose_array_is_another() -> None:
+    w = tensor([1.0, 2.0])
+    compiled = compile(lambda x: x * w)
+    x = np.array([3.0, 4.0])
+    for array in ([1.0, 2.0], [5.0, 6.0], [7.0, 8.0]):
+        w.array = np.array(array)
+        np.testing.assert_array_equal(compiled(x), x * array)
+    assert compiled.traces == 1
+
+
+def test_within_record_what_is_not_differentiated_is_compiled() -> None:
+    compiled = compile(lambda x: x * x)
+    for n in (1.0, 2.0, 3.0):
+        with record():
+            np.testing.assert_array_equal(compiled(np.array([n])), [n * n])
+    assert compiled.traces == 1
+
+
+def test_a_number_among_the_arguments_that_is_written() -> None:
+    def halve(w: Any) -> Any:
+        before = w.detach()
+        w *= 0.5
+        return before + 0, w * 1
+
+    compiled = compile(halve)
+    for n in (1.0, 3.0, 5.0):
+        w = tensor([1.0, n]).sum()
+        before, after = compiled(w)
+        assert (before.item(), after.item(), w.item()) == (1 + n, (1 + n) / 2, (1 + n) / 2)
+    assert compiled.traces == 1
+    found = tensor([1.0, 3.0]).sum()
+    shrinking = compile(lambda x: (found.__imul__(x), None)[1])
+    for n in (0.5, 0.25, 2.0):
+        expected = n * found.item()
+        shrinking(np.array(n))
+        assert found.item() == expected
+
+
+def test_gradients_of_large_arrays_are_stored_by_blocks() -> None:
+    w, x = tensor(np.arange(12.0).reshape(6, 2)), np.ones((6, 2))
+    w.attach_grad()
+
+    def step(x: Any) -> Any:
+        with record():
+            loss = (np.tanh(w) * x).sum()
+        loss.backward()
+        return loss
+
+    with blocks_of(4, 4):
+        compiled = compile(step)
+        for n in (1.0, 2.0, 3.0):
+            compiled(n * x)
+            np.testing.assert_allclose(w.grad.numpy(), n / np.cosh(w.numpy()) ** 2)
+    assert "for s in" in compiled._last.run.__doc__
+
+
+def test_the_executed_source_refuses_another_mask() -> None:
+    mask = np.array([True, False, True])
+    compiled = compile(lambda x: x[mask] * 2)
+    x = np.array([1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(compiled(x), [2, 6])
+    space: dict[str, Any] = {}
+    exec(compiled.executed, space)
+    name = compiled._last.program.captured[0].name
+    f = space[compiled.name]
+    np.testing.assert_array_equal(f(x, **{name: mask}), [2, 6])
+    with pytest.raises(ValueError, match="a mask takes 3 elements, other than before"):
+        f(x, **{name: np.ones(3, bool)})
+
+
+def test_a_number_found_elsewhere_is_read_at_each_call() -> None:
+    scale = tensor([1.0, 3.0]).sum()
+    compiled = compile(lambda x: x * scale)
+    x = np.array([1.0, 2.0])
+    for expected in (4, 8, 16):
+        np.testing.assert_array_equal(compiled(x), x * expected)
+        scale *= 2
+    scale.array = np.float64(3.0)
+    np.testing.assert_array_equal(compiled(x), 3 * x)
+    assert compiled.traces == 1

@@ -160,8 +160,9 @@ class Tracer:
         array = value.array if isinstance(value, Tensor) else value
         if isinstance(array, ARRAYS) and id(array) in self.known:
             return self.known[id(array)]
-        if isinstance(array, np.generic) and getattr(value, "attachment", None) is None:
-            return array
+        attached = getattr(value, "attachment", None) is not None
+        if isinstance(array, np.generic) and not attached and id(array) not in self.reachable:
+            return array  # it was made within the function, of constants
         if not isinstance(array, ARRAYS):
             return array
         source = next((GradientOf(t) for t in self.attached if t.grad is value), value)
@@ -238,9 +239,18 @@ class Tracer:
             array, None, next((v for v in reads if shares and np.may_share_memory(array, v.array)), None)
         )
 
-    def copied(self, scalar: Any, array: Any) -> None:
-        """Note that a NumPy scalar became an array, to be written."""
-        self.lines.append(Line(np.array, (self.operand(scalar),), {}, [self.add(array)]))
+    def copied(self, scalar: Any, tensor: Tensor) -> None:
+        """Note that a tensor's NumPy scalar became an array, to be written."""
+        array = tensor.array
+        if id(scalar) not in self.known and id(scalar) in self.reachable:
+            self.captured.append(self.add(scalar, tensor))
+        variable, copy = self.operand(scalar), self.add(array)
+        if isinstance(variable, Variable) and variable.source is not None:
+            # the tensor is from elsewhere and stays what it is; others with this scalar keep the value
+            variable.array, self.known[id(array)] = array, variable
+            copy.array, self.known[id(scalar)] = scalar, copy
+            self.reachable.add(id(array))
+        self.lines.append(Line(np.array, (variable,), {}, [copy]))
 
     def write(self, function: Any, target: Any, args: Any, options: Any) -> None:
         """Note that a call writes into a tensor, or into several."""
@@ -363,7 +373,9 @@ class Code:
                 given[id(v)] = f"x{len(given)}_"
                 arrays.append(f"{given[id(v)]} = {self._bind(t.attachment)}.grad.array")
             else:
-                fixed[id(v)] = array = _array(v.source)
+                if isinstance(t, Tensor) and isinstance(t.array, np.generic):
+                    t.array = np.array(t.array)  # which can be written
+                fixed[id(v)] = array = t.array if isinstance(t, Tensor) else t
                 if isinstance(t, Tensor):
                     self.misses.append(f"{self._bind(t)}.array is not {self._bind(array)}")
         for fact, value in traced.facts:
@@ -584,13 +596,6 @@ def _leaves(value: Any) -> list[Any]:
     found: list[Any] = []
     mapped(lambda leaf: found.append(leaf) if isinstance(leaf, (Tensor, *ARRAYS)) else None, value)
     return found
-
-
-def _array(source: Any) -> Any:
-    """What a captured variable holds now."""
-    if isinstance(source, GradientOf):
-        return source.tensor.grad.array
-    return source.array if isinstance(source, Tensor) else source
 
 
 class GradientOf:

@@ -36,7 +36,6 @@ from .program import (
     is_zero,
     nested,
     parameters,
-    variables_in,
 )
 
 #: operators on NumPy's scalars
@@ -418,8 +417,6 @@ class Writer:
             return repr(value)
         if type(value) is float and math.isfinite(value):
             return repr(value)
-        if isinstance(value, slice) and any(True for _ in variables_in(value)):
-            return f"slice({self.text(value.start)}, {self.text(value.stop)}, {self.text(value.step)})"
         return self.bind(value)
 
     # lines
@@ -754,15 +751,17 @@ def executed(program: Program) -> str:
 
     result = [text(program.result)] if program.result is not None else []
     last = f"return {', '.join([*result, *(writer.name(v) for _, v in program.stored)]) or None}"
-    made = []
+    made, imports = [], {"import numpy as np"}
     for name, value in space.items():
         if name == "__builtins__":
             continue
+        home = name_of(value).rpartition(".")[0] if isinstance(value, np.ufunc) else "np"
+        imports |= set() if home.startswith("np") else {f"import {home}"}
         origin = writer.origins.get(id(value)) or _origin(value).replace("def f(", f"def {name}(")
         made.append(f"\n\n{origin}" if origin.startswith("def ") else f"{name} = {origin}")
     head = f"def {program.name}({parameters(program, given)}):"
     return "\n".join(
-        ["import numpy as np", "", *made, "", "", head, *(f"    {row}" for row in (*rows, last)), ""]
+        [*sorted(imports), "", *made, "", "", head, *(f"    {row}" for row in (*rows, last)), ""]
     )
 
 

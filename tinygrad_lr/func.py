@@ -67,7 +67,7 @@ class Traced:
             heads = with_gradients([head for head, _ in pairs], [one for _, one in pairs])
             gradients = list(gradients_at(variables, heads, True, tensors))
         made = [
-            Tensor(np.zeros_like(variable.array)) if gradient is None else gradient
+            np.zeros_like(variable) if gradient is None else gradient
             for variable, gradient in zip(variables, gradients, strict=True)
         ]
         return _map(lambda _: self.out(made.pop(0), tensors), self.variables)

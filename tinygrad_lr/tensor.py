@@ -613,7 +613,7 @@ def _before_write(
         if own and isinstance(t.array, np.generic):  # NumPy hands 0-d results out as immutable scalars
             t.array = np.array(scalar := t.array)
             if mode & TRACING:
-                TRACER.get().copied(scalar, t.array)
+                TRACER.get().copied(scalar, t)
             if t.tape is not None and t.tape is not LEAVES:
                 t.tape.calls[t.index + 1] = t.array  # for the write to be noticed
         if own or isinstance(t, np.ndarray):
