@@ -334,7 +334,16 @@ def test_parts_of_an_array_cost_no_memory_of_their_own(key: Any, of_leaf: bool) 
         np.testing.assert_array_equal(x.grad.array, uses * (2 - of_leaf) * _marked(key))
         return found / x.array.nbytes
 
-    assert peak(20) < peak(1) + 0.1 < 4
+    def numpys_own() -> float:
+        """What NumPy itself takes for a while to add to that part: up to two of its size, if it has steps."""
+        whole = np.zeros((50, 2000))
+        tracemalloc.start()
+        whole[key] += np.broadcast_to(1.0, whole[key].shape)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found / whole.nbytes
+
+    assert peak(20) < peak(1) + numpys_own() + 0.1 < 4
 
 
 def _marked(key: Any) -> Any:

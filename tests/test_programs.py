@@ -116,7 +116,11 @@ def leaves_of(program: Program) -> list[Tensor]:
 
 
 def check(program: Program) -> None:
-    """By complex steps and differences; a program with a kink just there is none to check."""
+    """By complex steps and differences; a program with a kink just there is none to check.
+
+    Nor is one whose terms cancel to zeros: nothing is left to measure the rounding of its gradient by.
+    """
+    assume(any(np.any(head) for head in program(*program.arguments)))
     try:
         check_gradients(program, *program.arguments, elements=6)
     except NoTruthError as error:
