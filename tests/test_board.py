@@ -10,13 +10,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import dask.array
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinygrad_lr import LinearRegressionScratch, SyntheticRegressionData, Trainer
+from tinygrad_lr import LinearRegressionScratch, SyntheticRegressionData, Trainer, asarray
 from tinygrad_lr import board as board_module
-from tinygrad_lr.board import COLORS, SHOWN, ProgressBoard
+from tinygrad_lr.board import COLORS, SHOWN, ProgressBoard, as_number
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = ["$x_{$", "\\frac", "_hidden", "100%", "</svg><script>alert(1)</script>", "a&b", "名前", "a\nb"]
@@ -106,6 +108,14 @@ def test_a_line_of_very_many_points_is_drawn_with_some_of_them() -> None:
 
 
 # ---- the picture ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "of", [np.asarray, dask.array.asarray, asarray, lambda a: asarray(dask.array.asarray(a))]
+)
+def test_what_is_drawn_is_a_number_of_any_array(of: Any) -> None:
+    assert as_number(of([1.0, 2.0])) == 1.5
+    assert as_number(of(3.0)) == 3.0
 
 
 def test_any_label_is_drawn_as_it_is() -> None:

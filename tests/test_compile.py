@@ -216,23 +216,40 @@ optimizers = pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS
 
 
 @optimizers
-@pytest.mark.parametrize("clip", [0, 0.5])
+@pytest.mark.parametrize("clip", [0.0, 0.5])
 def test_trainer_with_compile(make: Any, clip: float) -> None:
-    """Losses, parameters and points of the board are those of the eager run to rounding."""
+    """Losses, parameters and points of the board are those of the eager run to rounding.
+
+    Also where the learning rate and the limit of the gradients change on the way.
+    """
+
+    class Tighten:
+        def on_epoch_end(self, trainer: tinygrad_lr.Trainer) -> None:
+            trainer.gradient_clip_val /= 2
+
     results = []
     for compiling in (False, True):
         np.random.seed(0)
         model = Line()
         optimizer = make([model.w, model.b])
         model.configure_optimizers = lambda o=optimizer: (o, StepLR(o, 1))  # type: ignore[misc]
-        trainer = tinygrad_lr.Trainer(3, gradient_clip_val=clip, progress=False, compile=compiling)
+        options: Any = {"callbacks": [Tighten()], "progress": False, "compile": compiling}
+        trainer = tinygrad_lr.Trainer(3, gradient_clip_val=clip, **options)
         trainer.fit(model, SyntheticRegressionData([1.0, 2.0], 0.5, num_train=40, num_val=8, seed=0))
         curves = [[float(y) for _, y in points] for points in model.board.data.values()]
         results.append([*trainer.history["train"], *trainer.history["val"], model.w.numpy(), model.b.numpy()])
         results[-1] += [*curves, model.w.grad.numpy(), model.b.grad.numpy(), optimizer.steps, optimizer.lr]
-    assert trainer._compiled_step.traces == 2  # the last minibatch is smaller
+    assert trainer._compiled_step.traces == (6 if clip else 2)  # the last minibatch is smaller
     for eager, fast in zip(*results, strict=True):
         np.testing.assert_allclose(fast, eager, rtol=1e-9)
+
+
+def test_a_trainer_that_clips_in_its_own_way_does_so_when_compiled() -> None:
+    model, clipped = tinygrad_lr.LinearRegressionScratch(2, lr=0.1), list[float]()
+    trainer = tinygrad_lr.Trainer(1, gradient_clip_val=1.0, progress=False, compile=True)
+    trainer.clip_gradients = lambda value, model: clipped.append(value)  # type: ignore[method-assign]
+    trainer.fit(model, SyntheticRegressionData([1.0, 2.0], 0.5, num_train=64, num_val=0, seed=0))
+    assert clipped == [1.0, 1.0]
 
 
 @optimizers

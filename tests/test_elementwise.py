@@ -501,6 +501,25 @@ def test_an_accumulate_is_the_running_function(accumulate: Any, function: Any) -
     np.testing.assert_array_equal(gradient(accumulate, A), gradient(lambda x: function(x, axis=0), A))
 
 
+SELECTIONS: dict[str, Callable[..., Any]] = {
+    "where": lambda x: np.where([True, False, True], x, 0.0),
+    "where not": lambda x: np.where([False, True, False], 0.0, x),
+    "maximum of a number": lambda x: np.maximum(x, [0.0, 9.0, 0.0]),
+    "maximum": lambda x: np.maximum(x, 2.5),
+    "fmin": lambda x: np.fmin(x, [9.0, 0.0, 9.0]),
+    "clip": lambda x: np.clip(x, 2.5, 5.0),
+}
+
+
+@pytest.mark.parametrize("function", SELECTIONS.values(), ids=SELECTIONS)
+@pytest.mark.parametrize("head", [-1.5, inf, -inf, nan])
+def test_a_selection_passes_on_what_it_selects_and_zeros(function: Any, head: float) -> None:
+    """Without a warning, whatever the gradient is."""
+    x = [3.0, 2.0, 4.0]
+    (got,) = partials(function, x, head=np.full(3, head))
+    np.testing.assert_array_equal(got, [head, 0.0, head])
+
+
 def test_ties_among_all_pairs() -> None:
     by_a, by_b = partials(np.maximum.outer, [1.0, 2.0], [2.0, 1.0, 0.0])
     np.testing.assert_array_equal(by_a, [1.5, 2.5])

@@ -217,7 +217,7 @@ def _new_figure(figsize: tuple[float, float]) -> Any:
 def as_number(value: Any) -> float:
     """A number, or the mean of an array or a Tensor, as a float."""
     array: Any = value.array if isinstance(value, Tensor) else value
-    if is_lazy(array):
+    if isinstance(value, Tensor) and is_lazy(array):
         compute([value])
         array = value.array
     return float(array.mean() if getattr(array, "ndim", 0) else array)

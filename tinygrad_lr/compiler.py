@@ -62,15 +62,12 @@ class Tracer:
 
     def __init__(self) -> None:
         self.lines: list[Line] = []
-        self.known: dict[
-            int, Any
-        ] = {}  # by the id of an array: its variable, or its value if it is a constant
+        # by the id of an array: its variable, or its value if it is a constant
+        self.known: dict[int, Any] = {}
         self.kept: list[Any] = []  # the arrays, so that their ids stay theirs
         self.captured: list[Variable] = []
         self.reachable: set[int] = set()  # the ids of arrays that the function can write into
-        self.attached: dict[
-            Tensor, Any
-        ] = {}  # whose gradients the program may read or store, which they were
+        self.attached: dict[Tensor, None] = {}  # whose gradients the program may read or store, in order
         self.gradients: list[tuple[Variable, Variable]] = []  # what was differentiated, and the gradient
         self.facts: list[tuple[Callable[[], Any], Any]] = []  # what the program is for
         self.names: dict[int, tuple[str, Any]] = {}  # of arrays, by their id, and the tensor they are for
@@ -108,7 +105,8 @@ class Tracer:
         self.guard(tensor)
         attachment: Any = tensor.attachment
         if attachment is not None and tensor not in self.attached:
-            self.attached[tensor] = grad, written = attachment.grad, attachment.written
+            self.attached[tensor] = None
+            grad, written = attachment.grad, attachment.written
 
             def undo() -> None:
                 attachment.grad, attachment.written = grad, written

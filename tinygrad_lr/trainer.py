@@ -54,7 +54,8 @@ class Trainer(HyperParameters):
     compile : whether to trace a step once for each shape of a minibatch, and to run the NumPy code that
         comes of it from then on: see `tinygrad_lr.compile`. The model's forward and loss must not depend on
         anything that changes but the minibatch and the values of tensors. The step of an optimizer other than
-        `SGD` and `Adam` is not part of that code.
+        `SGD` and `Adam` is not part of that code. If the loss becomes NaN or infinite, the step that follows
+        from it has been taken when the run stops.
 
     Attributes
     ----------
@@ -196,7 +197,7 @@ class Trainer(HyperParameters):
         for batch in self.train_dataloader:
             batch = self.prepare_batch(batch)
             if self._compiled_step is not None:
-                self.model.plot("loss", self._compiled_step(batch), train=True)
+                self.model.plot("loss", self._compiled_step(batch, self.gradient_clip_val), train=True)
             else:
                 self.differentiate(batch)
                 self.compute_step()
@@ -234,7 +235,7 @@ class Trainer(HyperParameters):
                 "away, so that the loss is model.loss(model(X), y), or leave compile away."
             )
 
-        def training_step(batch: Any) -> Any:
+        def training_step(batch: Any, clip_val: float = 0) -> Any:
             with record():
                 loss = model.loss(model(*batch[:-1]), batch[-1])
             loss.backward()
@@ -243,8 +244,6 @@ class Trainer(HyperParameters):
                     self.clip_gradients(clip_val, model)
                 optimizer.step(1)
             return loss
-
-        clip_val = self.gradient_clip_val
 
         from .compiler import compile  # not needed otherwise
 
@@ -291,7 +290,8 @@ class Trainer(HyperParameters):
                     "step. Write `return SGD(self.parameters(), self.lr)`."
                 )
         # what is the reader's own is not traced
-        known = type(self.optim) in (SGD, Adam) and all(getattr(type(self), m.__name__) is m for m in TRACED)
+        own = all(getattr(getattr(self, part.__name__), "__func__", None) is part for part in TRACED)
+        known = type(self.optim) in (SGD, Adam) and own
         self._compiled_step = self.compiled(model, self.optim) if self.compile and known else None
 
     def prepare_batch(self, batch: Any) -> Any:

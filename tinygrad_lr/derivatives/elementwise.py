@@ -84,12 +84,11 @@ def _inverted(a: Any, b: Any) -> Any:
 def _where(condition: Any, g: Any, holds: bool = True) -> Any:
     """g where a condition holds, or does not, and 0 elsewhere.
 
-    As a product, which takes a tenth of the time of np.where, if nothing is infinite: 0 * inf is NaN.
+    As a product, which takes a tenth of the time of np.where, if g is finite: 0 * inf is NaN.
     """
-    if isinstance(g, np.ndarray) and isinstance(condition, np.ndarray) and condition.dtype == bool:
-        made = g * (condition if holds else ~condition)
-        if np.isfinite(made).all():
-            return made
+    arrays = isinstance(g, np.ndarray) and isinstance(condition, np.ndarray)
+    if arrays and condition.dtype == bool and np.isfinite(g).all():
+        return g * (condition if holds else ~condition)
     return np.where(condition, g, 0) if holds else np.where(condition, 0, g)
 
 
