@@ -87,9 +87,13 @@ def _operator(function: Any, symbol: Any, reflected: bool = False) -> Callable[.
                 return call(function, (other, self) if reflected else (self, other))
             if _goes_first(other):
                 return NotImplemented
+        value = symbol(y, x) if reflected else symbol(x, y)
+        mode = MODE.get()
+        if not mode & (RECORDING | TRACING):
+            return Tensor(value)
         arrays = (y, x) if reflected else (x, y)
-        value, mode, tape = symbol(*arrays), MODE.get(), LOCAL.tape
-        if mode & USUAL == RECORDING and tape is not None:
+        if mode & USUAL == RECORDING:
+            tape = LOCAL.tape or _new_tape()
             i = self.index if self.tape is tape else tape.place_of(self)
             j = CONSTANT if y is other else other.index if other.tape is tape else tape.place_of(other)
             if i == j == CONSTANT:
@@ -99,8 +103,6 @@ def _operator(function: Any, symbol: Any, reflected: bool = False) -> Callable[.
                 index = len(calls)
                 calls += (row, value, arrays, (j, i) if reflected else (i, j), NO_OPTIONS, WRITES.now)
                 return Tensor(value, tape, index)
-        elif not mode & (RECORDING | TRACING):
-            return Tensor(value)
         return recorded(row, (other, self) if reflected else (self, other), arrays, value)
 
     return method
