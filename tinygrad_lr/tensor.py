@@ -93,7 +93,7 @@ def _operator(function: Any, symbol: Any, reflected: bool = False) -> Callable[.
             return Tensor(value)
         arrays = (y, x) if reflected else (x, y)
         if mode & USUAL == RECORDING:
-            tape = LOCAL.tape or _new_tape()
+            tape: Any = LOCAL.tape or _new_tape()
             i = self.index if self.tape is tape else tape.place_of(self)
             j = CONSTANT if y is other else other.index if other.tape is tape else tape.place_of(other)
             if i == j == CONSTANT:
