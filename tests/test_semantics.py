@@ -1766,7 +1766,7 @@ SELECTIONS: dict[str, tuple[Callable[[Any], Any], list[float], list[float]]] = {
     "concatenate": (lambda x: np.concatenate([np.sqrt(x), x])[1:], [0.0, 4.0], [1, 1.25]),
     "where=": (lambda x: np.sum(np.sqrt(x), where=np.array([False, True])), [0.0, 4.0], [0, 0.25]),
     "where, by position": (
-        lambda x: np.add.reduce(np.sqrt(x), None, None, None, False, 0.0, np.array([False, True])),
+        lambda x: np.sum(np.sqrt(x), None, None, None, False, 0.0, np.array([False, True])),
         [0.0, 4.0],
         [0, 0.25],
     ),
