@@ -334,7 +334,9 @@ logsumexp    = differentiable(_logsumexp_a, None, _logsumexp_b)(sc.logsumexp)
 
 # fmt: on
 
-spreading(softmax, log_softmax, logsumexp)
+spreading(softmax, log_softmax, logsumexp, multigammaln, polygamma)
+spreading(sc.airy, sc.sici, sc.fresnel, gaussian, inverse_mills)
+spreading(gamma_density, beta_density, selects=True)  # which are infinite at some ones
 constant(sc.round, sc.gammasgn)
 
 
