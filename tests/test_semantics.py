@@ -1336,9 +1336,13 @@ def test_piecewise_constant_functions_are_constants(function: Any) -> None:
     with record():
         constant = function(x)
         y = x * constant
-    assert isinstance(constant, Tensor)
-    assert constant.node is None
-    same(constant, function(x.array))
+    of_array = function(x.array)
+    if isinstance(of_array, int):  # NumPy 2.0 counts in numbers of Python's
+        assert type(constant) is int
+    else:
+        assert isinstance(constant, Tensor)
+        assert constant.node is None
+    same(constant, of_array)
     y.backward()
     same(x.grad, np.broadcast_to(function(x.array), 3).astype(float))
 
@@ -1765,11 +1769,14 @@ SELECTIONS: dict[str, tuple[Callable[[Any], Any], list[float], list[float]]] = {
     "clip": (lambda x: np.clip(np.sqrt(x), 1, 3), [0.0, 4.0], [0, 0.25]),
     "concatenate": (lambda x: np.concatenate([np.sqrt(x), x])[1:], [0.0, 4.0], [1, 1.25]),
     "where=": (lambda x: np.sum(np.sqrt(x), where=np.array([False, True])), [0.0, 4.0], [0, 0.25]),
-    "where, by position": (
-        lambda x: np.add.reduce(np.sqrt(x), None, None, None, False, 0.0, np.array([False, True])),
-        [0.0, 4.0],
-        [0, 0.25],
-    ),
+    **{
+        f"where of {name}, by position": (
+            lambda x, f=f: f(np.sqrt(x), None, None, None, False, 0.0, np.array([False, True])),
+            [0.0, 4.0],
+            [0, 0.25],
+        )
+        for name, f in {"sum": np.sum, "add.reduce": np.add.reduce}.items()
+    },
     "split": (lambda x: np.split(np.sqrt(x), 2)[1], [0.0, 4.0], [0, 0.25]),
     "block": (lambda x: np.block([[np.sqrt(x)], [x]])[:, 1:], [0.0, 4.0], [0, 1.25]),
     "rows": (lambda x: sum(r * r for r in list(np.sqrt(x))[1:]), [0.0, 4.0], [0, 1]),

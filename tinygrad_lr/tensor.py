@@ -67,7 +67,7 @@ def _method(function: Any) -> Callable[..., Tensor]:
 def _goes_first(other: Any) -> bool:
     """Whether NumPy leaves an operator to the other operand, such as a sparse matrix."""
     protocol = getattr(other, "__array_ufunc__", hasattr(other, "__array_priority__"))
-    return protocol is None or protocol is True
+    return protocol is None or (protocol is True and not isinstance(other, np.generic))
 
 
 def _operator(function: Any, symbol: Any, reflected: bool = False) -> Callable[..., Tensor]:

@@ -196,6 +196,9 @@ def spreading(
     arguments, so that not even a library that skips products with 0 hides a NaN; or with the arguments
     themselves if they decide what the function selects. Where a rule does more, another that spreads elements
     `like` it is asked.
+
+    A gradient of a gradient is not followed as far: in that of `(y @ y.T)[1, 1]` the first row of y counts as
+    used, as it is a factor of what the first gradient left out.
     """
     for function in functions:
         row = DERIVATIVES[function]
