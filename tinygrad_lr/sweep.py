@@ -113,10 +113,7 @@ def _sweep_tape(
             if lift is None:
                 into = row.into
             else:
-                if isinstance(value, tuple):  # the entries of its parts follow it
-                    value = tuple([lift(p, tape, index + ENTRY * i) for i, p in enumerate(value, start=1)])
-                elif not isinstance(value, list):
-                    value = lift(value, tape, index)
+                value = _lifted_value(lift, tape, index, value)
                 arguments, options = lifted_arguments(lift, tape, arguments, parents, options)
                 inputs = arguments
             if options:
@@ -233,6 +230,12 @@ def _summed(sizes: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...] |
         return None
     extra = len(sizes) - len(shape)
     return tuple(i for i, n in enumerate(sizes) if i < extra or (n != 1 and shape[i - extra] == 1))
+
+
+def _lifted_value(lift: Lift, tape: Tape, index: int, value: Any) -> Any:
+    if isinstance(value, tuple):  # the entries of its parts follow it
+        return tuple([lift(part, tape, index + ENTRY * i) for i, part in enumerate(value, start=1)])
+    return value if isinstance(value, list) else lift(value, tape, index)
 
 
 def lifted_arguments(
