@@ -16,6 +16,7 @@ from slopes import assert_slopes
 from tinygrad_lr import Tensor, autograd, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
 from tinygrad_lr.errors import InPlaceError, NoDerivativeError, name_of
+from tinygrad_lr.testing import check_gradients
 from truths import gradient
 
 quick = settings(max_examples=20, deadline=None)
@@ -447,6 +448,25 @@ def test_covariances_by_columns_of_one_row() -> None:
     of_m, of_y = gradients(lambda m, y: np.cov(m, y, rowvar=False), rows, row)
     by_rows_m, by_rows_y = gradients(np.cov, np.transpose(rows), row)
     assert_same([of_m, of_y], [by_rows_m.T, by_rows_y])
+
+
+@pytest.mark.parametrize("rowvar", [True, False])
+@pytest.mark.parametrize("second", [None, 1, 2], ids=repr)
+def test_correlations(rowvar: bool, second: int | None) -> None:
+    """NumPy's own to the last bit, of one set of variables and of two; with derivatives of both orders."""
+    rng = np.random.default_rng(7)
+    data = [rng.normal(size=(n, 5) if rowvar else (5, n)) for n in (3, second) if n]
+
+    def function(*arrays: Any, **options: Any) -> Any:
+        return np.corrcoef(*arrays, rowvar=rowvar, **options)
+
+    for options in ({}, {"dtype": np.float32}):
+        leaves = [tensor(array) for array in data]
+        leaves[-1].attach_grad()
+        with record():
+            got = function(*leaves, **options)
+        np.testing.assert_array_equal(got.array, function(*data, **options), strict=True)
+    check_gradients(function, *data)
 
 
 def test_correlation_of_one_variable_with_itself() -> None:

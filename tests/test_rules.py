@@ -511,8 +511,21 @@ PAST: dict[str, Callable[[Any], Any]] = {
     "slogdet": lambda y: np.linalg.slogdet(np.stack([y[:, :2], y[:, 1:]]))[1][1],
     "eigh": lambda y: np.linalg.eigh(np.stack([y[:, :2], y[:, 1:]]))[1][1],
     "svd": lambda y: np.linalg.svd(np.stack([y[:, :2], y[:, 1:]]))[1][1],
+    "cov": lambda y: np.cov(y)[1, 1],
+    "corrcoef": lambda y: np.corrcoef(y, np.sin(y[1:]))[1, 2],
+    "polyval": lambda y: np.polyval([3.0, 2.0, 1.0], y[0])[1:],
+    "vander": lambda y: np.vander(y[0])[1:],
+    "multi_dot": lambda y: np.linalg.multi_dot([y, np.ones((3, 2)), np.ones((2, 2))])[1],
+    "lstsq": lambda y: np.linalg.lstsq(np.array([[1.0], [2.0]]), y)[0][0, 1:],
+    "linspace": lambda y: np.linspace(y[0], 5.0, 3)[:, 1],
+    "power.outer": lambda y: np.power.outer(y[0], [2.0, 3.0])[1:],
+    "modf": lambda y: np.modf(0.3 * y[0])[0][1:],
+    "sinc": lambda y: np.sinc(1.3 * y[0])[1:],
+    "product with itself": lambda y: (y @ y.T)[1, 1],
     "several": lambda y: np.where([False, True], np.linalg.norm(y @ np.ones((3, 2)), axis=1), 1),
 }
+#: of these to first order only: what the first gradient leaves out of a product is not known to the second
+TO_FIRST_ORDER = {"cov", "corrcoef", "product with itself"}
 
 
 @pytest.mark.parametrize("name", PAST)
@@ -522,14 +535,13 @@ def test_what_is_left_out_later_has_the_gradient_zero(name: str) -> None:
     def function(x: Any) -> Any:
         return PAST[name](np.sqrt(x))
 
-    with np.errstate(divide="ignore", over="ignore"):
-        got = gradient(function, ROWS_OF_ROOTS)
-        second = gradient(function, ROWS_OF_ROOTS, order=2)
-        near = ROWS_OF_ROOTS.copy()
-        near[0, 0] = 1e-4
-        expected = gradient(function, near), gradient(function, near, order=2)
-    assert got[0, 0] == 0
-    np.testing.assert_allclose((got, second), expected, atol=1e-12)
+    near = ROWS_OF_ROOTS.copy()
+    near[0, 0] = 1e-4
+    for order in (1,) if name in TO_FIRST_ORDER else (1, 2):
+        with np.errstate(divide="ignore", over="ignore"):
+            got, expected = (gradient(function, at, order=order) for at in (ROWS_OF_ROOTS, near))
+        assert got[0, 0] == 0
+        np.testing.assert_allclose(got, expected, atol=1e-12)
 
 
 @pytest.mark.parametrize(

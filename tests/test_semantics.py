@@ -1377,9 +1377,13 @@ def test_piecewise_constant_functions_are_constants(function: Any) -> None:
     with record():
         constant = function(x)
         y = x * constant
-    assert isinstance(constant, Tensor)
-    assert constant.node is None
-    same(constant, function(x.array))
+    of_array = function(x.array)
+    if isinstance(of_array, int):  # NumPy 2.0 counts in numbers of Python's
+        assert type(constant) is int
+    else:
+        assert isinstance(constant, Tensor)
+        assert constant.node is None
+    same(constant, of_array)
     y.backward()
     same(x.grad, np.broadcast_to(function(x.array), 3).astype(float))
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .methods import accumulates, of_outer, reduces, reduces_slices
-from .table import DERIVATIVES, Rule, constant, derivative, differentiable, moving
+from .table import DERIVATIVES, Rule, constant, derivative, differentiable, moving, spreading
 
 _LN2, _LN10 = math.log(2), math.log(10)
 
@@ -333,7 +333,9 @@ constant(
 for function in list(DERIVATIVES):
     if isinstance(function, np.ufunc) and (function.nin, function.nout, function.signature) == (2, 1, None):
         derivative(function.outer, *of_outer(function))
+        spreading(function.outer)
 
+spreading(power_slope, i0_derivative)
 moving(
     np.real, np.real_if_close, np.unwrap, np.add.reduce, np.add.accumulate, np.add.outer, np.subtract.outer
 )

@@ -493,7 +493,14 @@ def _whole_systems(g: Any, y: Any, a: Any, b: Any) -> Any:
     return np.expand_dims(total, (-2, -1))
 
 
+def _whole(g: Any, *arguments: Any, **options: Any) -> Any:
+    """Every element is in all of the result."""
+    return np.sum(g)
+
+
 spreading(of_values)
+spreading(np.linalg.lstsq, selects=True)
+spreading(np.linalg.tensorinv, np.linalg.tensorsolve, like=_whole)
 spreading(np.linalg.solve, like=_whole_systems)
 spreading(
     *(

@@ -334,7 +334,9 @@ logsumexp    = differentiable(_logsumexp_a, None, _logsumexp_b)(sc.logsumexp)
 
 # fmt: on
 
-spreading(softmax, log_softmax, logsumexp)
+spreading(softmax, log_softmax, logsumexp, polygamma)
+spreading(sc.airy, sc.sici, sc.fresnel, gaussian, inverse_mills)
+spreading(multigammaln, gamma_density, beta_density, selects=True)  # some of them infinite at ones
 constant(sc.round, sc.gammasgn)
 
 
