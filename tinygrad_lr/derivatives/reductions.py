@@ -77,8 +77,9 @@ def _share(g: Any, a: Any, axes: Axes, where: Any, ddof: Any = 0) -> Any:
     return (1 / np.where(counts > 0, counts, math.nan)).astype(g.dtype)
 
 
-def _mean(g: Any, y: Any, a: Any, axes: Axes, where: Any) -> Any:
-    return _only(where, g * _share(g, a, axes, where))
+def _mean(g: Any, a: Any, axis: Any, keepdims: Any, where: Any) -> Any:
+    axes = _axes(axis, a.ndim)
+    return _only(where, _spread(g, axes, keepdims) * _share(g, a, axes, where))
 
 
 def _deviations(a: Any, axes: Axes, where: Any, mean: Any) -> Any:
@@ -217,6 +218,9 @@ def _reaching(y: Any, a: Any, where: Any) -> Any:
 
 def _extreme(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> Any:
     among = _reaching(y, a, where)
+    alone = where is True and initial is ABSENT and isinstance(among, np.ndarray)
+    if alone and np.count_nonzero(among) == y.size:  # no ties, as most often: quicker
+        return np.where(among, g, 0)
     count = np.sum(among, axis=axes, keepdims=True) + (0 if initial is ABSENT else initial == y)
     return np.where(among, g * _one_over(count, g), 0)
 
@@ -247,7 +251,7 @@ def _running_extreme(g: Any, y: Any, a: Any, axis: Any) -> Any:
 def _rule(of: Any, g: Any, y: Any, a: Any, axis: Any, keepdims: Any, *options: Any) -> Any:
     """A rule for many functions, applied to one of them."""
     axes = _axes(axis, a.ndim)
-    if of not in (_sum, _mean):  # which do not look at y
+    if of is not _sum:  # which does not look at y
         y = _spread(y, axes, keepdims)
     return _as(of(_spread(g, axes, keepdims), y, a, axes, *options), g.dtype)
 
@@ -319,9 +323,9 @@ def _cumulative(of: Any) -> Any:
 _sums(np.sum,                 _sum,     _sum_initial)
 _sums(np.nansum,              _sum,     _sum_initial,     _numbers)
 derivative(np.mean,           lambda g, y, a, axis=None, dtype=None, out=None, keepdims=False, *, where=True:
-                                  _rule(_mean, g, y, a, axis, keepdims, where))
+                                  _mean(g, a, axis, keepdims, where))
 derivative(np.nanmean,        lambda g, y, a, axis=None, dtype=None, out=None, keepdims=False, *, where=True:
-                                  _rule(_mean, g, y, a, axis, keepdims, _numbers(a, where)))
+                                  _mean(g, a, axis, keepdims, _numbers(a, where)))
 _moments(np.var,              _var)
 _moments(np.std,              _std)
 _moments(np.nanvar,           _var, _numbers)
