@@ -27,7 +27,7 @@ def _average_a(
     axes = _axes(axis, a.ndim)
     g = _spread(g[0] if returned else g, axes, keepdims)
     if weights is None:
-        return _mean(g, y, a, axes, True)
+        return _mean(g, a, axes, True, True)
     weights = _aligned(weights, a, axes)
     return g * (weights / np.sum(weights, axis=axes, keepdims=True))
 

@@ -30,6 +30,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial, update_wrapper
 from inspect import CO_VARKEYWORDS
+from itertools import takewhile
 from types import EllipsisType
 from typing import Any
 
@@ -48,10 +49,10 @@ class Derivative:
 
     __slots__ = (
         "elementwise",
-        "everywhere",
         "follows",
         "function",
         "into",
+        "known",
         "like",
         "moves",
         "named_rules",
@@ -61,6 +62,7 @@ class Derivative:
         "rules",
         "selects",
         "target",
+        "usual",
         "where",
         "written",
         "written_for",
@@ -74,13 +76,15 @@ class Derivative:
     ) -> None:
         self.function = function
         self.rules = rules
-        #: whether every argument that it has a rule for has a derivative
-        self.everywhere = bool(rules) and all(callable(rule) for rule in rules)
+        #: so many of its first arguments have a derivative, whatever the others are
+        self.known = len(list(takewhile(callable, rules)))
         #: the rules of arguments that are given by name only
         self.named_rules = named_rules or {}
         self.elementwise = (
             isinstance(function, np.ufunc) and function.signature is None and function.nout == 1
         )
+        #: as most calls are: the sweep has nothing to think of
+        self.usual = self.elementwise and bool(rules)
         #: whether the rules only move elements of the gradient, or leave them out: see `moving`
         self.moves = self.selects = False
         #: whether they do so, or else tell by NaN where an element goes: see `spreading`
@@ -178,7 +182,7 @@ def moving(*functions: Callable[..., Any], selects: bool = False) -> None:
     """
     for function in functions:
         row = DERIVATIVES[function]
-        row.moves, row.selects, row.follows = True, selects, True
+        row.moves, row.selects, row.follows, row.usual = True, selects, True, row.usual and not selects
 
 
 def spreading(
@@ -198,7 +202,8 @@ def spreading(
     """
     for function in functions:
         row = DERIVATIVES[function]
-        row.moves, row.selects, row.follows, row.like = False, selects, True, like
+        row.moves, row.selects, row.follows, row.usual = False, selects, True, row.usual and not selects
+        row.like = like
 
 
 def adds_into(function: Callable[..., Any], into: Callable[..., None]) -> None:
