@@ -84,8 +84,8 @@ def multivariate_gammas(draw: st.DrawFn) -> Call:
 
 def of_degree(before: tuple[Any, ...] = (), after: tuple[Any, ...] = ()) -> st.SearchStrategy[Call]:
     """A function of positive numbers, of other arguments, and of how many times it is differentiated."""
-    degree = st.integers(1, 3)
-    return st.builds(lambda call, n: Call((*before, *call.arguments, *after, n)), elementwise(positive), degree)
+    x, degree = elementwise(positive), st.integers(1, 3)
+    return st.builds(lambda call, n: Call((*before, *call.arguments, *after, n)), x, degree)
 
 
 def domains() -> dict[Any, Domain]:

@@ -118,7 +118,8 @@ def dawson_derivative(x: Any, n: int) -> Any:
         before, near = near, -2 * (z * near + k * before)
     far = np.abs(z) > 7
     inverse = 1 / np.where(far, z, np.inf)
-    term, total = 0.5 * (-inverse) ** n * math.factorial(n) * inverse, 0.0
+    total: Any = 0.0
+    term = 0.5 * (-inverse) ** n * math.factorial(n) * inverse
     for k in range(24):  # from one to the next: 2k + 1 factors (2k + n + 1)(2k + n + 2) / ((2k + 1)(2k + 2))
         total = total + term
         term = term * inverse * inverse * ((2 * k + n + 1) * (2 * k + n + 2) / (4 * (k + 1)))
