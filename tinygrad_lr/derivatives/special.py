@@ -102,7 +102,11 @@ def beta_density(a: Any, b: Any, p: Any, q: Any, x: Any) -> Any:
 # by a series or a continued fraction.
 
 
-@differentiable(lambda g, y, x, n: g * dawson_derivative(x, n + 1))
+def _next_dawson(g: Any, y: Any, x: Any, n: int) -> Any:
+    return g * dawson_derivative(x, n + 1)
+
+
+@differentiable(_next_dawson)
 def dawson_derivative(x: Any, n: int) -> Any:
     """The n-th derivative of Dawson's integral D, n > 0.
 
@@ -120,13 +124,17 @@ def dawson_derivative(x: Any, n: int) -> Any:
     inverse = 1 / np.where(far, z, np.inf)
     total: Any = 0.0
     term = 0.5 * (-inverse) ** n * math.factorial(n) * inverse
-    for k in range(24):  # from one to the next: 2k + 1 factors (2k + n + 1)(2k + n + 2) / ((2k + 1)(2k + 2))
+    for k in range(24):  # (2k - 1)!! (2k + n)! / ((2k)! 2ᵏ⁺¹ (-1)ⁿ x²ᵏ⁺ⁿ⁺¹)
         total = total + term
         term = term * inverse * inverse * ((2 * k + n + 1) * (2 * k + n + 2) / (4 * (k + 1)))
     return np.where(far, total, near).astype(x.dtype)
 
 
-@differentiable(lambda g, y, x, n: -2 * (n + 1) * g * repeated_erfc(x, n + 1))
+def _next_erfc(g: Any, y: Any, x: Any, n: int) -> Any:
+    return -2 * (n + 1) * g * repeated_erfc(x, n + 1)
+
+
+@differentiable(_next_erfc)
 def repeated_erfc(x: Any, n: int) -> Any:
     """exp(x²) iⁿerfc(x), of which `erfcx` is the case n = 0; DLMF 7.18.
 
@@ -150,7 +158,11 @@ def repeated_erfc(x: Any, n: int) -> Any:
     return np.where(z > 2, product, near).astype(x.dtype)
 
 
-@differentiable(..., lambda g, y, v, x, first, n: g * scaled_bessel(v, x, first, n + 1))
+def _next_bessel(g: Any, y: Any, v: Any, x: Any, first: bool, n: int) -> Any:
+    return g * scaled_bessel(v, x, first, n + 1)
+
+
+@differentiable(..., _next_bessel)
 def scaled_bessel(v: Any, x: Any, first: bool, n: int) -> Any:
     """The n-th derivative by x of exp(-|x|) I(v, x), of the first kind, or else of exp(x) K(v, x).
 
