@@ -102,8 +102,8 @@ class Trainer(HyperParameters):
     ) -> None:
         self.save_hyperparameters(ignore=["callbacks"])
         self.callbacks = list(callbacks)
-        if max_epochs < 0:
-            raise ValueError(f"max_epochs must be 0 or more, not {max_epochs}")
+        if not max_epochs >= 0 or max_epochs % 1:
+            raise ValueError(f"max_epochs must be a whole number, 0 or more, not {max_epochs}")
         if num_gpus:
             raise ValueError(f"num_gpus={num_gpus}, but NumPy computes on the CPU: leave num_gpus away")
         if not gradient_clip_val >= 0:
@@ -115,7 +115,8 @@ class Trainer(HyperParameters):
                 raise TypeError(f"callbacks[{position}] is a class; write {callback.__name__}(...)")
         self._watchers: list[Any] = self.callbacks
         self._compiled: Any = None  # the loss and its gradients
-        self._compiled_step: Any = None  # the optimizer's step as well
+        self._compiled_step: Any = None  # the step of the optimizer `_compiled_for` as well
+        self._compiled_for: Any = None
         self._begin(0)
 
     def _begin(self, first_epoch: int) -> None:
@@ -196,7 +197,7 @@ class Trainer(HyperParameters):
         """Go through the training data, with a step for each minibatch, then through the validation data."""
         for batch in self.train_dataloader:
             batch = self.prepare_batch(batch)
-            if self._compiled_step is not None:
+            if self._compiled_step is not None and self.optim is self._compiled_for:
                 self.model.plot("loss", self._compiled_step(batch, self.gradient_clip_val), train=True)
             else:
                 self.differentiate(batch)
@@ -292,6 +293,7 @@ class Trainer(HyperParameters):
         # what is the reader's own is not traced
         own = all(getattr(getattr(self, part.__name__), "__func__", None) is part for part in TRACED)
         known = type(self.optim) in (SGD, Adam) and own
+        self._compiled_for = self.optim  # a callback may exchange it
         self._compiled_step = self.compiled(model, self.optim) if self.compile and known else None
 
     def prepare_batch(self, batch: Any) -> Any:
