@@ -321,11 +321,6 @@ def _eigvalsh(g: Any, y: Any, a: Any, UPLO: Any = "L") -> Any:
 def _eig(g: Any, y: Any, a: Any) -> Any:
     """As eigh, but v⁻ᵀ stands for v; the vectors keep the length 1."""
     (gw, gv), (w, v) = g, y
-    if w.dtype.kind == "c":
-        raise np.linalg.LinAlgError(
-            "the matrix has complex eigenvalues; only real numbers have derivatives here. "
-            "Use np.linalg.eigh if it is symmetric."
-        )
     vt = transposed(v)
     along = np.sum(v * gv, axis=-2, keepdims=True)  # a vector does not become longer
     turns = _quotient(_turns(v, gv - v * along), _gaps(w), w, EIGENVECTORS)
