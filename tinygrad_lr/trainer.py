@@ -54,8 +54,7 @@ class Trainer(HyperParameters):
     compile : whether to trace a step once for each shape of a minibatch, and to run the NumPy code that
         comes of it from then on: see `tinygrad_lr.compile`. The model's forward and loss must not depend on
         anything that changes but the minibatch and the values of tensors. The step of an optimizer other than
-        `SGD` and `Adam` is not part of that code. If the loss becomes NaN or infinite, the step that follows
-        from it has been taken when the run stops.
+        `SGD` and `Adam` is not part of that code.
 
     Attributes
     ----------
@@ -149,7 +148,7 @@ class Trainer(HyperParameters):
         With `first_epoch` only the data goes on: a model in the state that it had after so many epochs sees
         the same minibatches as if it had never stopped, provided that the data has a seed.
 
-        Raises DivergenceError if the training loss becomes NaN or infinite, ValueError and TypeError if
+        Raises DivergenceError after a step whose loss is NaN or infinite, ValueError and TypeError if
         there is nothing to train on, or no way to, and CheckpointError and ValueError for a checkpoint that
         is damaged or of another run.
         """
