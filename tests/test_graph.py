@@ -138,6 +138,10 @@ def test_gradients_are_a_dash_until_backward_has_stored_one() -> None:
     drawn = nodes(draw_graph(y))
     assert r"\ngrad 2, 4" in drawn["x"]
     assert r"\ngrad 0" in drawn["unused"]  # a gradient that is zero is not none
+    given = attached(1.0)
+    given.grad = 3.0
+    with record():
+        assert r"\ngrad 3" in nodes(draw_graph(given * 2))["given"]
     hidden = draw_graph(y, gradients=False)
     assert "grad" not in hidden.dot
     assert dot.BACKWARD not in hidden.dot

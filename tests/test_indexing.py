@@ -350,3 +350,11 @@ def _marked(key: Any) -> Any:
     marks = np.zeros((50, 2000))
     marks[key] = 1
     return marks
+
+
+def test_many_equal_elements_keep_their_order() -> None:
+    """As under a stable sort: more of them than the other kinds of sort leave as they are."""
+    x, head = np.arange(100) % 2, np.arange(100.0)
+    got = gradient(np.sort, x, head=head)
+    np.testing.assert_array_equal(got[::2], head[:50])
+    np.testing.assert_array_equal(got[1::2], head[50:])

@@ -154,6 +154,25 @@ def test_all_results_of_least_squares(b: Any) -> None:
     assert (x.shape, squares.shape, rank.item()) == ((2, *b.shape[1:]), b.shape[1:] or (1,), 2)
 
 
+def test_singular_values_of_a_symmetric_matrix_are_those_of_its_lower_triangle() -> None:
+    a = np.array([[2.0, 9.0], [1.0, -3.0]])
+    assert_slopes(lambda a: np.linalg.svd(a, compute_uv=False, hermitian=True), a)
+
+
+def test_axes_of_tensorsolve_in_any_order() -> None:
+    a, b = RNG.uniform(-1, 1, (2, 2, 4)), np.ones(4)
+    for axes in ((0, 1), (1, 0)):
+        assert_slopes(lambda a, b, axes=axes: np.linalg.tensorsolve(a, b, axes), a, b)
+
+
+def test_least_squares_take_the_rank_that_numpy_finds() -> None:
+    """A singular value of ten rounding errors counts as 0 in a matrix of 40 rows: its longer side decides."""
+    eps = np.finfo(float).eps
+    a, b = np.eye(40, 2) * [1, 10 * eps], np.ones(40)
+    assert np.linalg.lstsq(a, b)[2] == 1
+    np.testing.assert_array_equal(gradient(lambda b: np.linalg.lstsq(a, b)[0], b), np.eye(40)[0])
+
+
 def test_least_squares_without_a_remainder() -> None:
     """For a square matrix the sums of squares are not given, and the solution is that of solve."""
     b = np.array([1.0, 2.0, 3.0])

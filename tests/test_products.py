@@ -45,6 +45,11 @@ def test_axes_that_the_result_leaves_out() -> None:
     )
 
 
+def test_a_diagonal_beside_a_label_of_the_other_array_only() -> None:
+    """The label that the diagonal's second axis gets in the gradient is not that one."""
+    assert_slopes(lambda a, b: np.einsum("ii,j->i", a, b), RNG.uniform(-1, 1, (3, 3)), RNG.uniform(1, 2, 3))
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -107,6 +107,11 @@ def test_the_initial_value_is_one_of_them(a: Any, initial: int, data: st.DataObj
         assert_same(gradients(given_apart, a, initial, order=2), gradients(joined, a, initial, order=2))
 
 
+def test_the_initial_value_ties_with_one_element() -> None:
+    """Alone among the elements, it does not have all of the gradient."""
+    np.testing.assert_array_equal(gradient(lambda x: np.max(x, initial=3), [1, 3]), [0, 0.5])
+
+
 def test_initial_value_alone() -> None:
     """Where nothing was selected, the result is the initial value."""
     x, t = gradients(lambda x, t: np.max(x, axis=1, initial=t, where=x > 5), [[1, 9], [2, 3]], 4)
@@ -289,11 +294,20 @@ def test_std_of_equal_numbers_has_the_slope_zero(constant: float, options: dict[
             np.testing.assert_array_equal(got, np.zeros((3, 3)))
 
 
+def test_the_correlation_of_a_constant_with_itself_is_not_known() -> None:
+    x = tensor([1.0, 1.0])
+    x.attach_grad()
+    with record(), np.errstate(invalid="ignore"):
+        assert np.isnan(np.corrcoef(x).array)
+
+
 def test_std_where_only_one_row_is_constant() -> None:
     rows = [[0.1, 0.1, 0.1], [1.0, 2.0, 3.0]]
     got = gradient(lambda x: np.std(x, axis=1), rows)
     np.testing.assert_array_equal(got[0], 0)
     np.testing.assert_allclose(got[1], np.array([-1, 0, 1]) / 3 / np.std(rows[1]))
+    chosen = gradient(lambda x: np.std(x, where=[True, True, True, False]), [0.1, 0.1, 0.1, 5.0])
+    np.testing.assert_array_equal(chosen, 0)
 
 
 @pytest.mark.parametrize("function", [np.var, np.std, np.nanvar, np.nanstd], ids=name_of)
@@ -412,7 +426,14 @@ def test_both_results_of_average() -> None:
     assert_same(gradients(both, a, w, order=2), gradients(lambda x, w: (x * w).sum(), a, w, order=2))
 
 
-@pytest.mark.parametrize("axis", [(0, 2), (2, 0), (-1, 1), (2, 1, 0)], ids=str)
+def test_weights_of_each_row_of_their_own() -> None:
+    a, weights = np.sin(np.arange(6.0)).reshape(2, 3), np.arange(1.0, 7.0).reshape(2, 3)
+    _, of_weights = gradients(lambda x, w: np.average(x, axis=1, weights=w), a, weights)
+    slopes = differences(lambda w: np.average(a, axis=1, weights=w), weights)
+    np.testing.assert_allclose(of_weights, slopes, atol=1e-7)
+
+
+@pytest.mark.parametrize("axis", [(0, 2), (2, 0), (-1, 1), (2, 1, 0), (1, 2, 0)], ids=str)
 def test_weights_for_some_axes(axis: tuple[int, ...]) -> None:
     """Their axes stand for those of `axis`, in that order."""
     a = np.sin(np.arange(24.0)).reshape(2, 3, 4)
@@ -426,6 +447,13 @@ def test_weights_for_some_axes(axis: tuple[int, ...]) -> None:
     np.testing.assert_allclose(
         of_weights, differences(lambda w: np.average(a, axis=axis, weights=w), weights), atol=1e-7
     )
+
+
+def test_polynomials_at_points_in_any_layout() -> None:
+    x, head = np.arange(6.0).reshape(2, 3), np.array([[1.0, 2.0, 5.0], [3.0, 7.0, 4.0]])
+    for points in (x, np.asfortranarray(x)):
+        got = gradient(lambda p, points=points: np.polyval(p, points), [1.0, 2.0, 3.0], head=head)
+        np.testing.assert_array_equal(got, [np.sum(head * x**2), np.sum(head * x), np.sum(head)])
 
 
 def test_width_of_panels() -> None:
@@ -611,6 +639,16 @@ def test_more_float16_numbers_than_float16_can_count(function: Any, expected: fl
         y = function(x)
     y.backward()
     np.testing.assert_allclose(x.grad.array, expected, rtol=1e-2)
+
+
+def test_deviations_of_float16_numbers_far_from_zero() -> None:
+    """They are small beside the mean, which as a float16 would be off by as much as they are."""
+    a = np.float16([100, 100.0625, 100.125, 100.1875])
+    x = tensor(a)
+    x.attach_grad()
+    with record():
+        y = np.var(x)
+    np.testing.assert_allclose(autograd.grad(y, x).array, gradient(np.var, a), rtol=1e-2)
 
 
 TABLE = np.float32([[1.0, 3.0, 2.0], [0.5, 4.0, 6.0]])

@@ -105,6 +105,72 @@ def test_grad_req_write_replaces_and_add_adds() -> None:
     same(added.grad, 9)
 
 
+def test_what_was_left_out_is_known_behind_a_thousand_calls() -> None:
+    """Also where they go on with the last of several results: Python's stack is not endless."""
+    x = leaf([4.0, 0.0])
+    with record():
+        y = np.sqrt(x)
+        for _ in range(1_000):
+            y = np.divmod(y, 10.0)[1]
+        loss = np.where([True, False], y, 0.0).sum()
+    with np.errstate(divide="ignore"):
+        loss.backward()
+    same(x.grad, [0.25, 0])
+
+
+def test_what_was_dropped_stays_dropped_in_the_graph() -> None:
+    with record():
+        h = leaf(3.0) * 2
+        h.attach_grad()
+        h.drop_grad()
+        y = h * 2
+    assert y.origin is not None
+    assert y.origin.arguments[0].grad is None
+
+
+def test_calls_after_a_backward_are_on_another_tape() -> None:
+    """The one that was freed has gaps, and is to go."""
+    x = leaf(3.0)
+    with record():
+        y = x * 2
+        y.backward()
+        z = x * 2
+        z.backward(retain_graph=True)
+        assert y.node[0] != z.node[0] == (x * 2).node[0]
+
+
+@pytest.mark.parametrize("retain", [False, True])
+def test_a_write_is_noticed_whether_or_not_the_graph_is_kept(retain: bool) -> None:
+    x, factor = leaf(3.0), tensor([2.0])
+    with record():
+        y = x * factor
+    factor += 1
+    with pytest.raises(ModifiedError):
+        y.backward(retain_graph=retain)
+
+
+@pytest.mark.parametrize("dtype", [None, np.float32])
+def test_the_array_of_a_tensor_is_no_way_around_it(dtype: Any) -> None:
+    assert not np.asarray(tensor([1.0], np.float32), dtype).flags.writeable
+
+
+def test_what_two_leaves_get_is_not_one_array() -> None:
+    x, z = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    with record():
+        y = (x + z) * np.array([5.0, 6.0])
+    of_x, of_z = autograd.grad(y, [x, z])
+    of_x += 1
+    same(of_z, [5, 6])
+
+
+def test_grad_req_null_detaches_a_leaf() -> None:
+    x = leaf(3.0)
+    x.attach_grad("null")
+    with record():
+        y = x * 2
+    assert (x.is_leaf, y.node) == (False, None)
+
+
 def test_grad_req_null_stores_nothing() -> None:
     x, silent = leaf(3.0), leaf(4.0, grad_req="null")
     with record():
@@ -492,8 +558,12 @@ def test_heads_of_many_blocks_are_swept_in_the_order_of_their_tapes() -> None:
 
 @pytest.mark.usefixtures("no_collector")
 def test_a_thread_in_the_context_of_another_keeps_no_tape() -> None:
-    """It never leaves the scope that it records in."""
+    """It never leaves the scope that it records in; whatever scopes of its own it has left by an exception."""
     refs = []
+
+    def fail() -> None:
+        with record():
+            raise ArithmeticError
 
     def run() -> None:
         x = leaf([1.0, 2.0])
@@ -505,6 +575,8 @@ def test_a_thread_in_the_context_of_another_keeps_no_tape() -> None:
         refs.extend([weakref.ref(x), weakref.ref(y)])
 
     with concurrent.futures.ThreadPoolExecutor(1) as workers:
+        with pytest.raises(ArithmeticError):
+            workers.submit(fail).result()
         run()
         workers.submit(int).result()  # past the end of the first job
         assert [ref() for ref in refs] == [None, None]
@@ -554,6 +626,23 @@ def test_a_head_gradient_of_any_dtype(dtype: Any, create_graph: bool) -> None:
         head = y[[0, 1]]
     autograd.backward([head, z], [tensor([1, 0]).astype(dtype), None], create_graph=create_graph)
     same(x.grad, [-1, -1e6, -1e6])
+
+
+@pytest.mark.parametrize("head", [[1, 2], np.ones(2, int), np.ones(2), tensor([1.0, 2.0])], ids=range(4))
+def test_rules_get_gradients_in_the_dtype_of_the_results(head: Any) -> None:
+    """Whatever the head gradient's is, and also in place of a result that nothing was made of."""
+    dtypes = []
+
+    def rule(g: Any, y: Any, a: Any) -> Any:
+        dtypes.extend(part.dtype for part in g)
+        return g[0] + g[1]
+
+    both = differentiable(rule)(lambda a: (a, a.copy()))
+    x = leaf([1.0, 2.0], np.float32)
+    with record():
+        y, _ = both(x * 1)
+    y.backward(head)
+    assert dtypes == [np.float32, np.float32]
 
 
 def test_gradients_of_several_dtypes_from_rules_add_up() -> None:
@@ -1454,6 +1543,17 @@ def test_detect_anomaly_around_backward_only_asks_for_more() -> None:
         y.backward()
 
 
+def test_detect_anomaly_inside_record_tells_the_line_as_well() -> None:
+    """Also where the scope outside has recorded before: calls from then on are on a tape of their own."""
+    x = leaf([0.0])
+    with record():
+        y = x * 1
+        with detect_anomaly(), np.errstate(divide="ignore"):
+            z = np.sqrt(y)
+            with pytest.raises(AnomalyError, match=r"np\.sqrt, called at"):
+                z.backward()
+
+
 def test_detect_anomaly_changes_nothing_else() -> None:
     x = leaf([1.0, 4.0])
     with detect_anomaly(), record():
@@ -1519,6 +1619,17 @@ def test_backward_frees_the_graph_as_it_goes() -> None:
     loss.backward()
     assert [ref() for ref in arrays] == [None, None]
     same(loss, 20 * np.e)
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_a_tape_ends_with_its_scope() -> None:
+    """Nothing remembers it for a scope that may never come."""
+    x = leaf([1.0, 2.0])
+    ref = weakref.ref(x)
+    with record():
+        y = x * 2
+    del x, y
+    assert ref() is None
 
 
 @pytest.mark.usefixtures("no_collector")
@@ -1588,11 +1699,12 @@ def test_copies_keep_values_and_attachment_and_share_nothing(duplicate: Any) -> 
     twin = duplicate(x)
     assert twin.dtype == np.float32
     assert twin.is_leaf
-    with record():
-        y = (x * x).sum() + (twin * 3).sum()
-    y.backward()
-    same(x.grad, [2, 4])
-    same(twin.grad, [3, 3])
+    for times in (1, 2):
+        with record():
+            y = (x * x).sum() + (twin * 3).sum()
+        y.backward()
+        same(x.grad, [2 * times, 4 * times])
+        same(twin.grad, [3 * times, 3 * times])
     twin += 1
     same(x, [1, 2])
     constant = duplicate(tensor([1, 2]))
@@ -1966,6 +2078,8 @@ def test_what_an_array_has_a_tensor_has() -> None:
     assert -2.0 in x
     assert 5.0 not in x
     same(round(tensor([1.26]), 1), [1.3])
+    same(round(tensor([1.26, -2.6])), [1, -3])
+    assert x.sweep == 0
     quotient, rest = divmod(x, 2)
     same(quotient, [0, -1, 1])
     same(rest, [1, 0, 1])

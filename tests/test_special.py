@@ -358,3 +358,13 @@ def test_without_scipy() -> None:
         "else:\n"
         "    raise AssertionError('no error')\n"
     )
+
+
+def test_slopes_of_the_cosine_integral_change_with_a_head_of_zero() -> None:
+    """Only at 0 itself, where its slope is infinite, is the slope of a result that was not asked for 0."""
+    x, head = tensor([-2.0, 2.0]), tensor([0.0, 0.0])
+    x.attach_grad()
+    head.attach_grad()
+    with record():
+        gradient_of_x = autograd.grad(sc.sc.sici(x)[1], x, head, create_graph=True)
+    np.testing.assert_allclose(autograd.grad(gradient_of_x, head).array, np.cos(x.array) / x.array)
