@@ -286,6 +286,22 @@ def test_trainer_with_compile(make: Any, clip: float) -> None:
         np.testing.assert_allclose(fast, eager, rtol=1e-9)
 
 
+def test_an_optimizer_that_a_callback_exchanges_takes_the_next_steps() -> None:
+    class Exchange:
+        def on_epoch_end(self, trainer: tinygrad_lr.Trainer) -> None:
+            trainer.optim = tinygrad_lr.Adam(trainer.model.parameters(), 0.1)
+
+    results = []
+    for compiling in (False, True):
+        np.random.seed(0)
+        model = tinygrad_lr.LinearRegressionScratch(2, lr=0.1)
+        trainer = tinygrad_lr.Trainer(2, callbacks=[Exchange()], progress=False, compile=compiling)
+        trainer.fit(model, SyntheticRegressionData([1.0, 2.0], 0.5, num_train=64, num_val=0, seed=0))
+        results.append([model.w.numpy(), model.b.numpy()])
+    for eager, fast in zip(*results, strict=True):
+        np.testing.assert_allclose(fast, eager, rtol=1e-9)
+
+
 def test_a_trainer_that_clips_in_its_own_way_does_so_when_compiled() -> None:
     model, clipped = tinygrad_lr.LinearRegressionScratch(2, lr=0.1), list[float]()
     trainer = tinygrad_lr.Trainer(1, gradient_clip_val=1.0, progress=False, compile=True)

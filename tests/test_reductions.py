@@ -392,6 +392,14 @@ def test_logarithms_of_sums_at_infinity() -> None:
     np.testing.assert_allclose([*x, t], [0.5, 0, 0.5])
 
 
+@given(hnp.arrays(float, 3, elements=st.floats(-5, 5)), st.floats(-1e300, 1e300) | st.floats(-1e9, 1e9))
+def test_logarithms_of_sums_grow_by_what_all_terms_grow_by(a: Any, shift: float) -> None:
+    """However large they are: so their slopes add up to 1, and come of their differences only."""
+    x, t = gradients(lambda x, t: np.logaddexp.reduce(x, initial=t), a + shift, shift)
+    terms = np.append(a + shift, shift) - max(np.max(a + shift), shift)
+    np.testing.assert_allclose(np.append(x, t), np.exp(terms) / np.sum(np.exp(terms)), rtol=1e-14)
+
+
 # ---- options that are tensors, and results in a tuple -----------------------------------------------------
 
 

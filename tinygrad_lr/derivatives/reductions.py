@@ -116,18 +116,30 @@ def _all_equal(a: Any, axes: Axes, where: Any) -> Any:
     return largest == np.min(_only(where, a, math.inf), axis=axes, keepdims=True)
 
 
-def _softly(g: Any, y: Any, exponents: Any, limit: Any) -> Any:
-    """The gradient of the terms of y = log(sum(exp(exponents))); where y is infinite that of the maximum."""
+def _exponentials(y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> tuple[Any, Any, Any]:
+    """Of y = log(sum(exp(a))): exp(a - y), that of the initial value, and what they add up to.
+
+    That is 1 but for the rounding of y, which alone is 1e-16 of y: of equal elements of 1e16 each would be 1.
+    """
     infinite = np.isinf(y)
-    return np.where(infinite, limit, g * np.exp(np.where(infinite, 0, exponents - np.where(infinite, 0, y))))
+
+    def share(exponents: Any) -> Any:
+        return np.exp(np.where(infinite, 0, exponents - np.where(infinite, 0, y)))
+
+    of_a = share(_only(where, a, -math.inf))
+    of_initial = 0 if initial is ABSENT else share(initial)
+    return of_a, of_initial, np.sum(of_a, axis=axes, keepdims=True) + of_initial
 
 
 def _logsumexp(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> Any:
-    return _softly(g, y, _only(where, a, -math.inf), _extreme(g, y, a, axes, initial, where))
+    """Where y is infinite, the gradient of the maximum."""
+    share, _, total = _exponentials(y, a, axes, initial, where)
+    return np.where(np.isinf(y), _extreme(g, y, a, axes, initial, where), g * share / total)
 
 
 def _logsumexp_initial(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> Any:
-    return _softly(g, y, initial, _extreme_initial(g, y, a, axes, initial, where))
+    _, share, total = _exponentials(y, a, axes, initial, where)
+    return np.where(np.isinf(y), _extreme_initial(g, y, a, axes, initial, where), g * share / total)
 
 
 # ---- products ---------------------------------------------------------------------------------------------
