@@ -721,8 +721,10 @@ def _kept(
     kept, found = [], []
     for argument, tensor, value, place in zip((*range(count), *names), given, values, places, strict=True):
         rule = row.rule_of(argument)
-        if place != CONSTANT and rule is ...:
-            raise errors.NoRuleError(function=errors.name_of(row.function), argument=argument)
+        if place != CONSTANT and (rule is ... or isinstance(rule, str)):
+            instead = "Pass x.detach() if that counts as a constant" if rule is ... else rule
+            function = errors.name_of(row.function)
+            raise errors.NoRuleError(function=function, argument=argument, instead=instead)
         known = callable(rule) or type(value) in FIXED or isinstance(tensor, Tensor)
         kept.append(value if known or tracer is not None else _copied(value))
         found.append(place if rule else CONSTANT)

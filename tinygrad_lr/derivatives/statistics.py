@@ -309,6 +309,9 @@ composed(np.corrcoef,         _corrcoef)
 # counts
 derivative(np.bincount,       None,
                               lambda g, y, x, weights=None, minlength=0: g[x])
-derivative(np.histogram,      ..., ..., ..., None, _histogram_weights)
+derivative(np.histogram,
+    "The counts jump, and the edges of a number of bins move with the extremes of a: write "
+    "np.histogram(a.detach(), ...), with weights=w for sums of w to differentiate",
+    ..., ..., None,           _histogram_weights)
 
 # fmt: on

@@ -18,7 +18,8 @@ What a rule may rely on, and what it must keep to:
   `np.sum(a)` is `g` itself, one number, however large `a` is. Rules of elementwise functions get such small
   gradients as they are; all others get `g` in the full shape of `y`.
 - A rule that is None says that the function is piecewise constant in that argument. An argument without a
-  rule, or with `...` for one, is an error when it needs a gradient: no derivative is known there.
+  rule, or with `...` for one, is an error when it needs a gradient: no derivative is known there. So is one
+  with a text for a rule, which the error ends with: it says what to write instead.
 - The keywords of ufuncs, such as dtype= and casting=, do not concern the rules of elementwise functions, and
   they do not get them. Other rules can take them as `**ufunc`.
 - Where a function takes a list of arrays (`np.concatenate`), the rule names it `arrays` and returns a list
@@ -37,7 +38,7 @@ from typing import Any
 import numpy as np
 
 Rule = Callable[..., Any]
-Rules = Rule | EllipsisType | None  # what can stand in place of a rule
+Rules = Rule | EllipsisType | str | None  # what can stand in place of a rule
 #: keywords of ufuncs that are of no concern to a derivative
 UFUNC_OPTIONS = {"casting", "dtype", "order", "signature", "subok"}
 #: the position of an argument that a function does not take by position: beyond any number of arguments
@@ -118,7 +119,7 @@ class Derivative:
         self.where = self.names.index("where") if "where" in self.names else NOWHERE
 
     def rule_of(self, argument: int | str) -> Rules:
-        """The rule of an argument, given by its position or its name; `...` if none is known."""
+        """The rule of an argument, given by its position or its name; `...` or a text if none is known."""
         if isinstance(argument, int):
             return self.rules[argument] if argument < len(self.rules) else ...
         by_name = argument not in self.names
