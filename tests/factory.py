@@ -191,7 +191,8 @@ def check_value_and_gradient(example: Example) -> None:
 def random_directions(example: Example, number: int = 4) -> Iterator[list[Any]]:
     """A direction of all variables, and some of single elements of each."""
     rng, variables = example.rng, example.variables
-    yield [rng.uniform(-1, 1, v.shape) for v in variables]
+    # no small step in any of them, beside which a function's own last digits would count
+    yield [rng.choice([-1, 1], v.shape) * rng.uniform(0.3, 1, v.shape) for v in variables]
     for k, variable in enumerate(variables):
         for i in rng.permutation(variable.size)[:number]:
             one = np.reshape(np.arange(variable.size) == i, variable.shape) * 1.0

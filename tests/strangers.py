@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+ARRAYS = np.ndarray, np.generic
+
 
 class Stranger:
     """An array that answers NumPy's protocols. It refuses to become NumPy's, to meet one, and out=."""
@@ -73,9 +75,9 @@ def plain(value: Any) -> Any:
 
 
 def wrapped(value: Any) -> Any:
-    if isinstance(value, (np.ndarray, np.generic)):
+    if isinstance(value, ARRAYS):
         return Stranger(value)
-    if not isinstance(value, (list, tuple)) or not any(isinstance(part, np.ndarray) for part in value):
+    if not isinstance(value, (list, tuple)) or not any(isinstance(part, ARRAYS) for part in value):
         return value
     made = map(wrapped, value)
     return type(value)(*made) if hasattr(value, "_fields") else type(value)(made)

@@ -351,6 +351,10 @@ def test_predict_writes_through_links_and_to_devices() -> None:
         (["runs/some", "nope.csv"], ["nope.csv does not exist"]),
         (["runs/some", "other.csv"], ["other.csv has no column 'b'", "its columns are 'a', 'y'"]),
         (["runs/some", "text.csv"], ["text.csv, line 3, column 'b': 'x' is not a number"]),
+        (
+            ["runs/some", "words.csv"],
+            ["no row has a number", "encode it as numbers, as it was when fitted"],
+        ),
         (["runs/some", "huge.csv"], ["huge.csv, line 3: the prediction overflows", "correct the row"]),
         (["runs/some", "some.csv", "--out", "some.csv"], ["--out some.csv is the file with the data itself"]),
         (["runs/some", "some.csv", "--out", "no/o.csv"], ["no/o.csv cannot be written (No such", "--out"]),
@@ -363,6 +367,7 @@ def test_predict_writes_through_links_and_to_devices() -> None:
 def test_errors_of_predict(arguments: list[str], words: list[str]) -> None:
     write_csv(Path("other.csv"), {"a": [1, 2], "y": [3, 4]})
     write_csv(Path("text.csv"), {"a": [1, 2], "b": [3, "x"]})
+    write_csv(Path("words.csv"), {"a": ["x", "y"], "b": [3, 3]})
     write_csv(Path("huge.csv"), {"a": [1, 1e308], "b": [3, 3]})
     assert_error(["predict", *arguments], words)
 

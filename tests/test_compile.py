@@ -3,9 +3,12 @@
 import asyncio
 import copy
 import cProfile
+import operator
 import sys
+import types
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,13 +18,23 @@ from hypothesis import strategies as st
 
 import compositions
 import tinygrad_lr
-from tinygrad_lr import Module, SyntheticRegressionData, Tensor, autograd, blocks, record, tensor
+from tinygrad_lr import (
+    Module,
+    SyntheticRegressionData,
+    Tensor,
+    autograd,
+    blocks,
+    differentiable,
+    record,
+    tensor,
+)
 from tinygrad_lr.cli import main
-from tinygrad_lr.compiler import CACHE_SIZE, compile
+from tinygrad_lr.compiler import CACHE_SIZE, _watcher, compile
+from tinygrad_lr.derivatives.selections import LEFT_OUT
 from tinygrad_lr.errors import NothingAttachedError, TraceError
 from tinygrad_lr.func import grad, value_and_grad
 from tinygrad_lr.optim import StepLR
-from tinygrad_lr.program import Answer
+from tinygrad_lr.program import Answer, Line, Program, Variable, simplified, source
 
 close = {"rtol": 1e-10, "atol": 1e-12}
 
@@ -158,7 +171,36 @@ def test_large_arrays_go_by_blocks() -> None:
     assert "for s in" in compiled._last.run.__doc__
 
 
-class Line(Module):
+def read_before(w: Any, x: Any) -> Any:
+    """The largest elements are those from before the update."""
+    y = np.sin(x) * 2
+    top = np.max(w, axis=0)
+    w -= y
+    return top, y * w
+
+
+def turned_round(w: Any, x: Any) -> Any:
+    """Each row is updated by another one."""
+    y = np.sin(x) * w[::-1]
+    w -= y
+    return np.sum(y), y * w
+
+
+@pytest.mark.parametrize("f", [read_before, turned_round])
+def test_blocks_write_into_nothing_that_is_still_to_be_read(f: Any) -> None:
+    x, start = np.random.default_rng(0).normal(size=(2, 7, 3))
+    compiled, eager = compile(f), tensor(start)
+    truths = f(eager, tensor(x))
+    with blocks_of(20, 9):
+        for _ in range(2):
+            w = start.copy()
+            for got, truth in zip(compiled(w, x), truths, strict=True):
+                np.testing.assert_allclose(got, truth.numpy(), **close)
+            np.testing.assert_allclose(w, eager.numpy(), **close)
+    assert "for s in" in compiled._last.run.__doc__
+
+
+class Linear(Module):
     def __init__(self, dtype: Any = float) -> None:
         super().__init__()
         self.w, self.b = tensor([[0.5], [-0.25]], dtype), tensor([0.0], dtype)
@@ -172,7 +214,7 @@ class Line(Module):
         return ((y_hat - y) ** 2 / 2).mean()
 
 
-def training_step(model: Line, momentum: list[Tensor], X: Any, y: Any) -> Any:
+def training_step(model: Linear, momentum: list[Tensor], X: Any, y: Any) -> Any:
     with record():
         loss = model.loss(model(X), y)
     loss.backward()
@@ -188,7 +230,7 @@ def test_many_training_steps_with_updates_in_place(dtype: Any) -> None:
     data = SyntheticRegressionData(w=tensor([2.0, -3.4]), b=4.2, num_train=96, seed=1)
     runs = []
     for compiling in (False, True):
-        model = Line(dtype)
+        model = Linear(dtype)
         momentum = [tensor(np.zeros((2, 1)), dtype), tensor(np.zeros(1), dtype)]
         step: Any = compile(training_step) if compiling else training_step
         losses = []
@@ -230,7 +272,7 @@ def test_trainer_with_compile(make: Any, clip: float) -> None:
     results = []
     for compiling in (False, True):
         np.random.seed(0)
-        model = Line()
+        model = Linear()
         optimizer = make([model.w, model.b])
         model.configure_optimizers = lambda o=optimizer: (o, StepLR(o, 1))  # type: ignore[misc]
         options: Any = {"callbacks": [Tighten()], "progress": False, "compile": compiling}
@@ -240,6 +282,22 @@ def test_trainer_with_compile(make: Any, clip: float) -> None:
         results.append([*trainer.history["train"], *trainer.history["val"], model.w.numpy(), model.b.numpy()])
         results[-1] += [*curves, model.w.grad.numpy(), model.b.grad.numpy(), optimizer.steps, optimizer.lr]
     assert trainer._compiled_step.traces == (6 if clip else 2)  # the last minibatch is smaller
+    for eager, fast in zip(*results, strict=True):
+        np.testing.assert_allclose(fast, eager, rtol=1e-9)
+
+
+def test_an_optimizer_that_a_callback_exchanges_takes_the_next_steps() -> None:
+    class Exchange:
+        def on_epoch_end(self, trainer: tinygrad_lr.Trainer) -> None:
+            trainer.optim = tinygrad_lr.Adam(trainer.model.parameters(), 0.1)
+
+    results = []
+    for compiling in (False, True):
+        np.random.seed(0)
+        model = tinygrad_lr.LinearRegressionScratch(2, lr=0.1)
+        trainer = tinygrad_lr.Trainer(2, callbacks=[Exchange()], progress=False, compile=compiling)
+        trainer.fit(model, SyntheticRegressionData([1.0, 2.0], 0.5, num_train=64, num_val=0, seed=0))
+        results.append([model.w.numpy(), model.b.numpy()])
     for eager, fast in zip(*results, strict=True):
         np.testing.assert_allclose(fast, eager, rtol=1e-9)
 
@@ -258,7 +316,7 @@ def test_steps_of_optimizers(make: Any, dtype: Any) -> None:
     """Learning rate, count and state are those of each call; what else changes is another program."""
     runs = []
     for compiling in (False, True):
-        model = Line(dtype)
+        model = Linear(dtype)
         optimizer = make([model.w, model.b])
 
         def step(X: Any, y: Any, model: Any = model, optimizer: Any = optimizer) -> Any:
@@ -368,7 +426,7 @@ def test_schedules_are_not_compiled() -> None:
 
 
 def test_trainer_with_compile_wants_the_usual_training_step() -> None:
-    class Own(Line):
+    class Own(Linear):
         def training_step(self, batch: Any) -> Any:
             return super().training_step(batch)
 
@@ -390,7 +448,7 @@ def test_printed_step_of_the_chapter(options: list[str], capsys: Any) -> None:
 
 
 def test_source_of_the_chapters_step() -> None:
-    model = Line()
+    model = Linear()
 
     def step(X: Any, y: Any) -> Any:
         with record():
@@ -768,6 +826,35 @@ def test_sums_over_what_was_broadcast_are_products(function: Any) -> None:
     assert "multiply(" not in compiled.executed.partition("def ")[2].partition("dot")[0]
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, row, column: np.where(x > 0, row, 0),
+        lambda x, row, column: np.where(x > 0, 0, column),
+        lambda x, row, column: np.where(x > 0, np.float32(0.5) * row, np.float32(0)),
+        lambda x, row, column: np.where(x > 0, x.astype(np.float32), 0.0) * x,
+    ],
+)
+def test_selections_of_another_shape_or_dtype(function: Any) -> None:
+    rng = np.random.default_rng(0)
+    f = value_and_grad(lambda *args: np.sum(np.exp(function(*args)) * args[0]), (0, 1, 2))
+    compiled = compile(f)
+    for _ in range(2):
+        arrays = rng.normal(size=(4, 3)), rng.normal(size=3), rng.normal(size=(4, 1))
+        (value, slopes), (truth, true_slopes) = compiled(*arrays), f(*arrays)
+        np.testing.assert_allclose(value, truth, **close)
+        for got, expected in zip(slopes, true_slopes, strict=True):
+            np.testing.assert_allclose(got, expected, **close)
+
+
+def test_a_view_of_the_first_array_that_is_none_of_the_buffer() -> None:
+    """What elementwise functions make of an array by columns lies by columns, but buffers lie by rows."""
+    compiled = compile(lambda x: np.sum(np.ravel(np.exp(x), order="F") * np.arange(6.0)))
+    for n in (1.0, 2.0):
+        x = np.asfortranarray(n * np.arange(6.0).reshape(2, 3))
+        np.testing.assert_allclose(compiled(x), np.exp(x).ravel(order="F") @ np.arange(6.0), **close)
+
+
 def test_names_that_the_executed_form_has_for_itself() -> None:
     def f(b1: Any, v4: Any, add: Any, s: Any, c0: Any) -> Any:
         return np.sum((b1 + v4) * add) + np.sum(s * c0 + v4)
@@ -778,6 +865,109 @@ def test_names_that_the_executed_form_has_for_itself() -> None:
         for form in ("source", "executed"):
             np.testing.assert_allclose(compiled(*arrays), f(*arrays))
             np.testing.assert_allclose(run_source(compiled, *arrays, form=form), f(*arrays))
+
+
+@differentiable(lambda g, y, x, powers: sum(n * g * x ** (n - 1) for n in powers))
+def sum_of_powers(x: Any, powers: set[int]) -> Any:
+    return sum(x**n for n in powers)
+
+
+def use_after_write(w: Any, x: Any) -> Any:
+    before = np.sin(w)
+    top = np.max(np.cos(w), axis=0)
+    w -= x
+    return before * w + top
+
+
+WRITTEN: dict[str, tuple[Any, str]] = {
+    "x[i, 1:]": (lambda x, i: 2 * x[i, 1:], "2 * x[i, 1:]"),
+    "x[(0, 1),]": (lambda x, i: 2 * x[(0, 1),], "2 * x[(0, 1),]"),
+    "x[(0, 1), (2, 0)]": (lambda x, i: 2 * x[(0, 1), (2, 0)], "2 * x[(0, 1), (2, 0)]"),
+    "x[[0, 1], None]": (lambda x, i: 2 * x[[0, 1], None], "2 * x[[0, 1], None]"),
+    "x[()]": (lambda x, i: 2 * x[()], "2 * x[()]"),
+    "x[..., ::-1]": (lambda x, i: 2 * x[..., ::-1], "2 * x[..., ::-1]"),
+    "astype": (lambda x, i: 2 * x.astype(np.float32), "2 * x.astype(np.float32)"),
+    "x[i + 0]": (lambda x, i: 2 * x[i + 0], "2 * x[i]"),
+    "where what is not 0": (
+        lambda x, i: np.where(np.where(x < 4, np.where(x < 2, -1.0, 3.0), 0), x, 0),
+        "np.where(x < 4, x, 0)",
+    ),
+    "no value": (
+        lambda x, i: 2 * np.max(x, axis=(0, 1), initial=np._NoValue),
+        "2 * np.max(x, axis=(0, 1), initial=np._NoValue)",
+    ),
+    "add.at": (lambda x, i: (np.add.at(x, i, 1.5), 2 * x)[1], "np.add.at(x, i, 1.5)"),
+    "out": (lambda x, i: (np.exp(x, out=x), 2 * x)[1], "np.exp(x, out=(x,))"),
+    "written later": (lambda x, i: use_after_write(x, i[:, None] / 2), "return before * x + top"),
+}
+
+
+@pytest.mark.parametrize(("function", "text"), WRITTEN.values(), ids=WRITTEN)
+def test_how_calls_are_written(function: Any, text: str) -> None:
+    """The source computes the same, and writes the same into its arguments."""
+    x, i = np.arange(1.0, 7.0).reshape(2, 3), np.array([1, 0])
+    eager = tensor(x)
+    truth = function(eager, tensor(i)).numpy()
+    compiled = compile(function)
+    compiled.name = "f"
+    ways: list[Any] = [compiled, compiled]
+    ways += [partial(run_source, compiled, form=form) for form in ("source", "executed")]
+    for way in ways:
+        given = x.copy()
+        np.testing.assert_allclose(way(given, i), truth, **close)
+        np.testing.assert_allclose(given, eager.numpy(), **close)
+    assert text in compiled.source
+
+
+def test_calls_that_cannot_be_compared_are_each_made() -> None:
+    compiled = compile(lambda x: sum_of_powers(x, {1, 2}) * sum_of_powers(x, {1, 3}))
+    for x in (np.array([2.0, 3.0]), np.array([1.0, -1.0])):
+        np.testing.assert_allclose(compiled(x), (x + x**2) * (x + x**3), **close)
+    assert compiled.source.count("sum_of_powers(x, {1, 2})") == 1
+    assert compiled.source.count("sum_of_powers(x, {1, 3})") == 1
+
+
+def test_what_tells_what_was_left_out_is_not_put_off_beyond_a_write() -> None:
+    """A program by hand: a selection by what is written before its gradient arrives."""
+    mask, x = np.array([True, False]), np.array([0.0, 0.0])
+    c, v = Variable(mask, 0), Variable(x, 1)
+    left, slope, made = Variable(~mask), Variable(1 / np.array([1.0, 2.0])), Variable(x)
+    c.name, v.name = "c", "x"
+    program = Program("f", [c, v], [], [])
+    program.lines = [
+        Line(np.logical_not, (c,), {}, [left]),
+        Line(operator.setitem, (c, slice(None), True), {}, [], c),
+        Line(np.divide, (1.0, v), {}, [slope]),
+        Line(np.where, (left, slope, LEFT_OUT), {}, [made]),
+    ]
+    program.result = made
+    simplified(program)
+    space: dict[str, Any] = {}
+    exec(source(program), space)
+    with np.errstate(divide="ignore"):
+        np.testing.assert_array_equal(space["f"](mask.copy(), x), [0, np.inf])
+
+
+def test_names_are_those_that_the_users_functions_hold_when_they_return() -> None:
+    """Called by itself: what a profiler calls is not traced, so that coverage would not be measured."""
+    t, other = tensor([1.0]), tensor([2.0])
+
+    def users(first: Any) -> Any:
+        second, number = first, 3
+        return second, number, other, sys._getframe()
+
+    frame = users(t)[-1]
+    for event, expected in (("call", {}), ("return", {id(t.array): "first", id(other.array): "other"})):
+        seen: dict[int, str] = {}
+        _watcher(len, seen)(frame, event, None)
+        assert seen == expected
+    copied: dict[int, str] = {}
+    own = eval("lambda x: (x, sys._getframe())", {"sys": sys})
+    library = types.FunctionType(own.__code__.replace(co_filename=np.__file__), {"sys": sys})
+    for f, expected in ((len, {}), (library, {id(t.array): "x"})):
+        copied.clear()
+        _watcher(f, copied)(library(t)[-1], "return", None)
+        assert copied == expected
 
 
 def test_under_a_profiler() -> None:
@@ -970,6 +1160,9 @@ def test_an_exception_of_compiled_code_says_what_it_may_have_changed() -> None:
     [
         lambda x, W, c: np.sum(np.where(c, np.sqrt(x) @ W, 0)),
         lambda x, W, c: np.sum(np.where(c, np.sqrt(np.sqrt(x) @ W), 0)),
+        lambda x, W, c: np.sum(
+            np.where(c.reshape(2, 2, 1), np.sqrt(x).reshape(2, 2, 3) @ np.stack([W, 2 * W]), 0)
+        ),
         lambda x, W, c: np.sum(np.where(c[:, 0], np.prod(np.sqrt(x), axis=1), 1)),
         lambda x, W, c: np.sum(np.where(c, (np.sqrt(x) @ W) @ W, 0)) + np.sum(np.sqrt(x[0]) * W[0]),
         lambda x, W, c: np.sum(grad(lambda x: np.sum(np.where(c, np.sqrt(x**3) @ W, 0)))(x) ** 2),

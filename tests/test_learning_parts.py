@@ -608,7 +608,8 @@ def loaders(train: Any, val: Any) -> DataModule:
             ValueError,
             "the predictions have shape (3, 1), but y has (3,). Make y a column: y = y.reshape(-1, 1)",
         ),
-        (lambda: Trainer(-1), ValueError, "max_epochs must be 0 or more, not -1"),
+        (lambda: Trainer(-1), ValueError, "max_epochs must be a whole number, 0 or more, not -1"),
+        (lambda: Trainer(1.5), ValueError, "max_epochs must be a whole number, 0 or more, not 1.5"),  # type: ignore[arg-type]
         (
             lambda: Trainer(1, num_gpus=1),
             ValueError,

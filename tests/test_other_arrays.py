@@ -1,6 +1,7 @@
 """Tensors of other arrays than NumPy's: Dask's, which compute nothing until they are asked, and CuPy's."""
 
 import importlib.util
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,8 +16,9 @@ from hypothesis import strategies as st
 import search
 from factory import ROWS, at, attached, every_path, examples, put
 from strangers import Stranger
-from tinygrad_lr import Tensor, asarray, autograd, errors, record
+from tinygrad_lr import Tensor, asarray, autograd, errors, record, tensor
 from tinygrad_lr.errors import name_of
+from tinygrad_lr.lazy import compute
 
 PROGRAMS: dict[str, Callable[[Any, Any], Any]] = {
     "arithmetic": lambda a, b: 2 * a + b / (1 + b * b) - a * 3,
@@ -98,6 +100,45 @@ def test_parameters_of_numpy_and_data_of_dask() -> None:
     residual = A @ np.ones(3) - B[:, 0]
     np.testing.assert_allclose(found, np.mean(residual**2) / 2)
     np.testing.assert_allclose(gradient, A.T @ residual / 4)
+
+
+@pytest.mark.usefixtures("nothing_is_computed")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_updates_of_dask_arrays(dtype: Any) -> None:
+    """They cannot be written into: another one takes their place, of the same shape and dtype."""
+    data = dask.array.from_array(A.astype(dtype), chunks=(2, 3))
+    t = u = tensor(data)
+    t -= np.arange(3.0)  # of float64
+    t *= tensor(2.0)
+    assert t is u
+    assert isinstance(t.array, dask.array.Array)
+    assert t.dtype == dtype
+    expected = (A.astype(dtype) - np.arange(3.0, dtype=dtype)) * 2
+    np.testing.assert_allclose(t.array.compute(scheduler="sync"), expected, rtol=1e-6)
+    np.testing.assert_array_equal(data.compute(scheduler="sync"), A.astype(dtype))
+    with pytest.raises(
+        ValueError, match=r"a value of shape \(5, 4, 3\) cannot be put into `t` \(shape \(4, 3\)"
+    ):
+        t += np.ones((5, 1, 3))
+
+
+@pytest.mark.usefixtures("nothing_is_computed")
+def test_tensors_of_dask_arrays() -> None:
+    data = dask.array.from_array(A, chunks=(2, 3))
+    assert isinstance(tensor(data).array, dask.array.Array)
+    assert tensor(data).dtype == np.float64
+    changed = tensor(data, np.float32)
+    assert isinstance(changed.array, dask.array.Array)
+    assert changed.dtype == np.float32
+    np.testing.assert_array_equal(changed.array.compute(scheduler="sync"), A.astype(np.float32))
+
+
+def test_what_is_not_lazy_needs_no_dask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "dask", None)  # as if it were not installed
+    t, array = tensor(A), np.ones(2)
+    before = t.array
+    compute([t, array, None, 3.0])
+    assert t.array is before
 
 
 @pytest.mark.parametrize("program", [lambda a: a[a > 0].sum(), lambda a: (2 * a[a > 0]).sum()])

@@ -404,6 +404,7 @@ class TestLossSurface:
         X, y, path = regression(2)
         assert "\n60 steps take the loss from " in texts(drawn("2 features"))
         assert "\n5000 steps take the loss from " in texts(loss_surface(X, y, path, steps=5000))
+        assert "\n1 step takes the loss from " in texts(loss_surface(X, y, path, steps=1))
 
     def test_two_parameters_are_drawn_in_their_own_values(self) -> None:
         X, y, path = regression(1)

@@ -11,6 +11,7 @@ import math
 import operator
 import pickle
 import re
+import sys
 import threading
 import tracemalloc
 import warnings
@@ -371,6 +372,30 @@ def test_recording_is_local_to_the_task() -> None:
     same(other, 4 * 3**3)
 
 
+def test_scipy_is_not_imported_for_those_who_do_not_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("scipy.special", "tinygrad_lr.derivatives.special"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    x = leaf([1.0, 2.0])
+    with record(), pytest.raises(NoDerivativeError, match=r"np\.packbits has no derivative"):
+        np.packbits(x)
+    with record(), pytest.raises(LostGradientError, match=r"Call NumPy's functions on the tensor itself"):
+        np.asarray(x)
+    assert not {"scipy.special", "tinygrad_lr.derivatives.special"} & sys.modules.keys()
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_only_one_of_two_results_is_put_somewhere(place: int) -> None:
+    x, target = tensor([1.75, -2.5]), leaf([0.0, 0.0])
+    with record():
+        y = (target * target).sum()
+    out: Any = [None, None]
+    out[place] = target
+    np.modf(x, out=tuple(out))
+    np.testing.assert_array_equal(target, np.modf(x.array)[place])
+    with pytest.raises(ModifiedError, match=r"np\.multiply .* was changed in place"):  # the write was noted
+        y.backward()
+
+
 def test_threads_record_and_sweep_at_once() -> None:
     """Each on its own data and all on one shared parameter, in lockstep."""
     w = leaf([1.0, 2.0, 3.0])
@@ -411,6 +436,22 @@ def test_a_graph_goes_from_thread_to_thread() -> None:
         total = u * z + y
     in_thread(lambda: total.backward())  # x**9 + x**2
     same(x.grad, 9 * 3**8 + 6)
+
+
+@pytest.mark.parametrize("join", [np.stack, np.concatenate, lambda parts: np.stack([parts[0], [*parts[1]]])])
+def test_parts_from_another_thread_are_put_together(join: Any) -> None:
+    x = leaf([3.0, 4.0])
+
+    def cube(v: Tensor) -> Tensor:
+        with record():
+            return v**3
+
+    with record():
+        y = x * x
+        joined = join([y, in_thread(lambda: cube(x))])
+        total = (joined**2).sum()
+    total.backward()  # of x**4 + x**6
+    same(x.grad, 4 * x.array**3 + 6 * x.array**5)
 
 
 def test_a_graph_spans_several_blocks() -> None:
@@ -1336,9 +1377,13 @@ def test_piecewise_constant_functions_are_constants(function: Any) -> None:
     with record():
         constant = function(x)
         y = x * constant
-    assert isinstance(constant, Tensor)
-    assert constant.node is None
-    same(constant, function(x.array))
+    of_array = function(x.array)
+    if isinstance(of_array, int):  # NumPy 2.0 counts in numbers of Python's
+        assert type(constant) is int
+    else:
+        assert isinstance(constant, Tensor)
+        assert constant.node is None
+    same(constant, of_array)
     y.backward()
     same(x.grad, np.broadcast_to(function(x.array), 3).astype(float))
 
@@ -1765,11 +1810,14 @@ SELECTIONS: dict[str, tuple[Callable[[Any], Any], list[float], list[float]]] = {
     "clip": (lambda x: np.clip(np.sqrt(x), 1, 3), [0.0, 4.0], [0, 0.25]),
     "concatenate": (lambda x: np.concatenate([np.sqrt(x), x])[1:], [0.0, 4.0], [1, 1.25]),
     "where=": (lambda x: np.sum(np.sqrt(x), where=np.array([False, True])), [0.0, 4.0], [0, 0.25]),
-    "where, by position": (
-        lambda x: np.add.reduce(np.sqrt(x), None, None, None, False, 0.0, np.array([False, True])),
-        [0.0, 4.0],
-        [0, 0.25],
-    ),
+    **{
+        f"where of {name}, by position": (
+            lambda x, f=f: f(np.sqrt(x), None, None, None, False, 0.0, np.array([False, True])),
+            [0.0, 4.0],
+            [0, 0.25],
+        )
+        for name, f in {"sum": np.sum, "add.reduce": np.add.reduce}.items()
+    },
     "split": (lambda x: np.split(np.sqrt(x), 2)[1], [0.0, 4.0], [0, 0.25]),
     "block": (lambda x: np.block([[np.sqrt(x)], [x]])[:, 1:], [0.0, 4.0], [0, 1.25]),
     "rows": (lambda x: sum(r * r for r in list(np.sqrt(x))[1:]), [0.0, 4.0], [0, 1]),

@@ -1,11 +1,12 @@
 """Shape, assembly and dtype beyond the domains."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import test_other_arrays
@@ -26,7 +27,7 @@ def test_cast_returns_the_gradient_in_the_dtype_of_the_variable(convert: Any) ->
     x = tensor([1.0, 2.0], np.float32)
     x.attach_grad()
     with record():
-        y = convert(convert(x, np.float64) * np.array([1e-3, 2.0]), np.float16)
+        y = convert(convert(x, np.float64) * np.array([1e-2, 20.0]) * 0.1, np.float16)
     assert y.dtype == np.float16
     y.backward()
     assert x.grad.dtype == np.float32
@@ -69,6 +70,7 @@ def anyhow_in_memory(draw: st.DrawFn) -> Any:
 )
 @quick
 @given(data=anyhow_in_memory(), rng=generators)
+@example(data=np.arange(6.0).reshape(2, 3).T, rng=np.random.default_rng(0))
 def test_orders_that_follow_the_memory(function: Any, data: Any, rng: Any) -> None:
     """In which order elements are read depends on where they lie, also when a gradient is differentiated."""
     value = function(data)
@@ -84,6 +86,15 @@ def test_orders_that_follow_the_memory(function: Any, data: Any, rng: Any) -> No
         arrived = head[value == number].item()
         assert first.array[index] == pytest.approx(2 * arrived * number)
         assert second.array[index] == pytest.approx(2 * arrived)
+
+
+def test_rolled_axes_come_back() -> None:
+    data = np.arange(24.0).reshape(2, 3, 4)
+    for axis, start in itertools.product(range(-3, 3), range(-3, 4)):
+        got = gradient(
+            lambda x, i=axis, j=start: np.rollaxis(x, i, j), data, head=np.rollaxis(data, axis, start)
+        )
+        np.testing.assert_array_equal(got, data)
 
 
 VIEWS: list[tuple[Any, ...]] = [
@@ -160,6 +171,7 @@ def test_some_of_the_parts() -> None:
     ):
         np.testing.assert_array_equal(gradient(lambda x, f=split: f(x) ** 2, [1.0, 2.0, 3.0]), [0, 4, 0])
     np.testing.assert_array_equal(gradient(lambda x: np.split(x, [2, 1])[2], [1.0, 2.0, 3.0]), [0, 1, 1])
+    np.testing.assert_array_equal(gradient(lambda x: np.split(x, [-1, 1])[0], [1.0, 2.0, 3.0]), [1, 1, 0])
     x, unused = tensor([1.0, 2.0]), tensor([1.0, 2.0, 3.0])
     x.attach_grad()
     unused.attach_grad()
@@ -220,6 +232,18 @@ def test_padding_that_computes(name: str, shape: tuple[int, ...], widths: Any) -
     expected: Any = np.pad(x.array, widths, **options)
     np.testing.assert_allclose(y.array, expected, rtol=1e-6)
     assert_slopes(lambda x: np.pad(x, widths, **options) ** 2, point, orders=2)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"mode": "linear_ramp", "end_values": ((1, 2.5), (-1, 0.5))},
+        {"mode": "mean", "stat_length": ((1, 2), (3, 2))},
+        {"mode": "symmetric", "reflect_type": "odd"},
+    ],
+)
+def test_each_end_of_each_axis_is_padded_in_its_own_way(options: Any) -> None:
+    assert_slopes(lambda x: np.pad(x, ((1, 2), (4, 0)), **options) ** 2, [[0.5, 2.0, 1.25], [0.75, 3.0, 1.0]])
 
 
 @pytest.mark.parametrize(

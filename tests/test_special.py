@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domains.special import DOMAINS
-from tinygrad_lr import autograd, record, tensor
+from tinygrad_lr import asarray, autograd, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
 from tinygrad_lr.errors import LostGradientError, NoRuleError, NothingAttachedError, name_of
 from truths import central_difference, gradient
@@ -34,7 +34,7 @@ POINTS: list[tuple[Any, float, list[float]]] = [
     (sc.ndtr, -1e10, [0, 0]),
     (sc.ndtri, 0.5, [math.sqrt(2 * math.pi), 0, (2 * math.pi) ** 1.5]),
     (sc.log_ndtr, -40.0, [40.0249688472072637, -0.999377331621408611]),
-    (sc.log_ndtr, -1e4, [10000.00009999999800]),
+    (sc.log_ndtr, -1e4, [10000.000099999998, -0.9999999900000006]),
     (sc.log_ndtr, 1e10, [0, 0, 0]),
     (sc.exprel, 0.0, [1 / 2, 1 / 3, 1 / 4]),
     (sc.exprel, -1e4, [1e-8, 2e-12]),
@@ -45,9 +45,28 @@ POINTS: list[tuple[Any, float, list[float]]] = [
     (lambda x: sc.gammainc(3, x), 0.0, [0, 0, 1]),
     (lambda x: sc.betainc(1, 1, x), 0.0, [1, 0]),
     (lambda x: sc.betainc(2, 1, x), 0.0, [0, 2, 0]),
+    (sc.dawsn, 0.5, [0.575563616497977704, -1.4244363835020223]),
+    (sc.dawsn, 6.5, [-0.0122816468189083281, 0.00392577067366852194]),
+    (sc.dawsn, -20.0, [-0.00125471705614687788, -0.000125946393067771298]),
+    (sc.dawsn, 1e8, [-5.00000000000000075e-17, 1.0000000000000003e-24]),
+    (sc.erfcx, -3.0, [-97237.0615031646153, 615834.346726986865]),
+    (sc.erfcx, 1.5, [-0.163622917732560067, 0.152302079710954804]),
+    (sc.erfcx, 30.0, [-0.000625835410507484069, 0.0000416530923844588759]),
+    (sc.erfcx, 1e8, [-5.64189583547756202e-17, 1.12837916709551224e-24]),
     (sc.j1, 0.0, [1 / 2, 0, -3 / 8]),
     (sc.i0e, 0.0, [0]),
+    (sc.i0e, 15.0, [-0.00352535640365606614, 0.000359101137634355259]),
+    (sc.i0e, -1e6, [1.99471215002464041e-10, 2.9920689730551389e-16]),
     (sc.i1e, 0.0, [1 / 2]),
+    (sc.i1e, -15.0, [-0.00316625526602171088, -0.000298089991412277268]),
+    (sc.i1e, 1e6, [-1.99470915795566735e-10, 2.99206149288083622e-16]),
+    (sc.i1e, -1e20, [-1.99471140200716339e-31, -2.99206710301074508e-51]),
+    (lambda x: sc.ive(2.5, x), 1e6, [-1.994693449634466e-10, 2.99202222210892227e-16]),
+    (sc.k0e, 15.0, [-0.0105325414608528362, 0.00103724340940293294]),
+    (sc.k0e, 1e6, [-6.26656833661569688e-10, 9.39985015496394402e-16]),
+    (sc.k1e, 15.0, [-0.0115697848702557691, 0.00120756400402135869]),
+    (sc.k1e, 1e6, [-6.26657773646585184e-10, 9.39987365458345654e-16]),
+    (lambda x: sc.kve(2.5, x), 1e6, [-6.26662708580767901e-10, 9.39999702803569484e-16]),
     (sc.spence, 1.0, [-1, 1 / 2]),
     (sc.spence, 1e-10, [-23.0258509322430421, 9.99999997797415e9]),
     (sc.spence, 1e15, [-3.45387763949107196e-14, 3.353877639491073e-29]),
@@ -79,6 +98,32 @@ POINTS: list[tuple[Any, float, list[float]]] = [
 def test_derivatives_at_a_point(function: Any, point: float, expected: list[float]) -> None:
     got = [gradient(function, point, order=order) for order in range(1, len(expected) + 1)]
     np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-300)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        *(sc.dawsn, sc.erfcx, sc.i0e, sc.i1e, sc.k0e, sc.k1e),
+        *(lambda x: sc.log_ndtr(-x), lambda x: sc.ive(2, x), lambda x: sc.kve(2.5, x)),
+    ],
+)
+def test_float32_has_its_digits_far_out(function: Any) -> None:
+    """Where the plain formulas subtract nearly equal numbers: to a few units in the last place."""
+    points = np.float32([0.5, 1.75, 2.5, 6.5, 8, 15, 25, 40, 1e3, 1e6])
+
+    def slopes(dtype: Any, order: int) -> Any:
+        x = asarray(points.astype(dtype))
+        x.attach_grad()
+        with record():
+            y = function(x)
+            for _ in range(order - 1):
+                y = autograd.grad(y, x, create_graph=True)
+        return autograd.grad(y, x).array
+
+    for order in (1, 2):
+        got = slopes(np.float32, order)
+        assert got.dtype == np.float32
+        np.testing.assert_allclose(got, slopes(np.float64, order), rtol=4e-7)
 
 
 @pytest.mark.parametrize(

@@ -251,6 +251,13 @@ def test_clipping_gradients_whose_squares_overflow(dtype: Any) -> None:
     assert (model.weight.grad.numpy() == 0).all()
 
 
+def test_clipping_where_there_is_nothing_to_clip() -> None:
+    model = d2l.Module()
+    model.empty = nn.Parameter(np.zeros((0, 2)))
+    Trainer(1).clip_gradients(1.0, model)
+    assert model.empty.grad.shape == (0, 2)
+
+
 # ---- at the same time -------------------------------------------------------------------------------------
 
 

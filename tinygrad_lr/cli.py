@@ -469,7 +469,7 @@ def predict(arguments: Namespace) -> None:
     for key in sorted(given.keys() & {*asdict(FIT), "open", "resume"}):
         raise RunError(f"--{key.replace('_', '-')} is an option of training; leave it out")
     parameters = Parameters.load(arguments.run / run.PARAMETERS)
-    table = read_table(arguments.data, parameters.features)
+    table = read_table(arguments.data, parameters.features, others=False)
     with np.errstate(over="ignore", invalid="ignore"):
         predictions = parameters.predict(table.values)
     if not np.isfinite(predictions).all():

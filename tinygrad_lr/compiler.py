@@ -30,6 +30,7 @@ import inspect
 import operator
 import sys
 import types
+import typing
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -54,7 +55,8 @@ MISSED = object()  # what code returns that does not fit
 SELECTING = {np.nonzero, np.flatnonzero, np.argwhere, np.compress, np.extract, np.trim_zeros}
 SELECTING |= {np.unique, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values, np.union1d}
 SELECTING |= {np.intersect1d, np.setdiff1d, np.setxor1d, np.bincount}
-LIBRARIES = (PACKAGE, str(Path(np.__file__).parent))
+#: files whose functions' names for tensors mean nothing to the user
+LIBRARIES = (PACKAGE, str(Path(np.__file__).parent), typing.__file__)
 
 
 class Tracer:

@@ -71,8 +71,7 @@ class NoDerivativeError(AutogradError):
 
 
 class NoRuleError(NoDerivativeError):
-    """{function} has no derivative with respect to its argument {argument}. Pass x.detach() if that counts as
-    a constant."""
+    """{function} has no derivative with respect to its argument {argument}. {instead}."""
 
 
 class OptionError(NoDerivativeError):

@@ -467,9 +467,7 @@ class Writer:
     def _by_blocks(self, block: Block) -> None:
         """Call a function for each block, and one for what remains."""
         for v in block.full:
-            if id(v) in self._targets:
-                self._names[id(v)] = self._targets[id(v)]
-            elif self._last[id(v)] < len(self.program.lines):
+            if self._last[id(v)] < len(self.program.lines):
                 self._fixed[id(v)] = self._buffer(v, {}, ())
             else:
                 self._names[id(v)] = self._new("v", self._names)

@@ -558,7 +558,8 @@ def constant(value: Any) -> str:
 def key_text(key: Any) -> str:
     """What stands between the brackets of an index."""
     if isinstance(key, tuple) and key:
-        return ", ".join(map(key_text, key)) + ("," if len(key) == 1 else "")
+        parts = [constant(part) if isinstance(part, tuple) else key_text(part) for part in key]
+        return ", ".join(parts) + ("," if len(key) == 1 else "")
     if isinstance(key, slice):
         parts = ["" if p is None else constant(p) for p in (key.start, key.stop, key.step)]
         return ":".join(parts if parts[2] else parts[:2])

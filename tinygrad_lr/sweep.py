@@ -52,14 +52,16 @@ def sweep(
     order: list[tuple[int, Tape]] = []  # the youngest of them first
     while True:
         for tensor, gradient in heads:
-            if tensor.tape is LEAVES:
-                received[tensor.attachment] = add(received.get(tensor.attachment), whole(gradient))
-            elif tensor.tape is not None:  # it is where drop_grad() came after the call
-                if tensor.tape not in waiting:
-                    waiting[tensor.tape] = {}
-                    heapq.heappush(order, (-tensor.tape.number, tensor.tape))
-                gradients = waiting[tensor.tape]
-                gradients[tensor.index] = add(gradients.get(tensor.index), gradient)
+            tape = tensor.tape
+            if tape is LEAVES:
+                own = tensor.attachment
+                received[own] = received[own] + gradient if own in received else gradient
+            elif tape is not None:  # it is where drop_grad() came after the call
+                if tape not in waiting:
+                    waiting[tape] = {}
+                    heapq.heappush(order, (-tape.number, tape))
+                gradients, place = waiting[tape], tensor.index
+                gradients[place] = add(gradients[place], gradient) if place in gradients else gradient
         if not order:
             return received
         _, tape = heapq.heappop(order)
@@ -91,38 +93,41 @@ def _sweep_tape(
             continue
         waiting -= 1
         row, value, arguments, parents, options, moment = calls[index : index + ENTRY]
-        if attachments and index in attachments:
+        if index in attachments:
             received[attachments[index]] = whole(gradient)
         if moment != now:
             _check_unmodified(tape[index])
-        rules, inputs = row.rules, arguments
-        if not rules:
-            if row is FREED:
-                raise errors.GraphFreedError
-            call, part = parents[0], arguments[1]  # one of several results waits for the gradients of all
-            waiting += call not in gradients
-            gradients.setdefault(call, {})[part] = gradient
+        rules, inputs, into = row.rules, arguments, None
         if not retain_graph:
             calls[index : index + ENTRY] = FREED_CALL
-        if lift is not None:
-            if isinstance(value, tuple):  # the entries of its parts follow it
-                value = tuple([lift(part, tape, index + ENTRY * i) for i, part in enumerate(value, start=1)])
-            elif not isinstance(value, list):
-                value = lift(value, tape, index)
-            arguments, options = lifted_arguments(lift, tape, arguments, parents, options)
-        if options:
-            inputs = (*arguments, *options.values())
-            if len(parents) > len(arguments):  # a gradient flows back to options as well
-                rules = [row.rule_of(key) for key in (*range(len(arguments)), *options)]
-        if row.elementwise:
-            # one array; dtype and the like do not concern its rules
-            broadcast, options = value.shape, NO_OPTIONS  # pyright: ignore[reportAttributeAccessIssue]
-            selected = row.selects or gradient.__class__ is Partial
+        if row.usual and lift is None and not options and gradient.__class__ is not Partial:
+            broadcast, selected = value.shape, False
         else:
-            broadcast, gradient = None, _in_full(gradient, value, row.follows)
-            masked = row.follows and ("where" in options or len(arguments) > row.where)
+            if not rules:
+                if row is FREED:
+                    raise errors.GraphFreedError
+                call, part = parents[0], arguments[1]  # one of several results waits for the gradients of all
+                waiting += call not in gradients
+                gradients.setdefault(call, {})[part] = gradient
+                continue
+            if lift is None:
+                into = row.into
+            else:
+                value = _lifted_value(lift, tape, index, value)
+                arguments, options = lifted_arguments(lift, tape, arguments, parents, options)
+                inputs = arguments
+            if options:
+                inputs = (*arguments, *options.values())
+                if len(parents) > len(arguments):  # a gradient flows back to options as well
+                    rules = [row.rule_of(key) for key in (*range(len(arguments)), *options)]
+            masked = False
+            if row.elementwise:
+                # one array; dtype and the like do not concern its rules
+                broadcast, options = value.shape, NO_OPTIONS
+            else:
+                broadcast, gradient = None, _in_full(gradient, value, row.follows)
+                masked = row.follows and ("where" in options or len(arguments) > row.where)
             selected = masked or row.selects or gradient.__class__ is Partial
-        into = row.into if lift is None else None
         given = (whole(gradient) if selected else gradient, value, *arguments)
         for rule, parent, argument in zip(rules, parents, inputs, strict=False):
             if parent == CONSTANT:
@@ -197,11 +202,11 @@ def _fitted(gradient: Any, argument: Any, broadcast: Any, function: Any) -> Any:
     """
     if gradient.__class__ is Partial:
         return gradient.mapped(lambda made: _fitted(made, argument, broadcast, function))
-    if gradient is None:
-        raise TypeError(f"a rule of {errors.name_of(function)} returned None instead of a gradient")
     if isinstance(argument, list):
         return gradient
     if not hasattr(gradient, "shape"):
+        if gradient is None:
+            raise TypeError(f"a rule of {errors.name_of(function)} returned None instead of a gradient")
         gradient = np.asarray(gradient, argument.dtype)
     shape = argument.shape
     if broadcast is not None and shape != broadcast and gradient.shape != broadcast:
@@ -225,6 +230,12 @@ def _summed(sizes: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...] |
         return None
     extra = len(sizes) - len(shape)
     return tuple(i for i, n in enumerate(sizes) if i < extra or (n != 1 and shape[i - extra] == 1))
+
+
+def _lifted_value(lift: Lift, tape: Tape, index: int, value: Any) -> Any:
+    if isinstance(value, tuple):  # the entries of its parts follow it
+        return tuple([lift(part, tape, index + ENTRY * i) for i, part in enumerate(value, start=1)])
+    return value if isinstance(value, list) else lift(value, tape, index)
 
 
 def lifted_arguments(

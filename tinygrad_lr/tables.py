@@ -69,12 +69,13 @@ class Table:
         return Table(self.path, tuple(names), self.values[:, positions], self.lines)
 
 
-def read_table(path: str | Path, columns: Sequence[str] | None = None) -> Table:
+def read_table(path: str | Path, columns: Sequence[str] | None = None, others: bool = True) -> Table:
     """Read a CSV file with a header row; `columns` are the ones to read as numbers, all of them if None.
 
     The file is UTF-8, with or without a byte order mark. Its cells are separated by commas, semicolons or
     tabs, whichever gives most of the first 100 rows as many cells as the header. Blank lines are skipped,
     spaces around names and numbers are dropped. A number is what `float` reads, if finite and without "_".
+    `others` tells whether the message about a column of text may advise to choose others.
 
     Raises DataError if the file cannot be read, is no such table, or holds anything but numbers in `columns`.
 
@@ -105,7 +106,8 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> Table:
             if number is None:
                 # Only a column whose first cell is no number can be text throughout.
                 rest = (row[position] for _, row in records if len(row) > position)
-                problem = (not lines and _text_column(cells[position], rest)) or _bad_cell(cells[position])
+                cell = cells[position]
+                problem = (not lines and _text_column(cell, rest, others)) or _bad_cell(cell)
                 raise DataError(f"{path}, line {line}, column {_quote(name)}: {problem}")
             numbers.append(number)
         lines.append(line)
@@ -297,7 +299,7 @@ def _number(cell: str) -> float | None:
     return number if math.isfinite(number) and "_" not in cell else None
 
 
-def _text_column(first: str, rest: Iterable[str]) -> str | None:
+def _text_column(first: str, rest: Iterable[str], others: bool) -> str | None:
     """What to say of a column whose first cell is no number, if no other cell is one or is meant as one."""
     cells = [first, *rest]
     if any(_number(cell) is not None or _intended(cell) for cell in cells):
@@ -307,7 +309,8 @@ def _text_column(first: str, rest: Iterable[str]) -> str | None:
         "no row has a value" if text is None else f"no row has a number, the first text is {_quote(text)}"
     )
     mend = "fill it in" if text is None else "encode it as numbers"
-    return f"{problem}; {mend}, or choose other columns (--features, --target)"
+    choice = ", or choose other columns (--features, --target)" if others else ", as it was when fitted"
+    return f"{problem}; {mend}{choice}"
 
 
 def _bad_cell(cell: str) -> str:

@@ -24,7 +24,8 @@ from .sweep import lifted_arguments, sweep
 from .tape import CONSTANT, FREED, LEAVES, NO_OPTIONS, PACK, PART, WRITES, Attachment, Tape, new_leaf
 
 OUTSIDE, UNATTACHED = -1, -2  # why a tensor is on no tape
-USUAL = RECORDING | TRACING | ANOMALY  # of these bits the first is set where calls go straight to the tape
+REMEMBERING = RECORDING | TRACING
+USUAL = REMEMBERING | ANOMALY  # of these bits the first is set where calls go straight to the tape
 OBJECT = np.dtype(object)
 ARRAYS = (np.ndarray, np.generic)
 FIXED = {float, int, bool, str, type(None)}  # types of arguments that cannot be changed in place
@@ -54,7 +55,7 @@ def _method(function: Any) -> Callable[..., Tensor]:
     """NumPy's function as a method: the tensor is its first argument."""
 
     def method(self: Tensor, *args: Any, **options: Any) -> Any:
-        if isinstance(options.get("axis"), list):  # as MXNet's may be
+        if options and isinstance(options.get("axis"), list):  # as MXNet's may be
             options["axis"] = tuple(options["axis"])
         return call(function, (self, *args), options)
 
@@ -66,7 +67,7 @@ def _method(function: Any) -> Callable[..., Tensor]:
 def _goes_first(other: Any) -> bool:
     """Whether NumPy leaves an operator to the other operand, such as a sparse matrix."""
     protocol = getattr(other, "__array_ufunc__", hasattr(other, "__array_priority__"))
-    return protocol is None or protocol is True
+    return protocol is None or (protocol is True and not isinstance(other, np.generic))
 
 
 def _operator(function: Any, symbol: Any, reflected: bool = False) -> Callable[..., Tensor]:
@@ -89,7 +90,7 @@ def _operator(function: Any, symbol: Any, reflected: bool = False) -> Callable[.
                 return NotImplemented
         value = symbol(y, x) if reflected else symbol(x, y)
         mode = MODE.get()
-        if not mode & (RECORDING | TRACING):
+        if not mode & REMEMBERING:
             return Tensor(value)
         arrays = (y, x) if reflected else (x, y)
         if mode & USUAL == RECORDING:
@@ -118,7 +119,10 @@ def _in_place(function: Any, symbol: str) -> Callable[[Tensor, Any], Tensor]:
     instead = f"`x = x {symbol} ...` instead of `x {symbol}= ...`"
 
     def method(self: Tensor, other: Any) -> Any:
-        _before_write(function, self, (self, other), NO_OPTIONS, instead)
+        if MODE.get() & REMEMBERING or type(self.array) is not np.ndarray:
+            _before_write(function, self, (self, other), NO_OPTIONS, instead)
+        else:
+            WRITES.note(self.array)
         array = function(self.array, other.array if isinstance(other, Tensor) else other)
         if array is not self.array:  # immutable arrays, such as Dask's, are replaced
             if array.shape != self.shape:
@@ -663,13 +667,13 @@ def recorded(
     if places.count(CONSTANT) == len(places):
         return wrapped(value, UNATTACHED)
     several = isinstance(value, (list, tuple))
-    kinds = {getattr(part, "dtype", OBJECT).kind for part in (value if several else (value,))}
-    if kinds != {"f"}:
+    if several or getattr(value, "dtype", OBJECT).kind != "f":
+        kinds = {getattr(part, "dtype", OBJECT).kind for part in (value if several else (value,))}
         if kinds & {"c", "O"}:
             raise errors.ComplexResultError(function=errors.name_of(row.function))
         if "f" not in kinds:
             return wrapped(value, UNATTACHED)
-    if options or len(args) > len(row.rules) or not row.everywhere:
+    if options or len(args) > row.known:
         arrays, plain, places = _kept(row, given, (*arrays, *plain.values()), [*options], places)
         if places.count(CONSTANT) == len(places):
             return wrapped(value, UNATTACHED)
@@ -717,8 +721,10 @@ def _kept(
     kept, found = [], []
     for argument, tensor, value, place in zip((*range(count), *names), given, values, places, strict=True):
         rule = row.rule_of(argument)
-        if place != CONSTANT and rule is ...:
-            raise errors.NoRuleError(function=errors.name_of(row.function), argument=argument)
+        if place != CONSTANT and (rule is ... or isinstance(rule, str)):
+            instead = "Pass x.detach() if that counts as a constant" if rule is ... else rule
+            function = errors.name_of(row.function)
+            raise errors.NoRuleError(function=function, argument=argument, instead=instead)
         known = callable(rule) or type(value) in FIXED or isinstance(tensor, Tensor)
         kept.append(value if known or tracer is not None else _copied(value))
         found.append(place if rule else CONSTANT)
@@ -811,10 +817,10 @@ def with_gradients(heads: Any, head_grads: Any) -> list[tuple[Tensor, Any]]:
     for head, gradient in zip(heads, head_grads, strict=True):
         if not isinstance(head, Tensor):
             raise TypeError(f"a head must be a Tensor, not {type(head).__name__}")
-        if head.tape is None and head.index == UNATTACHED:
-            raise errors.NothingAttachedError(tensor=errors.describe(head))
         if head.tape is None:
-            raise errors.NotRecordedError(tensor=errors.describe(head))
+            outside = head.index == OUTSIDE
+            why = errors.NotRecordedError if outside else errors.NothingAttachedError
+            raise why(tensor=errors.describe(head))
         if gradient is None:
             gradient = head.dtype.type(1)
         elif np.shape(gradient) != head.shape:
@@ -838,7 +844,8 @@ def _gradients(
 ) -> dict[Attachment, Any]:
     """Sweep from the heads: arrays, or with `create_graph` Tensors that can be differentiated again."""
     if not create_graph and not MODE.get() & TRACING:
-        gradients = sweep([(head, unwrapped(g)) for head, g in pairs], retain_graph, None, listeners)
+        plain = [(head, g.array if isinstance(g, Tensor) else g) for head, g in pairs]
+        gradients = sweep(plain, retain_graph, None, listeners)
         if not retain_graph:
             LOCAL.tape = None  # it has gaps now: go on with a new one, so that this one can be freed
         return gradients
@@ -862,9 +869,9 @@ def _as_own(gradient: Any, array: Any, create_graph: bool) -> Tensor:
         with _recording_sweep(gradient.sweep):
             own = cast_type(Tensor, _in_shape(gradient, array.shape).astype(array.dtype))
         return own if create_graph else own.detach()
-    gradient = _in_shape(gradient, array.shape)
-    if _references(gradient) == ALONE and gradient.dtype == array.dtype:
+    if gradient.shape == array.shape and gradient.dtype == array.dtype and _references(gradient) == ALONE:
         return Tensor(gradient)
+    gradient = _in_shape(gradient, array.shape)
     if not isinstance(array, ARRAYS) and isinstance(gradient, ARRAYS):  # ones, for a Dask array and the like
         gradient = np.zeros_like(array) + gradient
     return Tensor(gradient.astype(array.dtype))

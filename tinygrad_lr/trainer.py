@@ -54,8 +54,7 @@ class Trainer(HyperParameters):
     compile : whether to trace a step once for each shape of a minibatch, and to run the NumPy code that
         comes of it from then on: see `tinygrad_lr.compile`. The model's forward and loss must not depend on
         anything that changes but the minibatch and the values of tensors. The step of an optimizer other than
-        `SGD` and `Adam` is not part of that code. If the loss becomes NaN or infinite, the step that follows
-        from it has been taken when the run stops.
+        `SGD` and `Adam` is not part of that code.
 
     Attributes
     ----------
@@ -102,8 +101,8 @@ class Trainer(HyperParameters):
     ) -> None:
         self.save_hyperparameters(ignore=["callbacks"])
         self.callbacks = list(callbacks)
-        if max_epochs < 0:
-            raise ValueError(f"max_epochs must be 0 or more, not {max_epochs}")
+        if not max_epochs >= 0 or max_epochs % 1:
+            raise ValueError(f"max_epochs must be a whole number, 0 or more, not {max_epochs}")
         if num_gpus:
             raise ValueError(f"num_gpus={num_gpus}, but NumPy computes on the CPU: leave num_gpus away")
         if not gradient_clip_val >= 0:
@@ -115,7 +114,8 @@ class Trainer(HyperParameters):
                 raise TypeError(f"callbacks[{position}] is a class; write {callback.__name__}(...)")
         self._watchers: list[Any] = self.callbacks
         self._compiled: Any = None  # the loss and its gradients
-        self._compiled_step: Any = None  # the optimizer's step as well
+        self._compiled_step: Any = None  # the step of the optimizer `_compiled_for` as well
+        self._compiled_for: Any = None
         self._begin(0)
 
     def _begin(self, first_epoch: int) -> None:
@@ -148,7 +148,7 @@ class Trainer(HyperParameters):
         With `first_epoch` only the data goes on: a model in the state that it had after so many epochs sees
         the same minibatches as if it had never stopped, provided that the data has a seed.
 
-        Raises DivergenceError if the training loss becomes NaN or infinite, ValueError and TypeError if
+        Raises DivergenceError after a step whose loss is NaN or infinite, ValueError and TypeError if
         there is nothing to train on, or no way to, and CheckpointError and ValueError for a checkpoint that
         is damaged or of another run.
         """
@@ -196,7 +196,7 @@ class Trainer(HyperParameters):
         """Go through the training data, with a step for each minibatch, then through the validation data."""
         for batch in self.train_dataloader:
             batch = self.prepare_batch(batch)
-            if self._compiled_step is not None:
+            if self._compiled_step is not None and self.optim is self._compiled_for:
                 self.model.plot("loss", self._compiled_step(batch, self.gradient_clip_val), train=True)
             else:
                 self.differentiate(batch)
@@ -292,6 +292,7 @@ class Trainer(HyperParameters):
         # what is the reader's own is not traced
         own = all(getattr(getattr(self, part.__name__), "__func__", None) is part for part in TRACED)
         known = type(self.optim) in (SGD, Adam) and own
+        self._compiled_for = self.optim  # a callback may exchange it
         self._compiled_step = self.compiled(model, self.optim) if self.compile and known else None
 
     def prepare_batch(self, batch: Any) -> Any:

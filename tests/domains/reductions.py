@@ -177,6 +177,9 @@ def running(draw: st.DrawFn, numbers: Numbers, none: bool = True, by_name: bool 
     a = filled(draw, draw(shapes(min_dims=0 if none else 1)), numbers)
     axes = st.integers(-a.ndim, a.ndim - 1) if a.ndim else st.none()
     axis = draw(st.none() | axes if none and (a.ndim < 2 or not by_name) else axes)
+    if not none:  # of NaN alone so far, the largest is NaN
+        first = np.moveaxis(a, axis, 0)[:1]
+        first[np.isnan(first)] = 0.25
     if not none and axis == 0 and draw(st.booleans()):
         return Call((a,))  # the default of methods `accumulate`
     if not by_name:
@@ -228,7 +231,7 @@ def quantiles(draw: st.DrawFn, numbers: Numbers, scale: int, nan: bool = False) 
         q = filled(draw, shape_of_q, lambda rng, n: rng.choice(pool, n) * scale)
     options = {"axis": axis, "out": None, "overwrite_input": False, "method": method}
     options |= {"keepdims": draw(st.booleans()), "weights": ABSENT}
-    if method == "inverted_cdf" and draw(st.booleans()):
+    if method == "inverted_cdf" and axis != () and draw(st.booleans()):  # NumPy 2.0 takes none along no axis
         options["weights"] = np.ones(a.shape)
     return with_options(draw, (a, q), options, by_name=("weights",))
 
@@ -324,22 +327,20 @@ def interpolations(draw: st.DrawFn) -> Call:
 
 
 @st.composite
-def covariances(draw: st.DrawFn, weighted: bool) -> Call:
+def covariances(draw: st.DrawFn) -> Call:
     rowvar, n = draw(st.booleans()), draw(st.integers(3, 5))
 
-    def variables(least: int) -> Any:
-        count = draw(st.integers(least, 3))
+    def variables() -> Any:
+        count = draw(st.integers(0, 3))
         shape = (n,) if count == 0 else (count, n) if rowvar else (n, count)
         return filled(draw, shape, positive)  # such that they could be weights
 
-    options: dict[str, Any] = {"y": variables(0) if draw(st.booleans()) else None, "rowvar": rowvar}
-    if weighted:
-        options |= {"bias": draw(st.booleans()), "ddof": draw(st.sampled_from([None, 0, 1]))}
-        fweights = st.none() | st.lists(st.integers(1, 3), min_size=n, max_size=n).map(np.array)
-        options |= {"fweights": draw(fweights)}
-        options |= {"aweights": filled(draw, (n,), positive) if draw(st.booleans()) else None}
-    one = options["y"] is None and not weighted  # the correlation of one variable with itself is a constant
-    return with_options(draw, (variables(2 * one),), options)
+    options: dict[str, Any] = {"y": variables() if draw(st.booleans()) else None, "rowvar": rowvar}
+    options |= {"bias": draw(st.booleans()), "ddof": draw(st.sampled_from([None, 0, 1]))}
+    fweights = st.none() | st.lists(st.integers(1, 3), min_size=n, max_size=n).map(np.array)
+    options |= {"fweights": draw(fweights)}
+    options |= {"aweights": filled(draw, (n,), positive) if draw(st.booleans()) else None}
+    return with_options(draw, (variables(),), options)
 
 
 # ---- sliding products and polynomials ---------------------------------------------------------------------
@@ -408,6 +409,9 @@ DOMAINS: dict[Any, Domain] = {
     np.nancumprod: Domain(running(with_nan(factors))),
     np.maximum.accumulate: Domain(running(distinct(0), none=False)),
     np.minimum.accumulate: Domain(running(distinct(0), none=False)),
+    np.fmax.accumulate: Domain(running(with_nan(distinct(0)), none=False)),
+    np.fmin.accumulate: Domain(running(with_nan(distinct(0)), none=False)),
+    np.logaddexp.accumulate: Domain(running(normal, none=False)),
     # by order
     np.max: Domain(folds(distinct(0), distinct(0.25), dtype=False, least=1)),
     np.min: Domain(folds(distinct(0), distinct(0.25), dtype=False, least=1)),
@@ -429,8 +433,7 @@ DOMAINS: dict[Any, Domain] = {
     np.trapezoid: Domain(integrals(), analytic=True),
     np.interp: Domain(interpolations()),
     # covariances
-    np.cov: Domain(covariances(weighted=True)),
-    np.corrcoef: Domain(covariances(weighted=False)),
+    np.cov: Domain(covariances()),
     # sliding products and polynomials
     np.convolve: Domain(sliding(numbers=True), analytic=True),
     np.correlate: Domain(sliding(numbers=False)),

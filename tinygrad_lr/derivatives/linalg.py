@@ -321,11 +321,6 @@ def _eigvalsh(g: Any, y: Any, a: Any, UPLO: Any = "L") -> Any:
 def _eig(g: Any, y: Any, a: Any) -> Any:
     """As eigh, but v⁻ᵀ stands for v; the vectors keep the length 1."""
     (gw, gv), (w, v) = g, y
-    if w.dtype.kind == "c":
-        raise np.linalg.LinAlgError(
-            "the matrix has complex eigenvalues; only real numbers have derivatives here. "
-            "Use np.linalg.eigh if it is symmetric."
-        )
     vt = transposed(v)
     along = np.sum(v * gv, axis=-2, keepdims=True)  # a vector does not become longer
     turns = _quotient(_turns(v, gv - v * along), _gaps(w), w, EIGENVECTORS)
@@ -498,7 +493,14 @@ def _whole_systems(g: Any, y: Any, a: Any, b: Any) -> Any:
     return np.expand_dims(total, (-2, -1))
 
 
+def _whole(g: Any, *arguments: Any, **options: Any) -> Any:
+    """Every element is in all of the result."""
+    return np.sum(g)
+
+
 spreading(of_values)
+spreading(np.linalg.lstsq, selects=True)
+spreading(np.linalg.tensorinv, np.linalg.tensorsolve, like=_whole)
 spreading(np.linalg.solve, like=_whole_systems)
 spreading(
     *(

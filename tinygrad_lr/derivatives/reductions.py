@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from .elementwise import share
 from .indexing import along
 from .table import constant, derivative, moving
 
@@ -77,8 +78,9 @@ def _share(g: Any, a: Any, axes: Axes, where: Any, ddof: Any = 0) -> Any:
     return (1 / np.where(counts > 0, counts, math.nan)).astype(g.dtype)
 
 
-def _mean(g: Any, y: Any, a: Any, axes: Axes, where: Any) -> Any:
-    return _only(where, g * _share(g, a, axes, where))
+def _mean(g: Any, a: Any, axis: Any, keepdims: Any, where: Any) -> Any:
+    axes = _axes(axis, a.ndim)
+    return _only(where, _spread(g, axes, keepdims) * _share(g, a, axes, where))
 
 
 def _deviations(a: Any, axes: Axes, where: Any, mean: Any) -> Any:
@@ -115,18 +117,30 @@ def _all_equal(a: Any, axes: Axes, where: Any) -> Any:
     return largest == np.min(_only(where, a, math.inf), axis=axes, keepdims=True)
 
 
-def _softly(g: Any, y: Any, exponents: Any, limit: Any) -> Any:
-    """The gradient of the terms of y = log(sum(exp(exponents))); where y is infinite that of the maximum."""
+def _exponentials(y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> tuple[Any, Any, Any]:
+    """Of y = log(sum(exp(a))): exp(a - y), that of the initial value, and what they add up to.
+
+    That is 1 but for the rounding of y, which alone is 1e-16 of y: of equal elements of 1e16 each would be 1.
+    """
     infinite = np.isinf(y)
-    return np.where(infinite, limit, g * np.exp(np.where(infinite, 0, exponents - np.where(infinite, 0, y))))
+
+    def share(exponents: Any) -> Any:
+        return np.exp(np.where(infinite, 0, exponents - np.where(infinite, 0, y)))
+
+    of_a = share(_only(where, a, -math.inf))
+    of_initial = 0 if initial is ABSENT else share(initial)
+    return of_a, of_initial, np.sum(of_a, axis=axes, keepdims=True) + of_initial
 
 
 def _logsumexp(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> Any:
-    return _softly(g, y, _only(where, a, -math.inf), _extreme(g, y, a, axes, initial, where))
+    """Where y is infinite, the gradient of the maximum."""
+    share, _, total = _exponentials(y, a, axes, initial, where)
+    return np.where(np.isinf(y), _extreme(g, y, a, axes, initial, where), g * share / total)
 
 
 def _logsumexp_initial(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> Any:
-    return _softly(g, y, initial, _extreme_initial(g, y, a, axes, initial, where))
+    _, share, total = _exponentials(y, a, axes, initial, where)
+    return np.where(np.isinf(y), _extreme_initial(g, y, a, axes, initial, where), g * share / total)
 
 
 # ---- products ---------------------------------------------------------------------------------------------
@@ -205,6 +219,9 @@ def _reaching(y: Any, a: Any, where: Any) -> Any:
 
 def _extreme(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> Any:
     among = _reaching(y, a, where)
+    alone = where is True and initial is ABSENT and isinstance(among, np.ndarray)
+    if alone and np.count_nonzero(among) == y.size:  # no ties, as most often: quicker
+        return np.where(among, g, 0)
     count = np.sum(among, axis=axes, keepdims=True) + (0 if initial is ABSENT else initial == y)
     return np.where(among, g * _one_over(count, g), 0)
 
@@ -229,13 +246,22 @@ def _running_extreme(g: Any, y: Any, a: Any, axis: Any) -> Any:
     return np.moveaxis(np.where(among, _recurrence(shares, same.astype(g.dtype)), 0), 0, axis)
 
 
+def _running_logsumexp(g: Any, y: Any, a: Any, axis: Any) -> Any:
+    """Each of the results is shared between the one before it and its own element."""
+    g, y, a = (np.moveaxis(x, axis, 0) for x in (g, y, a))
+    before, own = y[:-1], a[1:]
+    reached = _recurrence(g, share(np.logaddexp, np.exp, y[1:], before, own))
+    shares = np.concatenate([np.ones_like(y[:1]), share(np.logaddexp, np.exp, y[1:], own, before)])
+    return np.moveaxis(reached * shares, 0, axis)
+
+
 # ---- the table --------------------------------------------------------------------------------------------
 
 
 def _rule(of: Any, g: Any, y: Any, a: Any, axis: Any, keepdims: Any, *options: Any) -> Any:
     """A rule for many functions, applied to one of them."""
     axes = _axes(axis, a.ndim)
-    if of not in (_sum, _mean):  # which do not look at y
+    if of is not _sum:  # which does not look at y
         y = _spread(y, axes, keepdims)
     return _as(of(_spread(g, axes, keepdims), y, a, axes, *options), g.dtype)
 
@@ -307,9 +333,9 @@ def _cumulative(of: Any) -> Any:
 _sums(np.sum,                 _sum,     _sum_initial)
 _sums(np.nansum,              _sum,     _sum_initial,     _numbers)
 derivative(np.mean,           lambda g, y, a, axis=None, dtype=None, out=None, keepdims=False, *, where=True:
-                                  _rule(_mean, g, y, a, axis, keepdims, where))
+                                  _mean(g, a, axis, keepdims, where))
 derivative(np.nanmean,        lambda g, y, a, axis=None, dtype=None, out=None, keepdims=False, *, where=True:
-                                  _rule(_mean, g, y, a, axis, keepdims, _numbers(a, where)))
+                                  _mean(g, a, axis, keepdims, _numbers(a, where)))
 _moments(np.var,              _var)
 _moments(np.std,              _std)
 _moments(np.nanvar,           _var, _numbers)
@@ -327,6 +353,9 @@ derivative(np.cumprod,             _running(_cumprod))
 derivative(np.nancumprod,          _running(_cumprod, fill=1))
 derivative(np.maximum.accumulate,  _running(_running_extreme, axis=0))
 derivative(np.minimum.accumulate,  _running(_running_extreme, axis=0))
+derivative(np.fmax.accumulate,     _running(_running_extreme, axis=0, fill=-math.inf))
+derivative(np.fmin.accumulate,     _running(_running_extreme, axis=0, fill=math.inf))
+derivative(np.logaddexp.accumulate, _running(_running_logsumexp, axis=0))
 if hasattr(np, "cumulative_sum"):  # since NumPy 2.1
     derivative(np.cumulative_sum,  _cumulative(_cumsum))
     derivative(np.cumulative_prod, _cumulative(_cumprod))

@@ -52,9 +52,7 @@ class Partial:
 
 
 def add(before: Any, more: Any) -> Any:
-    """The sum of a gradient that arrived at a place, if one did, and the next; either may be partial."""
-    if before is None:
-        return more
+    """The sum of a gradient that arrived at a place and the next; either may be partial."""
     if before.__class__ is more.__class__ is Partial:
         before.gradient = before.gradient + more.gradient
         before.also(more.use, more.depth + 1)
@@ -85,23 +83,29 @@ def use_of(
         return made if isinstance(made, (list, tuple)) else np.abs(made)  # a rule may negate
 
     def spread() -> Any:
-        rest = given[1:] if row.selects else map(_ones, given[1:])
+        rest = given[1:] if row.selects else [_nested(_ones, part) for part in given[1:]]
         with np.errstate(all="ignore"):
-            made = (row.like or rule)(_marks(used(gradient)), *rest, **options)
-        return np.where(np.isnan(made), 1.0, 0.0)
+            made = (row.like or rule)(_nested(_marks, used(gradient)), *rest, **options)
+        return _nested(lambda part: np.where(np.isnan(part), 1.0, 0.0), made)
 
     return moved if row.moves else spread
 
 
+def _nested(function: Callable[..., Any], first: Any, *others: Any) -> Any:
+    """The function of arrays, or of each of those in lists and tuples."""
+    if not isinstance(first, (list, tuple)):
+        return function(first, *others)
+    made = [_nested(function, *parts) for parts in zip(first, *others, strict=True)]
+    return made if isinstance(first, list) else tuple(made)
+
+
 def _marks(use: Any) -> Any:
     """NaN for what was used."""
-    return tuple(map(_marks, use)) if isinstance(use, tuple) else np.where(use, math.nan, 0.0)
+    return np.where(use, math.nan, 0.0)
 
 
 def _ones(argument: Any) -> Any:
-    """Ones for the numbers of an array, also of those in a tuple."""
-    if isinstance(argument, tuple):
-        return tuple(map(_ones, argument))
+    """Ones for the numbers of an array."""
     return np.ones_like(argument) if getattr(argument, "dtype", np.dtype(int)).kind == "f" else argument
 
 
@@ -119,5 +123,5 @@ def partly(
         arrays and isinstance(made.gradient, (np.ndarray, np.generic)) and np.isfinite(made.gradient).all()
     )
     if not finite:
-        made.gradient = np.where(made.use(), made.gradient, LEFT_OUT)
+        made.gradient = _nested(lambda use, g: np.where(use, g, LEFT_OUT), made.use(), made.gradient)
     return made

@@ -56,7 +56,14 @@ def gaussian(x: Any) -> Any:
     return np.exp(-np.square(np.clip(x, -30, 30)))
 
 
-@differentiable(lambda g, y, x: -g * y * (x + y))
+def _inverse_mills(g: Any, y: Any, x: Any) -> Any:
+    """-y (x + y), where the sum is √π y i¹erfc: it would cancel where x < 0."""
+    near = np.where(x < 0, x, x.dtype.type(0))
+    total = np.where(x < 0, y * repeated_erfc(near * -math.sqrt(0.5), 1) * math.sqrt(math.pi), x + y)
+    return -g * y * total
+
+
+@differentiable(_inverse_mills)
 def inverse_mills(x: Any) -> Any:
     """The normal distribution's density over its cumulative distribution function, also far down its tail.
 
@@ -87,6 +94,104 @@ def beta_density(a: Any, b: Any, p: Any, q: Any, x: Any) -> Any:
     """x**p (1 - x)**q / B(a, b); the derivative of `betainc(a, b, x)` for p = a - 1, q = b - 1."""
     density = np.exp(sc.xlogy(p, x) + sc.xlog1py(q, -x) - sc.betaln(a, b))
     return density.astype(np.result_type(a, b, p, q, x))
+
+
+# ---- derivatives of any order, of functions whose own formulas cancel far out -----------------------------
+#
+# They compute in float64, so that float32 has all of its digits; and where even that would lose too many,
+# by a series or a continued fraction.
+
+
+def _next_dawson(g: Any, y: Any, x: Any, n: int) -> Any:
+    return g * dawson_derivative(x, n + 1)
+
+
+@differentiable(_next_dawson)
+def dawson_derivative(x: Any, n: int) -> Any:
+    """The n-th derivative of Dawson's integral D, n > 0.
+
+    Since D' = 1 - 2x D, it is -2 (x D⁽ⁿ⁻¹⁾ + (n - 1) D⁽ⁿ⁻²⁾) (DLMF 7.10.3 with 7.5.1). Beyond 7 the
+    asymptotic series in 1/x (DLMF 7.12.1 with 7.5.1), differentiated term by term, is exact to rounding.
+
+    >>> print(dawson_derivative(np.array([0.0, 1e8]), 1))
+    [ 1.e+00 -5.e-17]
+    """
+    z = x.astype(float)
+    before, near = sc.dawsn(z), 1 - 2 * z * sc.dawsn(z)
+    for k in range(1, n):
+        before, near = near, -2 * (z * near + k * before)
+    far = np.abs(z) > 7
+    inverse = 1 / np.where(far, z, np.inf)
+    total: Any = 0.0
+    term = 0.5 * (-inverse) ** n * math.factorial(n) * inverse
+    for k in range(24):  # (2k - 1)!! (2k + n)! / ((2k)! 2ᵏ⁺¹ (-1)ⁿ x²ᵏ⁺ⁿ⁺¹)
+        total = total + term
+        term = term * inverse * inverse * ((2 * k + n + 1) * (2 * k + n + 2) / (4 * (k + 1)))
+    return np.where(far, total, near).astype(x.dtype)
+
+
+def _next_erfc(g: Any, y: Any, x: Any, n: int) -> Any:
+    return -2 * (n + 1) * g * repeated_erfc(x, n + 1)
+
+
+@differentiable(_next_erfc)
+def repeated_erfc(x: Any, n: int) -> Any:
+    """exp(x²) iⁿerfc(x), of which `erfcx` is the case n = 0; DLMF 7.18.
+
+    Up to 2 by the recurrence 2n iⁿerfc = iⁿ⁻²erfc - 2x iⁿ⁻¹erfc (7.18.7), which cancels beyond; there by the
+    continued fraction for the ratio of two neighbours (7.18.13).
+
+    >>> print(repeated_erfc(np.array([-1.0, 1e8]), 1))
+    [5.57317...e+00 2.82094...e-17]
+    """
+    z = x.astype(float)
+    before, near = 2 / math.sqrt(math.pi), sc.erfcx(z)
+    far = np.maximum(z, 2)
+    ratio: Any = 0.0
+    product = sc.erfcx(far)
+    for k in range(n + 50, 0, -1):
+        ratio = 0.5 / (far + (k + 1) * ratio)  # of the k-th and the one before
+        if k <= n:
+            product = product * ratio
+    for k in range(1, n + 1):
+        before, near = near, (before - 2 * z * near) / (2 * k)
+    return np.where(z > 2, product, near).astype(x.dtype)
+
+
+def _next_bessel(g: Any, y: Any, v: Any, x: Any, first: bool, n: int) -> Any:
+    return g * scaled_bessel(v, x, first, n + 1)
+
+
+@differentiable(..., _next_bessel)
+def scaled_bessel(v: Any, x: Any, first: bool, n: int) -> Any:
+    """The n-th derivative by x of exp(-|x|) I(v, x), of the first kind, or else of exp(x) K(v, x).
+
+    I' is the mean of both neighbours, and so is -K' (DLMF 10.29.1); so it is 2⁻ⁿ, with a sign for K, times a
+    difference of order 2n over the neighbours. That cancels far out; there by Hankel's expansion in 1/x, term
+    by term (DLMF 10.40.1 and 10.40.2, differentiated).
+
+    >>> print(scaled_bessel(0, np.array([1.0, 1e8]), False, 1))
+    [-4.92...e-01 -6.26...e-13]
+    """
+    order, z = v.astype(float) if hasattr(v, "astype") else float(v), x.astype(float)
+    function, sign = (sc.ive, np.sign(z)) if first else (sc.kve, 1)
+    near: Any = 0.0
+    for j in range(2 * n + 1):
+        near = near + math.comb(2 * n, j) * (-sign) ** (j % 2) * function(order + (j - n), z)
+    near = near * (0.5 if first else -0.5) ** n
+    beyond = np.maximum(20, order * order)
+    inverse = 1 / np.maximum(np.abs(z), beyond)
+    term: Any = np.sqrt(inverse * (1 / (2 * math.pi) if first else math.pi / 2))
+    for i in range(n):
+        term = term * inverse * -(i + 0.5)
+    total: Any = 0.0
+    for k in range(1, 36):
+        total = total + term
+        change = (4 * order**2 - (2 * k - 1) ** 2) / (8 * k) * ((k + n - 0.5) / (k - 0.5))
+        term = term * inverse * (-change if first else change)
+    if first:  # of either parity
+        total = total * sign**n * np.sign(sc.ive(order, np.clip(z, -beyond, beyond)))
+    return np.where(np.abs(z) > beyond, total, near).astype(x.dtype)
 
 
 # ---- helpers of the rules ---------------------------------------------------------------------------------
@@ -235,9 +340,9 @@ derivative(sc.pseudo_huber, lambda g, y, delta, r: g * _pseudo_huber_delta(delta
 # error function and normal distribution; DLMF 7.2
 derivative(sc.erf,          lambda g, y, x: g * (2 / math.sqrt(math.pi)) * gaussian(x))
 derivative(sc.erfc,         lambda g, y, x: g * (-2 / math.sqrt(math.pi)) * gaussian(x))
-derivative(sc.erfcx,        lambda g, y, x: g * (2 * x * y - 2 / math.sqrt(math.pi)))
+derivative(sc.erfcx,        lambda g, y, x: g * (-2 * repeated_erfc(x, 1)))
 derivative(sc.erfi,         lambda g, y, x: g * (2 / math.sqrt(math.pi)) * np.exp(x * x))
-derivative(sc.dawsn,        lambda g, y, x: g * (1 - 2 * x * y))
+derivative(sc.dawsn,        lambda g, y, x: g * dawson_derivative(x, 1))
 derivative(sc.erfinv,       lambda g, y, x: g * (math.sqrt(math.pi) / 2) * np.exp(y * y))
 derivative(sc.erfcinv,      lambda g, y, x: g * (-math.sqrt(math.pi) / 2) * np.exp(y * y))
 derivative(sc.ndtr,         lambda g, y, x: g * math.sqrt(0.5 / math.pi) * gaussian(x * math.sqrt(0.5)))
@@ -296,15 +401,14 @@ derivative(sc.kv,           ...,
 derivative(sc.kn,           ...,
                             lambda g, y, n, x: g / -2 * (sc.kn(n - 1, x) + sc.kn(n + 1, x)))
 # ... times exp(-|x|) or, those of the second kind, exp(x)
-derivative(sc.i0e,          lambda g, y, x: g * (sc.i1e(x) - np.sign(x) * y))
-derivative(sc.i1e,          lambda g, y, x: g * ((sc.i0e(x) + sc.ive(2, x)) / 2 - np.sign(x) * y))
+derivative(sc.i0e,          lambda g, y, x: g * scaled_bessel(0, x, True, 1))
+derivative(sc.i1e,          lambda g, y, x: g * scaled_bessel(1, x, True, 1))
 derivative(sc.ive,          ...,
-                            lambda g, y, v, x: (
-                                g * ((sc.ive(v - 1, x) + sc.ive(v + 1, x)) / 2 - np.sign(x) * y)))
-derivative(sc.k0e,          lambda g, y, x: g * (y - sc.k1e(x)))
-derivative(sc.k1e,          lambda g, y, x: g * (y - (sc.k0e(x) + sc.kve(2, x)) / 2))
+                            lambda g, y, v, x: g * scaled_bessel(v, x, True, 1))
+derivative(sc.k0e,          lambda g, y, x: g * scaled_bessel(0, x, False, 1))
+derivative(sc.k1e,          lambda g, y, x: g * scaled_bessel(1, x, False, 1))
 derivative(sc.kve,          ...,
-                            lambda g, y, v, x: g * (y - (sc.kve(v - 1, x) + sc.kve(v + 1, x)) / 2))
+                            lambda g, y, v, x: g * scaled_bessel(v, x, False, 1))
 
 # Airy functions Ai, Ai', Bi, Bi', with Ai'' = x Ai; DLMF 9.2
 derivative(sc.airy,         lambda g, y, x: g[0] * y[1] + g[1] * x * y[0] + g[2] * y[3] + g[3] * x * y[2])
@@ -334,7 +438,10 @@ logsumexp    = differentiable(_logsumexp_a, None, _logsumexp_b)(sc.logsumexp)
 
 # fmt: on
 
-spreading(softmax, log_softmax, logsumexp)
+spreading(softmax, log_softmax, logsumexp, polygamma)
+spreading(sc.airy, sc.sici, sc.fresnel, gaussian, inverse_mills)
+spreading(dawson_derivative, repeated_erfc, scaled_bessel)
+spreading(multigammaln, gamma_density, beta_density, selects=True)  # some of them infinite at ones
 constant(sc.round, sc.gammasgn)
 
 

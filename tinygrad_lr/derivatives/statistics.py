@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .reductions import Axes, _axes, _evenly, _mean, _spread
-from .table import derivative
+from .table import composed, derivative
 
 # ---- averages with weights ---------------------------------------------------------------------------------
 
@@ -27,7 +27,7 @@ def _average_a(
     axes = _axes(axis, a.ndim)
     g = _spread(g[0] if returned else g, axes, keepdims)
     if weights is None:
-        return _mean(g, y, a, axes, True)
+        return _mean(g, a, axes, True, True)
     weights = _aligned(weights, a, axes)
     return g * (weights / np.sum(weights, axis=axes, keepdims=True))
 
@@ -261,14 +261,13 @@ def _covariance(of: Any, *which: int) -> Any:
     return rule
 
 
-def _corrcoef(which: int, g: Any, r: Any, x: Any, y: Any, rowvar: Any) -> Any:
-    """r is z zᵀ, where each row of z is centred and has the length 1, which nothing can change."""
-    rows, g = _variables(r, x, y, rowvar), _square(g)
-    centred = _centred(rows, 1, rows.shape[1])
-    lengths = np.sqrt(np.sum(centred * centred, axis=1, keepdims=True))
-    z = centred / lengths
-    g_z = (g + g.T) @ z
-    return _back((g_z - z * np.sum(z * g_z, axis=1, keepdims=True)) / lengths, which, r, x, y, rowvar)
+def _corrcoef(x: Any, y: Any = None, rowvar: Any = True, *, dtype: Any = None) -> Any:
+    """np.corrcoef: covariances over the standard deviations of both variables."""
+    c = np.cov(x, y, rowvar, dtype=dtype)
+    if c.ndim == 0:
+        return c / c
+    deviations = np.sqrt(np.diag(c))
+    return np.clip(c / deviations[:, None] / deviations, -1, 1)
 
 
 # ---- counts -----------------------------------------------------------------------------------------------
@@ -305,13 +304,14 @@ _quantiles(np.nanpercentile,  100, nan=True)
 # covariances
 derivative(np.cov,            _covariance(_cov, 0), _covariance(_cov, 1), None, None, None, None,
                               _covariance(_cov_aweights))
-derivative(np.corrcoef,
-    lambda g, r, x, y=None, rowvar=True, *, dtype=None: _corrcoef(0, g, r, x, y, rowvar),
-    lambda g, r, x, y=None, rowvar=True, *, dtype=None: _corrcoef(1, g, r, x, y, rowvar))
+composed(np.corrcoef,         _corrcoef)
 
 # counts
 derivative(np.bincount,       None,
                               lambda g, y, x, weights=None, minlength=0: g[x])
-derivative(np.histogram,      ..., ..., ..., None, _histogram_weights)
+derivative(np.histogram,
+    "The counts jump, and the edges of a number of bins move with the extremes of a: write "
+    "np.histogram(a.detach(), ...), with weights=w for sums of w to differentiate",
+    ..., ..., None,           _histogram_weights)
 
 # fmt: on

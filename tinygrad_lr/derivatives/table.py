@@ -18,7 +18,8 @@ What a rule may rely on, and what it must keep to:
   `np.sum(a)` is `g` itself, one number, however large `a` is. Rules of elementwise functions get such small
   gradients as they are; all others get `g` in the full shape of `y`.
 - A rule that is None says that the function is piecewise constant in that argument. An argument without a
-  rule, or with `...` for one, is an error when it needs a gradient: no derivative is known there.
+  rule, or with `...` for one, is an error when it needs a gradient: no derivative is known there. So is one
+  with a text for a rule, which the error ends with: it says what to write instead.
 - The keywords of ufuncs, such as dtype= and casting=, do not concern the rules of elementwise functions, and
   they do not get them. Other rules can take them as `**ufunc`.
 - Where a function takes a list of arrays (`np.concatenate`), the rule names it `arrays` and returns a list
@@ -30,13 +31,14 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial, update_wrapper
 from inspect import CO_VARKEYWORDS
+from itertools import takewhile
 from types import EllipsisType
 from typing import Any
 
 import numpy as np
 
 Rule = Callable[..., Any]
-Rules = Rule | EllipsisType | None  # what can stand in place of a rule
+Rules = Rule | EllipsisType | str | None  # what can stand in place of a rule
 #: keywords of ufuncs that are of no concern to a derivative
 UFUNC_OPTIONS = {"casting", "dtype", "order", "signature", "subok"}
 #: the position of an argument that a function does not take by position: beyond any number of arguments
@@ -48,10 +50,10 @@ class Derivative:
 
     __slots__ = (
         "elementwise",
-        "everywhere",
         "follows",
         "function",
         "into",
+        "known",
         "like",
         "moves",
         "named_rules",
@@ -61,6 +63,7 @@ class Derivative:
         "rules",
         "selects",
         "target",
+        "usual",
         "where",
         "written",
         "written_for",
@@ -74,13 +77,15 @@ class Derivative:
     ) -> None:
         self.function = function
         self.rules = rules
-        #: whether every argument that it has a rule for has a derivative
-        self.everywhere = bool(rules) and all(callable(rule) for rule in rules)
+        #: so many of its first arguments have a derivative, whatever the others are
+        self.known = len(list(takewhile(callable, rules)))
         #: the rules of arguments that are given by name only
         self.named_rules = named_rules or {}
         self.elementwise = (
             isinstance(function, np.ufunc) and function.signature is None and function.nout == 1
         )
+        #: as most calls are: the sweep has nothing to think of
+        self.usual = self.elementwise and bool(rules)
         #: whether the rules only move elements of the gradient, or leave them out: see `moving`
         self.moves = self.selects = False
         #: whether they do so, or else tell by NaN where an element goes: see `spreading`
@@ -114,7 +119,7 @@ class Derivative:
         self.where = self.names.index("where") if "where" in self.names else NOWHERE
 
     def rule_of(self, argument: int | str) -> Rules:
-        """The rule of an argument, given by its position or its name; `...` if none is known."""
+        """The rule of an argument, given by its position or its name; `...` or a text if none is known."""
         if isinstance(argument, int):
             return self.rules[argument] if argument < len(self.rules) else ...
         by_name = argument not in self.names
@@ -178,7 +183,7 @@ def moving(*functions: Callable[..., Any], selects: bool = False) -> None:
     """
     for function in functions:
         row = DERIVATIVES[function]
-        row.moves, row.selects, row.follows = True, selects, True
+        row.moves, row.selects, row.follows, row.usual = True, selects, True, row.usual and not selects
 
 
 def spreading(
@@ -192,10 +197,14 @@ def spreading(
     arguments, so that not even a library that skips products with 0 hides a NaN; or with the arguments
     themselves if they decide what the function selects. Where a rule does more, another that spreads elements
     `like` it is asked.
+
+    A gradient of a gradient is not followed as far: in that of `(y @ y.T)[1, 1]` the first row of y counts as
+    used, as it is a factor of what the first gradient left out.
     """
     for function in functions:
         row = DERIVATIVES[function]
-        row.moves, row.selects, row.follows, row.like = False, selects, True, like
+        row.moves, row.selects, row.follows, row.usual = False, selects, True, row.usual and not selects
+        row.like = like
 
 
 def adds_into(function: Callable[..., Any], into: Callable[..., None]) -> None:

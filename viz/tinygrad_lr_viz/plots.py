@@ -552,8 +552,9 @@ def loss_surface(
         f"its minimum, {number(surface.minimum)}" if exact else "the lowest value in the panel, as sampled"
     )
     before, after = (number(surface.path_loss[i]) for i in (0, -1))
+    count = len(surface.path) - 1 if steps is None else steps
     notes = [
-        f"{len(surface.path) - 1 if steps is None else steps} steps take the loss from {before} to {after}. "
+        f"{count} {'step takes' if count == 1 else 'steps take'} the loss from {before} to {after}. "
         f"Contours: how far it is above {lowest}."
     ]
     if k == 2:
