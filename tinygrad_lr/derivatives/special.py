@@ -173,7 +173,7 @@ def scaled_bessel(v: Any, x: Any, first: bool, n: int) -> Any:
     >>> print(scaled_bessel(0, np.array([1.0, 1e8]), False, 1))
     [-4.92...e-01 -6.26...e-13]
     """
-    order, z = np.asarray(v, float), x.astype(float)
+    order, z = np.float64(1) * v, x.astype(float)
     function, sign = (sc.ive, np.sign(z)) if first else (sc.kve, 1)
     near: Any = 0.0
     for j in range(2 * n + 1):
