@@ -372,6 +372,14 @@ def test_recording_is_local_to_the_task() -> None:
     same(other, 4 * 3**3)
 
 
+def test_errors_name_a_ufunc_made_of_a_python_function() -> None:
+    def cube(x: float) -> float:
+        return x**3
+
+    with record(), pytest.raises(NoDerivativeError, match=r"^cube \(vectorized\) has no derivative"):
+        np.frompyfunc(cube, 1, 1)(leaf([1.0, 2.0]))
+
+
 def test_scipy_is_not_imported_for_those_who_do_not_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("scipy.special", "tinygrad_lr.derivatives.special"):
         monkeypatch.delitem(sys.modules, name, raising=False)

@@ -15,6 +15,7 @@ from domains.special import DOMAINS
 from tinygrad_lr import asarray, autograd, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
 from tinygrad_lr.errors import LostGradientError, NoRuleError, NothingAttachedError, name_of
+from tinygrad_lr.func import elementwise_grad
 from truths import central_difference, gradient
 
 pytest.importorskip("scipy", reason="SciPy is not installed: its rows are NOT tested")
@@ -99,6 +100,13 @@ POINTS: list[tuple[Any, float, list[float]]] = [
 def test_derivatives_at_a_point(function: Any, point: float, expected: list[float]) -> None:
     got = [gradient(function, point, order=order) for order in range(1, len(expected) + 1)]
     np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-300)
+
+
+@pytest.mark.parametrize("function", [sc.dawsn, sc.erfcx, sc.i0e, sc.i1e, sc.k0e, sc.k1e])
+@pytest.mark.parametrize("x", [np.inf, 1e308])
+def test_no_warning_where_the_derivatives_vanish(function: Any, x: float) -> None:
+    slope = elementwise_grad(function)
+    assert slope(np.float64(x)) == elementwise_grad(slope)(np.float64(x)) == 0
 
 
 @pytest.mark.parametrize(

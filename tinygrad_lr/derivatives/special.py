@@ -117,9 +117,10 @@ def dawson_derivative(x: Any, n: int) -> Any:
     [ 1.e+00 -5.e-17]
     """
     z = x.astype(float)
-    before, near = sc.dawsn(z), 1 - 2 * z * sc.dawsn(z)
+    close = np.clip(z, -7, 7)
+    before, near = sc.dawsn(close), 1 - 2 * close * sc.dawsn(close)
     for k in range(1, n):
-        before, near = near, -2 * (z * near + k * before)
+        before, near = near, -2 * (close * near + k * before)
     far = np.abs(z) > 7
     inverse = 1 / np.where(far, z, np.inf)
     total: Any = 0.0
@@ -145,8 +146,8 @@ def repeated_erfc(x: Any, n: int) -> Any:
     [5.57317...e+00 2.82094...e-17]
     """
     z = x.astype(float)
-    before, near = 2 / math.sqrt(math.pi), sc.erfcx(z)
-    far = np.maximum(z, 2)
+    close, far = np.clip(z, -30, 2), np.maximum(z, 2)  # erfcx(-30) is infinite
+    before, near = 2 / math.sqrt(math.pi), sc.erfcx(close)
     ratio: Any = 0.0
     product = sc.erfcx(far)
     for k in range(n + 50, 0, -1):
@@ -154,7 +155,7 @@ def repeated_erfc(x: Any, n: int) -> Any:
         if k <= n:
             product = product * ratio
     for k in range(1, n + 1):
-        before, near = near, (before - 2 * z * near) / (2 * k)
+        before, near = near, (before - 2 * close * near) / (2 * k)
     return np.where(z > 2, product, near).astype(x.dtype)
 
 
