@@ -147,8 +147,8 @@ def name_of(function: Any) -> str:
         return f"{name_of(owner)}.{name}"  # a method of a ufunc
     module = getattr(function, "__module__", None)
     if module is None:  # a ufunc
-        known = ("numpy", "scipy.special")  # others are np.frompyfunc's and the like
-        module = next((m for m in known if getattr(sys.modules.get(m), name, None) is function), "")
+        module = "numpy" if getattr(sys.modules["numpy"], name, None) is function else "scipy.special"
+        module = "" if name.endswith(" (vectorized)") else module  # by np.frompyfunc
     if isinstance(function, type(max)) and module in ("_operator", "builtins"):
         return {"getitem": "indexing"}.get(name, name)
     module = ".".join(part for part in module.split(".") if not part.startswith("_"))
