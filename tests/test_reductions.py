@@ -400,6 +400,20 @@ def test_logarithms_of_sums_grow_by_what_all_terms_grow_by(a: Any, shift: float)
     np.testing.assert_allclose(np.append(x, t), np.exp(terms) / np.sum(np.exp(terms)), rtol=1e-14)
 
 
+@given(hnp.arrays(float, 4, elements=st.floats(-5, 5) | st.just(-np.inf)))
+def test_the_last_of_the_running_sums_is_the_sum(a: Any) -> None:
+    a[0] = 0.0  # the sum of -inf alone is shared in the order in which it is made
+    last = gradient(np.logaddexp.accumulate, a, head=[0.0, 0.0, 0.0, 1.0])
+    np.testing.assert_allclose(last, gradient(np.logaddexp.reduce, a), rtol=1e-13)
+
+
+def test_running_extremes_pass_over_nan() -> None:
+    """Until there is a number they are NaN, and nothing gets their gradient."""
+    numbers, head = [np.nan, 1.0, np.nan, 2.0, 0.0], [8.0, 1.0, 2.0, 3.0, 4.0]
+    np.testing.assert_array_equal(gradient(np.fmax.accumulate, numbers, head=head), [0, 3, 0, 7, 0])
+    np.testing.assert_array_equal(gradient(np.fmin.accumulate, numbers, head=head), [0, 6, 0, 0, 4])
+
+
 # ---- options that are tensors, and results in a tuple -----------------------------------------------------
 
 

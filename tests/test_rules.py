@@ -95,7 +95,8 @@ KINKED = [
     *(np.absolute, np.fabs, np.maximum, np.minimum, np.fmax, np.fmin, np.std, np.nanstd),
     *(np.max, np.min, np.amax, np.amin, np.nanmax, np.nanmin, np.ptp),
     *(np.maximum.reduce, np.minimum.reduce, np.fmax.reduce, np.fmin.reduce),
-    *(np.maximum.accumulate, np.minimum.accumulate, np.maximum.outer, np.minimum.outer),
+    *(np.maximum.accumulate, np.minimum.accumulate, np.fmax.accumulate, np.fmin.accumulate),
+    *(np.maximum.outer, np.minimum.outer),
 ]
 
 

@@ -173,7 +173,7 @@ def scaled_bessel(v: Any, x: Any, first: bool, n: int) -> Any:
     >>> print(scaled_bessel(0, np.array([1.0, 1e8]), False, 1))
     [-4.92...e-01 -6.26...e-13]
     """
-    order, z = np.asarray(v, float), x.astype(float)
+    order, z = v.astype(float) if hasattr(v, "astype") else float(v), x.astype(float)
     function, sign = (sc.ive, np.sign(z)) if first else (sc.kve, 1)
     near: Any = 0.0
     for j in range(2 * n + 1):
@@ -190,7 +190,7 @@ def scaled_bessel(v: Any, x: Any, first: bool, n: int) -> Any:
         change = (4 * order**2 - (2 * k - 1) ** 2) / (8 * k) * ((k + n - 0.5) / (k - 0.5))
         term = term * inverse * (-change if first else change)
     if first:  # of either parity
-        total = total * sign**n * np.sign(sc.ive(order, z))
+        total = total * sign**n * np.sign(sc.ive(order, np.clip(z, -beyond, beyond)))
     return np.where(np.abs(z) > beyond, total, near).astype(x.dtype)
 
 
