@@ -627,6 +627,32 @@ def test_more_float16_numbers_than_float16_can_count(function: Any, expected: fl
     np.testing.assert_allclose(x.grad.array, expected, rtol=1e-2)
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x + np.zeros((5000, 2), np.float16),
+        lambda x: np.broadcast_to(x, (5000, 2)),
+        lambda x: np.tile(x, 5000),
+        lambda x: np.repeat(x[None], 5000, axis=0),
+        lambda x: x[np.arange(10_000) % 2],
+        lambda x: np.take(x, np.arange(10_000) % 2) + np.take(x, np.arange(10_000) % 2) * 0,
+        lambda x: np.repeat(x, [5000, 5000]),
+        lambda x: np.meshgrid(x, np.zeros(5000, np.float16))[0],
+        lambda x: np.multiply.outer(np.ones(5000, np.float16), x),
+    ],
+    ids=range(9),
+)
+def test_float16_gradients_that_add_up_to_more_than_it_counts_to(function: Any) -> None:
+    """2048 + 1 is 2048 in float16: one by one, 5000 ones would add up to 2048."""
+    x = tensor([1.0, 1.0], np.float16)
+    x.attach_grad()
+    for create_graph in (False, True):
+        with record():
+            y = np.sum(function(x))
+            (got,) = autograd.grad(y, [x], create_graph=create_graph)
+        np.testing.assert_array_equal(got.array, np.float16([5000, 5000]), strict=True)
+
+
 TABLE = np.float32([[1.0, 3.0, 2.0], [0.5, 4.0, 6.0]])
 ROW = TABLE[0]
 

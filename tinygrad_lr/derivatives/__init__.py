@@ -53,6 +53,8 @@ def _add_part(total: Any, g: Any, y: Any, x: Any, key: Any) -> None:
     parts = key if isinstance(key, tuple) else (key,)
     if all(isinstance(part, (slice, int, np.integer, type(None), type(...))) for part in parts):
         total[key] += g
+    elif total.dtype == np.float16:
+        total += scatter(g, key, total.shape)
     else:  # which may take an element twice
         np.add.at(total, key, g)
 
