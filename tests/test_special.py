@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from domains.special import DOMAINS
 from tinygrad_lr import asarray, autograd, record, tensor
@@ -163,6 +164,16 @@ def test_softmax_does_not_overflow() -> None:
     np.testing.assert_array_equal(gradient(sc.log_softmax, [1000.0, -1000.0], head=head), [-2, 2])
     np.testing.assert_array_equal(gradient(sc.logsumexp, [1000.0, -1000.0]), [1, 0])
     np.testing.assert_allclose(gradient(sc.logsumexp, [-1000.0, -1000.0]), [0.5, 0.5], rtol=1e-12)
+
+
+@given(hnp.arrays(float, 3, elements=st.floats(-5, 5)), st.floats(-1e300, 1e300) | st.floats(-1e9, 1e9))
+def test_logsumexp_grows_by_what_all_its_terms_grow_by(a: Any, shift: float) -> None:
+    """However large they are: so its slopes come of their differences only, and are their softmax."""
+    a, b = a + shift, np.array([2.0, 0.0, 1.0])
+    terms = np.exp(a - np.max(a))
+    np.testing.assert_allclose(gradient(sc.logsumexp, a), terms / np.sum(terms), rtol=1e-13)
+    terms = np.exp(a - np.max(a[b > 0])) * b
+    np.testing.assert_allclose(gradient(lambda x: sc.logsumexp(x, b=b), a), terms / np.sum(terms), rtol=1e-13)
 
 
 def curvature(function: Any, point: Any) -> Any:

@@ -264,8 +264,15 @@ def _total(a: Any, axis: Any) -> Any:
     return np.sum(a, axis=axis, keepdims=True)
 
 
-def _shares(g: Any, y: Any, a: Any, axis: Any, b: Any, keepdims: Any, return_sign: Any) -> tuple[Any, Any]:
-    """The gradient of logsumexp at each of its exponentials, and log of what each is of their sum, a - y."""
+def _shares(
+    g: Any, y: Any, a: Any, axis: Any, b: Any, keepdims: Any, return_sign: Any
+) -> tuple[Any, Any, Any]:
+    """The gradient of logsumexp at each of its terms b exp(a); log of exp(a - y); and the terms' shares.
+
+    The shares add up to 1 but for the rounding of y, which alone is 1e-16 of y: two equal terms of 1e16 each
+    had all. So the gradient is divided by what they add up to. Where b = 0, `a` may be anything and adds
+    nothing: so one masks, says SciPy.
+    """
     if return_sign:
         g, y = g[0] * y[1], y[0]
     if b is not None:
@@ -273,24 +280,27 @@ def _shares(g: Any, y: Any, a: Any, axis: Any, b: Any, keepdims: Any, return_sig
     ndim = max(np.ndim(a), 1)
     axes = _axes(axis, ndim)
     g, y = _spread(g, axes, keepdims), _spread(y, axes, keepdims)
-    return g, a - np.where(a == -np.inf, 0, y)
+    log_share = a - np.where(a == -np.inf, 0, y)
+    if b is None:
+        shares = np.exp(log_share)
+    else:
+        largest = math.log(np.finfo(g.dtype).max)
+        shares = b * np.exp(np.where((b == 0) & ~(log_share < largest), 0, log_share))
+    total = np.abs(np.sum(shares, axis=axes if np.ndim(a) else None, keepdims=True))
+    return g / np.where(total > 0, total, 1), log_share, shares
 
 
 def _logsumexp_a(
     g: Any, y: Any, a: Any, axis: Any = None, b: Any = None, keepdims: Any = False, return_sign: Any = False
 ) -> Any:
-    """Where b = 0, `a` may be anything and adds nothing: so one masks, says SciPy."""
-    g, log_share = _shares(g, y, a, axis, b, keepdims, return_sign)
-    if b is None:
-        return g * np.exp(log_share)
-    largest = math.log(np.finfo(g.dtype).max)
-    return g * b * np.exp(np.where((b == 0) & ~(log_share < largest), 0, log_share))
+    g, _, shares = _shares(g, y, a, axis, b, keepdims, return_sign)
+    return g * shares
 
 
 def _logsumexp_b(
     g: Any, y: Any, a: Any, axis: Any = None, b: Any = None, keepdims: Any = False, return_sign: Any = False
 ) -> Any:
-    g, log_share = _shares(g, y, a, axis, b, keepdims, return_sign)
+    g, log_share, _ = _shares(g, y, a, axis, b, keepdims, return_sign)
     return g * np.exp(log_share)
 
 
