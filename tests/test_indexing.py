@@ -24,7 +24,7 @@ quick = settings(max_examples=20, deadline=None)
 
 
 def test_gradients_of_float16_that_arrive_one_by_one_are_not_lost() -> None:
-    """Beyond 2048 another one is less than float16 tells apart: neither part may be added element by element."""
+    """Beyond 2048 one more is less than float16 tells apart: it may add neither part element by element."""
     x = tensor([1.0, 2.0], np.float16)
     x.attach_grad()
     with record():
