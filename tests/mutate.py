@@ -9,8 +9,8 @@ everything anew for each fault; here a process that has imported NumPy, SciPy an
 module is replaced on import, and only the tests that reach the line are run, the quickest first. What these
 are is recorded once, in `.mutation`, to be removed when the suite has changed. Needs a system with fork.
 
-Printed are the faults that no test noticed, each with its line, and those with which the tests came to no end:
-an endless loop, or a machine with too much to do. Most of those that are left are none: another program that
+Printed are the faults that no test noticed, each with its line, and those with which the tests came to no
+end: an endless loop, or a machine with too much to do. Most of the former are none: another program that
 computes the same.
 """
 

@@ -887,6 +887,11 @@ WRITTEN: dict[str, tuple[Any, str]] = {
     "x[()]": (lambda x, i: 2 * x[()], "2 * x[()]"),
     "x[..., ::-1]": (lambda x, i: 2 * x[..., ::-1], "2 * x[..., ::-1]"),
     "astype": (lambda x, i: 2 * x.astype(np.float32), "2 * x.astype(np.float32)"),
+    "x[i + 0]": (lambda x, i: 2 * x[i + 0], "2 * x[i]"),
+    "where what is not 0": (
+        lambda x, i: np.where(np.where(x < 4, np.where(x < 2, -1.0, 3.0), 0), x, 0),
+        "np.where(x < 4, x, 0)",
+    ),
     "no value": (
         lambda x, i: 2 * np.max(x, axis=(0, 1), initial=np._NoValue),
         "2 * np.max(x, axis=(0, 1), initial=np._NoValue)",
@@ -1155,7 +1160,9 @@ def test_an_exception_of_compiled_code_says_what_it_may_have_changed() -> None:
     [
         lambda x, W, c: np.sum(np.where(c, np.sqrt(x) @ W, 0)),
         lambda x, W, c: np.sum(np.where(c, np.sqrt(np.sqrt(x) @ W), 0)),
-        lambda x, W, c: np.sum(np.where(c, np.sqrt(x) @ np.sqrt(x[::2]).T @ W[:2], 0)),
+        lambda x, W, c: np.sum(
+            np.where(c.reshape(2, 2, 1), np.sqrt(x).reshape(2, 2, 3) @ np.stack([W, 2 * W]), 0)
+        ),
         lambda x, W, c: np.sum(np.where(c[:, 0], np.prod(np.sqrt(x), axis=1), 1)),
         lambda x, W, c: np.sum(np.where(c, (np.sqrt(x) @ W) @ W, 0)) + np.sum(np.sqrt(x[0]) * W[0]),
         lambda x, W, c: np.sum(grad(lambda x: np.sum(np.where(c, np.sqrt(x**3) @ W, 0)))(x) ** 2),

@@ -876,6 +876,19 @@ def test_the_width_is_that_of_the_gradient_along_the_edge() -> None:
     np.testing.assert_allclose(found, expected)
 
 
+def test_the_width_of_a_node_is_that_of_its_characters() -> None:
+    """Those that are put over others take no room, and those of East Asia take more."""
+    x = attached(1.0)
+    with record():
+        y = 2 * x
+    widths = []
+    for name in ("e" * 12, "e\u0301" * 12, "重" * 12):
+        drawn = nodes(draw_graph(y, names={name: x}))[name]
+        widths.append(float(re.findall(r" width=([\d.]+)", drawn)[0]))
+    assert widths[0] == widths[1] == round(12 * 0.66 / 6 + 0.25, 2)
+    assert widths[2] == round(12 * 1.05 / 6 + 0.25, 2)
+
+
 def test_of_a_list_each_array_has_its_own_width() -> None:
     a, b = attached([1.0, 2.0]), attached([3.0])
     with record():

@@ -23,6 +23,17 @@ quick = settings(max_examples=20, deadline=None)
 # ---- scatter, and Python's own ways to index --------------------------------------------------------------
 
 
+def test_gradients_of_float16_that_arrive_one_by_one_are_not_lost() -> None:
+    """Beyond 2048 one more is less than float16 tells apart: it may add neither part element by element."""
+    x = tensor([1.0, 2.0], np.float16)
+    x.attach_grad()
+    with record():
+        y = x[np.zeros(3000, int)].sum() + x[np.ones(3000, int)].sum()
+    y.backward()
+    assert x.grad.dtype == np.float16
+    np.testing.assert_array_equal(x.grad.array, [3000, 3000])
+
+
 def test_scatter_adds_where_indices_repeat() -> None:
     np.testing.assert_array_equal(scatter(np.array([1.0, 2.0, 4.0]), [1, 1, 0], (3,)), [4, 3, 0])
     np.testing.assert_array_equal(scatter(np.array([1.0, 2.0]), slice(None, None, 2), (3,)), [1, 0, 2])

@@ -414,6 +414,20 @@ def test_logarithms_of_sums_grow_by_what_all_terms_grow_by(a: Any, shift: float)
     np.testing.assert_allclose(np.append(x, t), np.exp(terms) / np.sum(np.exp(terms)), rtol=1e-14)
 
 
+@given(hnp.arrays(float, 4, elements=st.floats(-5, 5) | st.just(-np.inf)))
+def test_the_last_of_the_running_sums_is_the_sum(a: Any) -> None:
+    a[0] = 0.0  # the sum of -inf alone is shared in the order in which it is made
+    last = gradient(np.logaddexp.accumulate, a, head=[0.0, 0.0, 0.0, 1.0])
+    np.testing.assert_allclose(last, gradient(np.logaddexp.reduce, a), rtol=1e-13)
+
+
+def test_running_extremes_pass_over_nan() -> None:
+    """Until there is a number they are NaN, and nothing gets their gradient."""
+    numbers, head = [np.nan, 1.0, np.nan, 2.0, 0.0], [8.0, 1.0, 2.0, 3.0, 4.0]
+    np.testing.assert_array_equal(gradient(np.fmax.accumulate, numbers, head=head), [0, 3, 0, 7, 0])
+    np.testing.assert_array_equal(gradient(np.fmin.accumulate, numbers, head=head), [0, 6, 0, 0, 4])
+
+
 # ---- options that are tensors, and results in a tuple -----------------------------------------------------
 
 
@@ -649,6 +663,32 @@ def test_deviations_of_float16_numbers_far_from_zero() -> None:
     with record():
         y = np.var(x)
     np.testing.assert_allclose(autograd.grad(y, x).array, gradient(np.var, a), rtol=1e-2)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x + np.zeros((5000, 2), np.float16),
+        lambda x: np.broadcast_to(x, (5000, 2)),
+        lambda x: np.tile(x, 5000),
+        lambda x: np.repeat(x[None], 5000, axis=0),
+        lambda x: x[np.arange(10_000) % 2],
+        lambda x: np.take(x, np.arange(10_000) % 2) + np.take(x, np.arange(10_000) % 2) * 0,
+        lambda x: np.repeat(x, [5000, 5000]),
+        lambda x: np.meshgrid(x, np.zeros(5000, np.float16))[0],
+        lambda x: np.multiply.outer(np.ones(5000, np.float16), x),
+    ],
+    ids=range(9),
+)
+def test_float16_gradients_that_add_up_to_more_than_it_counts_to(function: Any) -> None:
+    """2048 + 1 is 2048 in float16: one by one, 5000 ones would add up to 2048."""
+    x = tensor([1.0, 1.0], np.float16)
+    x.attach_grad()
+    for create_graph in (False, True):
+        with record():
+            y = np.sum(function(x))
+            (got,) = autograd.grad(y, [x], create_graph=create_graph)
+        np.testing.assert_array_equal(got.array, np.float16([5000, 5000]), strict=True)
 
 
 TABLE = np.float32([[1.0, 3.0, 2.0], [0.5, 4.0, 6.0]])

@@ -40,6 +40,7 @@ from factory import (
     check_value_and_gradient,
     examples,
 )
+from slopes import assert_slopes
 from tinygrad_lr import Tensor, asarray, autograd, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES, Derivative
 from tinygrad_lr.errors import name_of
@@ -94,7 +95,8 @@ KINKED = [
     *(np.absolute, np.fabs, np.maximum, np.minimum, np.fmax, np.fmin, np.std, np.nanstd),
     *(np.max, np.min, np.amax, np.amin, np.nanmax, np.nanmin, np.ptp),
     *(np.maximum.reduce, np.minimum.reduce, np.fmax.reduce, np.fmin.reduce),
-    *(np.maximum.accumulate, np.minimum.accumulate, np.maximum.outer, np.minimum.outer),
+    *(np.maximum.accumulate, np.minimum.accumulate, np.fmax.accumulate, np.fmin.accumulate),
+    *(np.maximum.outer, np.minimum.outer),
 ]
 
 
@@ -563,3 +565,68 @@ def test_a_zero_of_a_product_is_no_selection(function: Callable[[Any], Any]) -> 
     """0 * inf is NaN where the element was used."""
     with np.errstate(divide="ignore", invalid="ignore"):
         assert np.isnan(gradient(lambda x: function(np.sqrt(x)), ROWS_OF_ROOTS)[0, 0])
+
+
+SOME = np.random.default_rng(0).uniform(0.5, 2, (4, 3, 2))
+#: calls that are drawn rarely: what is called, and where
+RARE: dict[str, tuple[Any, ...]] = {
+    "ends of ediff1d": (lambda x, a, b: np.ediff1d(x, b, a), SOME[0], SOME[1, 0], SOME[2]),
+    "places for each height": (lambda y, x: np.trapezoid(y, np.cumsum(x, axis=0), axis=0), SOME, SOME[::-1]),
+    "one distance": (lambda x, h: np.gradient(x, h, axis=1), SOME, 0.5),
+    "one distance for all": (lambda x, h: np.stack(np.gradient(x, h)), SOME[:2], 0.5),
+    "distances of each axis": (lambda x, *h: np.stack(np.gradient(x, *h)), SOME[:2], 0.5, 2.0, [0.0, 3.0]),
+    "matrix, matrices": (np.matmul, SOME[0, :2], SOME[:, :2]),
+    "vector, matrices": (np.matmul, SOME[0, :, 0], SOME),
+    "matrices, vector": (np.matmul, SOME, SOME[0, 0]),
+    "axis of vecdot": (lambda a, b: np.vecdot(a, b, axis=0, keepdims=True), SOME, SOME[::-1]),
+    "axes of matmul": (
+        lambda a, b: np.matmul(a, b, axes=[(0, 1), (-1, 1), (0, 2)]),
+        SOME,
+        SOME.reshape(2, 4, 3),
+    ),
+    "dot with a vector": (np.dot, SOME, SOME[0, 0]),
+    "dot with matrices": (np.dot, SOME[0, 0], SOME.swapaxes(1, 2)[:, :, :2]),
+    "linspace and its step": (
+        lambda a, b: np.vstack(np.linspace(a, b, 5, retstep=True)),
+        SOME[0, 0],
+        SOME[1, 0],
+    ),
+    "without the end": (
+        lambda a, b: np.concatenate(
+            [np.ravel(part) for part in np.linspace(a, b, 4, endpoint=False, retstep=True)]
+        ),
+        SOME[0],
+        SOME[1],
+    ),
+    "probabilities": (
+        lambda x, q: np.quantile(x, q, axis=1, method="weibull"),
+        SOME,
+        [0.3, 0.6],
+    ),
+    "probabilities of a step": (lambda x, q: np.quantile(x, q, method="nearest"), SOME[0], 0.4),
+    "weighted probabilities": (
+        lambda x, q: np.quantile(x, q, weights=np.arange(1.0, 7.0).reshape(3, 2), method="inverted_cdf"),
+        SOME[0],
+        0.3,
+    ),
+    "cov with weights": (
+        lambda x, w: np.cov(x, aweights=w, fweights=[1, 2, 3, 1]),
+        SOME[:, 0].T,
+        SOME[:, 1, 0],
+    ),
+    "cov with weights alone": (lambda x, w: np.cov(x, ddof=0, aweights=w), SOME[:, 0].T, SOME[:, 1, 0]),
+    "cov of columns": (lambda x, y: np.cov(x, y, rowvar=False), SOME[:, 0], SOME[:, 1]),
+    "a density": (
+        lambda w: np.histogram(np.arange(12.0) % 5, bins=[0.0, 1, 3, 3.5], weights=w, density=True)[0],
+        SOME[0].repeat(2),
+    ),
+}
+if hasattr(np, "cumulative_sum"):  # NumPy 2.1
+    RARE["initial sum"] = lambda x: np.cumulative_sum(x, axis=1, include_initial=True), SOME
+    RARE["initial product"] = lambda x: np.cumulative_prod(x, axis=1, include_initial=True), SOME
+
+
+@pytest.mark.parametrize("name", RARE)
+def test_rare_calls(name: str) -> None:
+    function, *points = RARE[name]
+    assert_slopes(function, *points, orders=2)

@@ -438,6 +438,14 @@ def test_recording_is_local_to_the_task() -> None:
     same(other, 4 * 3**3)
 
 
+def test_errors_name_a_ufunc_made_of_a_python_function() -> None:
+    def cube(x: float) -> float:
+        return x**3
+
+    with record(), pytest.raises(NoDerivativeError, match=r"^cube \(vectorized\) has no derivative"):
+        np.frompyfunc(cube, 1, 1)(leaf([1.0, 2.0]))
+
+
 def test_scipy_is_not_imported_for_those_who_do_not_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("scipy.special", "tinygrad_lr.derivatives.special"):
         monkeypatch.delitem(sys.modules, name, raising=False)
@@ -558,7 +566,7 @@ def test_heads_of_many_blocks_are_swept_in_the_order_of_their_tapes() -> None:
 
 @pytest.mark.usefixtures("no_collector")
 def test_a_thread_in_the_context_of_another_keeps_no_tape() -> None:
-    """It never leaves the scope that it records in; whatever scopes of its own it has left by an exception."""
+    """It never leaves the scope that it records in, whatever scopes it has left by an exception."""
     refs = []
 
     def fail() -> None:

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from domains.special import DOMAINS
 from tinygrad_lr import asarray, autograd, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
 from tinygrad_lr.errors import LostGradientError, NoRuleError, NothingAttachedError, name_of
+from tinygrad_lr.func import elementwise_grad
 from truths import central_difference, gradient
 
 pytest.importorskip("scipy", reason="SciPy is not installed: its rows are NOT tested")
@@ -60,6 +62,7 @@ POINTS: list[tuple[Any, float, list[float]]] = [
     (sc.i1e, 0.0, [1 / 2]),
     (sc.i1e, -15.0, [-0.00316625526602171088, -0.000298089991412277268]),
     (sc.i1e, 1e6, [-1.99470915795566735e-10, 2.99206149288083622e-16]),
+    (sc.i1e, -1e20, [-1.99471140200716339e-31, -2.99206710301074508e-51]),
     (lambda x: sc.ive(2.5, x), 1e6, [-1.994693449634466e-10, 2.99202222210892227e-16]),
     (sc.k0e, 15.0, [-0.0105325414608528362, 0.00103724340940293294]),
     (sc.k0e, 1e6, [-6.26656833661569688e-10, 9.39985015496394402e-16]),
@@ -97,6 +100,13 @@ POINTS: list[tuple[Any, float, list[float]]] = [
 def test_derivatives_at_a_point(function: Any, point: float, expected: list[float]) -> None:
     got = [gradient(function, point, order=order) for order in range(1, len(expected) + 1)]
     np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-300)
+
+
+@pytest.mark.parametrize("function", [sc.dawsn, sc.erfcx, sc.i0e, sc.i1e, sc.k0e, sc.k1e])
+@pytest.mark.parametrize("x", [np.inf, 1e308])
+def test_no_warning_where_the_derivatives_vanish(function: Any, x: float) -> None:
+    slope = elementwise_grad(function)
+    assert slope(np.float64(x)) == elementwise_grad(slope)(np.float64(x)) == 0
 
 
 @pytest.mark.parametrize(
@@ -162,6 +172,16 @@ def test_softmax_does_not_overflow() -> None:
     np.testing.assert_array_equal(gradient(sc.log_softmax, [1000.0, -1000.0], head=head), [-2, 2])
     np.testing.assert_array_equal(gradient(sc.logsumexp, [1000.0, -1000.0]), [1, 0])
     np.testing.assert_allclose(gradient(sc.logsumexp, [-1000.0, -1000.0]), [0.5, 0.5], rtol=1e-12)
+
+
+@given(hnp.arrays(float, 3, elements=st.floats(-5, 5)), st.floats(-1e300, 1e300) | st.floats(-1e9, 1e9))
+def test_logsumexp_grows_by_what_all_its_terms_grow_by(a: Any, shift: float) -> None:
+    """However large they are: so its slopes come of their differences only, and are their softmax."""
+    a, b = a + shift, np.array([2.0, 0.0, 1.0])
+    terms = np.exp(a - np.max(a))
+    np.testing.assert_allclose(gradient(sc.logsumexp, a), terms / np.sum(terms), rtol=1e-13)
+    terms = np.exp(a - np.max(a[b > 0])) * b
+    np.testing.assert_allclose(gradient(lambda x: sc.logsumexp(x, b=b), a), terms / np.sum(terms), rtol=1e-13)
 
 
 def curvature(function: Any, point: Any) -> Any:

@@ -84,6 +84,26 @@ def test_wrong_rules_are_found(function: Any, rules: Any, inputs: Any) -> None:
         check_gradients(planted, *inputs)
 
 
+def by_two_ways(x: Any) -> Any:
+    """The same twice, with other roundings: nothing is left of it but these, in the gradient too."""
+    outer = x + np.outer(np.broadcast_to(x, (2,)), x)
+    return (outer[0] - outer[-1]).sum() + np.sin(x) * 3 - 3 * np.sin(x)
+
+
+def test_what_is_wrong_is_found_beside_terms_that_cancel() -> None:
+    tiny = differentiable(lambda g, y, x: g * -1e-12)(lambda x: 1e-12 * x)
+    at_ties = differentiable(twice_at_ties)(lambda x: np.sum(np.sort(x)))
+    factor = differentiable(lambda g, y, x: 1.01 * g * y)(np.exp)
+    x = np.array([0.548])
+    check_gradients(by_two_ways, x)
+    with pytest.raises(WrongGradientError, match=r"-1\.38\d*e-12 +1\.38\d*e-12"):
+        check_gradients(lambda x: by_two_ways(x) + tiny(x), x)
+    with pytest.raises(WrongGradientError, match="is wrong in 2 of 3"):
+        check_gradients(lambda x: 1e6 * x - x * 1e6 + at_ties(x), np.array([1.0, 2.0, 1.0]))
+    with pytest.raises(WrongGradientError):  # the two factors differ by 1%, their difference by all
+        check_gradients(lambda x: factor(x) - np.exp(x), x)
+
+
 @pytest.mark.parametrize("name", ["wrong in second order", "wrong by the head in second order"])
 def test_the_first_order_alone_can_be_checked(name: str) -> None:
     function, rules, inputs = PLANTED[name]
@@ -225,6 +245,23 @@ RIGHT: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
 @pytest.mark.parametrize(("function", "inputs"), RIGHT.values(), ids=RIGHT)
 def test_what_is_right_passes(function: Any, inputs: Any) -> None:
     check_gradients(function, *inputs)
+
+
+@examples(20)
+@given(
+    arrays(st.just((3,)), 1e-3, 2),
+    st.sampled_from(
+        [
+            lambda x: by_two_ways(x[:1]),
+            lambda x: x**3 / x**2 - x,
+            lambda x: np.log(1 + x**2) - np.log(2 + 2 * x**2),
+            lambda x: 0.5 + 0.01 * np.tanh(x[0]) - (0.5 + 0.01 * np.std(0.4 + 0.01 * np.tanh(x), mean=0.85)),
+        ]
+    ),
+)
+def test_rounding_is_no_fault_where_terms_cancel(x: Any, f: Any) -> None:
+    with contextlib.suppress(NoTruthError):  # at a multiple of the rounding there may be none
+        check_gradients(f, x)
 
 
 def test_inputs_are_left_as_they_are() -> None:

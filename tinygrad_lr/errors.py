@@ -148,6 +148,7 @@ def name_of(function: Any) -> str:
     module = getattr(function, "__module__", None)
     if module is None:  # a ufunc
         module = "numpy" if getattr(sys.modules["numpy"], name, None) is function else "scipy.special"
+        module = "" if name.endswith(" (vectorized)") else module  # by np.frompyfunc
     if isinstance(function, type(max)) and module in ("_operator", "builtins"):
         return {"getitem": "indexing"}.get(name, name)
     module = ".".join(part for part in module.split(".") if not part.startswith("_"))

@@ -219,7 +219,11 @@ def _fitted(gradient: Any, argument: Any, broadcast: Any, function: Any) -> Any:
         )
     if axes:
         total = np.add.reduce if type(gradient) is np.ndarray else np.sum  # the former is quicker
-        gradient = total(gradient, axis=axes, keepdims=len(axes) > extra)
+        if gradient.dtype.char == "e":  # float16, in which 2048 + 1 is 2048
+            gradient = total(gradient, axis=axes, keepdims=len(axes) > extra, dtype=np.float32)
+            gradient = gradient.astype(np.float16)
+        else:
+            gradient = total(gradient, axis=axes, keepdims=len(axes) > extra)
     return gradient if gradient.ndim <= len(shape) else gradient.reshape(gradient.shape[extra:])
 
 

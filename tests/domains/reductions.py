@@ -177,6 +177,9 @@ def running(draw: st.DrawFn, numbers: Numbers, none: bool = True, by_name: bool 
     a = filled(draw, draw(shapes(min_dims=0 if none else 1)), numbers)
     axes = st.integers(-a.ndim, a.ndim - 1) if a.ndim else st.none()
     axis = draw(st.none() | axes if none and (a.ndim < 2 or not by_name) else axes)
+    if not none:  # of NaN alone so far, the largest is NaN
+        first = np.moveaxis(a, axis, 0)[:1]
+        first[np.isnan(first)] = 0.25
     if not none and axis == 0 and draw(st.booleans()):
         return Call((a,))  # the default of methods `accumulate`
     if not by_name:
@@ -406,6 +409,9 @@ DOMAINS: dict[Any, Domain] = {
     np.nancumprod: Domain(running(with_nan(factors))),
     np.maximum.accumulate: Domain(running(distinct(0), none=False)),
     np.minimum.accumulate: Domain(running(distinct(0), none=False)),
+    np.fmax.accumulate: Domain(running(with_nan(distinct(0)), none=False)),
+    np.fmin.accumulate: Domain(running(with_nan(distinct(0)), none=False)),
+    np.logaddexp.accumulate: Domain(running(normal, none=False)),
     # by order
     np.max: Domain(folds(distinct(0), distinct(0.25), dtype=False, least=1)),
     np.min: Domain(folds(distinct(0), distinct(0.25), dtype=False, least=1)),

@@ -53,6 +53,8 @@ def _add_part(total: Any, g: Any, y: Any, x: Any, key: Any) -> None:
     parts = key if isinstance(key, tuple) else (key,)
     if all(isinstance(part, (slice, int, np.integer, type(None), type(...))) for part in parts):
         total[key] += g
+    elif total.dtype == np.float16:
+        total += scatter(g, key, total.shape)
     else:  # which may take an element twice
         np.add.at(total, key, g)
 
@@ -62,9 +64,9 @@ adds_into(operator.getitem, _add_part)
 # fmt: off
 moving(np.add, np.subtract, np.negative, np.positive, np.sum, np.mean, np.cumsum, np.bincount)
 moving(np.where, np.maximum, np.minimum, np.clip, np.max, np.min, np.amax, np.amin, np.nanmax, np.nanmin,
-       np.maximum.accumulate, np.minimum.accumulate, np.nansum, np.nanmean, np.nancumsum,
-       np.median, np.nanmedian, selects=True)
-spreading(np.prod, np.var, np.std, np.average, np.cumprod, np.logaddexp.reduce)
+       np.maximum.accumulate, np.minimum.accumulate, np.fmax.accumulate, np.fmin.accumulate,
+       np.nansum, np.nanmean, np.nancumsum, np.median, np.nanmedian, selects=True)
+spreading(np.prod, np.var, np.std, np.average, np.cumprod, np.logaddexp.reduce, np.logaddexp.accumulate)
 spreading(np.nanprod, np.nanvar, np.nanstd, np.nancumprod, np.ptp, np.interp, np.histogram,
           np.quantile, np.percentile, np.nanquantile, np.nanpercentile, selects=True)
 spreading(np.matmul, np.dot, np.inner, np.vdot, np.outer, np.vecdot, np.kron, np.cross,

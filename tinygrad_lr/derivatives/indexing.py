@@ -33,7 +33,9 @@ def scatter(values: Any, key: Any, shape: tuple[int, ...]) -> Any:
     if basic or (isinstance(made, np.ndarray) and all(map(_is_mask, parts))):  # nothing is taken twice
         made[key] = values
     elif isinstance(made, np.ndarray):
-        np.add.at(made, key, values)
+        sums = made.astype(np.float32) if made.dtype == np.float16 else made  # float16 does not count to 2049
+        np.add.at(sums, key, values)
+        made = sums.astype(made.dtype, copy=False)
     elif is_lazy:
         return _sums(values, np.arange(math.prod(shape)).reshape(shape)[key], made)
     else:  # CuPy's arrays and others do not know the method `at`

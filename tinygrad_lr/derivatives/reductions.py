@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from .elementwise import share
 from .indexing import along
 from .table import constant, derivative, moving
 
@@ -245,6 +246,15 @@ def _running_extreme(g: Any, y: Any, a: Any, axis: Any) -> Any:
     return np.moveaxis(np.where(among, _recurrence(shares, same.astype(g.dtype)), 0), 0, axis)
 
 
+def _running_logsumexp(g: Any, y: Any, a: Any, axis: Any) -> Any:
+    """Each of the results is shared between the one before it and its own element."""
+    g, y, a = (np.moveaxis(x, axis, 0) for x in (g, y, a))
+    before, own = y[:-1], a[1:]
+    reached = _recurrence(g, share(np.logaddexp, np.exp, y[1:], before, own))
+    shares = np.concatenate([np.ones_like(y[:1]), share(np.logaddexp, np.exp, y[1:], own, before)])
+    return np.moveaxis(reached * shares, 0, axis)
+
+
 # ---- the table --------------------------------------------------------------------------------------------
 
 
@@ -343,6 +353,9 @@ derivative(np.cumprod,             _running(_cumprod))
 derivative(np.nancumprod,          _running(_cumprod, fill=1))
 derivative(np.maximum.accumulate,  _running(_running_extreme, axis=0))
 derivative(np.minimum.accumulate,  _running(_running_extreme, axis=0))
+derivative(np.fmax.accumulate,     _running(_running_extreme, axis=0, fill=-math.inf))
+derivative(np.fmin.accumulate,     _running(_running_extreme, axis=0, fill=math.inf))
+derivative(np.logaddexp.accumulate, _running(_running_logsumexp, axis=0))
 if hasattr(np, "cumulative_sum"):  # since NumPy 2.1
     derivative(np.cumulative_sum,  _cumulative(_cumsum))
     derivative(np.cumulative_prod, _cumulative(_cumprod))

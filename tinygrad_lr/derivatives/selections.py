@@ -52,9 +52,7 @@ class Partial:
 
 
 def add(before: Any, more: Any) -> Any:
-    """The sum of a gradient that arrived at a place, if one did, and the next; either may be partial."""
-    if before is None:
-        return more
+    """The sum of a gradient that arrived at a place and the next; either may be partial."""
     if before.__class__ is more.__class__ is Partial:
         before.gradient = before.gradient + more.gradient
         before.also(more.use, more.depth + 1)

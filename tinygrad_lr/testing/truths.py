@@ -12,6 +12,11 @@ import numpy as np
 STEP = 2.0**-7  # a power of two: adding it to a number of order 1 is nearly exact
 EPS = float(np.finfo(float).eps)
 LAST_DIGITS = (0, 2, -3, 5)
+#: Points so close, in last digits of the argument, that a smooth function is a parabola there but for
+#: rounding; unevenly spaced, so that this cannot be the same at all of them. And what is left of values
+#: there when their best parabola is taken off: of random numbers of size 1 numbers of size 1.
+NEARBY = 2.0**24 * np.array([-2.83, -1.71, -0.59, 0.37, 1.31, 2.45])
+RESIDUALS = np.linalg.qr(np.vander(NEARBY / 2.0**24, 3), mode="complete").Q[:, 3:].T
 STEPS = tuple(STEP / 2.0**n for n in range(0, 45, 5))
 
 
@@ -87,8 +92,8 @@ def adaptive_difference(f: Callable[[float], Any], digit: float = EPS, magnitude
     Parameters
     ----------
     f : takes a number and returns an array.
-    digit : how far the argument moves if its last digit changes. What f makes of that is rounding, unless it
-        is above a millionth of the magnitude.
+    digit : how far the argument moves if its last digit changes. By how much the values within 2²⁶ of them
+        are no parabola is rounding, unless it is above a millionth of the magnitude.
     magnitude : of the numbers that f computes with; by default that of its values.
 
     >>> import numpy as np
@@ -97,8 +102,8 @@ def adaptive_difference(f: Callable[[float], Any], digit: float = EPS, magnitude
     """
     best, least = Slope(np.nan, np.inf), 0.0
     with np.errstate(all="ignore"):
-        here, *beside = nearby = [f(t * digit) for t in LAST_DIGITS]
-        noise = 16 * np.max(np.abs(np.subtract(beside, here)), axis=0)
+        nearby = [f(t * digit) for t in NEARBY]
+        noise = 16 * np.max(np.abs(np.tensordot(RESIDUALS, nearby, 1)), axis=0)
         noise = np.where(noise <= 1e-6 * (np.abs(nearby).max() if magnitude is None else magnitude), noise, 0)
         for step in STEPS:
             new = central_difference(f, step)
