@@ -399,7 +399,8 @@ def test_only_one_of_two_results_is_put_somewhere(place: int) -> None:
     out: Any = [None, None]
     out[place] = target
     results = np.modf(x, out=tuple(out))
-    assert results[place] is target and all(isinstance(result, Tensor) for result in results)
+    assert results[place] is target
+    assert all(isinstance(result, Tensor) for result in results)
     np.testing.assert_array_equal(results, np.modf(x.array))
     with pytest.raises(ModifiedError, match=r"np\.multiply .* was changed in place"):  # the write was noted
         y.backward()
