@@ -464,8 +464,11 @@ def test_only_one_of_two_results_is_put_somewhere(place: int) -> None:
         y = (target * target).sum()
     out: Any = [None, None]
     out[place] = target
-    np.modf(x, out=tuple(out))
-    np.testing.assert_array_equal(target, np.modf(x.array)[place])
+    results = np.modf(x, out=tuple(out))
+    assert results[place] is target
+    assert all(isinstance(result, Tensor) for result in results)
+    np.testing.assert_array_equal(results, np.modf(x.array))
+    np.testing.assert_array_equal(np.floor(x, out=(None,)), np.floor(x.array))
     with pytest.raises(ModifiedError, match=r"np\.multiply .* was changed in place"):  # the write was noted
         y.backward()
 

@@ -600,7 +600,11 @@ def _write(function: Callable[..., Any], target: Any, args: Sequence[Any], optio
     """A call that writes into some of its arguments, and so cannot be recorded."""
     _before_write(function, target, args, options, NO_OUT)
     value = function(*map(unwrapped, args), **{name: unwrapped(v) for name, v in options.items()})
-    return value if value is None else target[0] if isinstance(target, tuple) and len(target) == 1 else target
+    if not isinstance(target, tuple):
+        return value if value is None else target
+    values = value if len(target) > 1 else (value,)
+    made = [wrapped(v, OUTSIDE) if t is None else t for t, v in zip(target, values, strict=True)]
+    return tuple(made) if len(made) > 1 else made[0]
 
 
 def _before_write(
