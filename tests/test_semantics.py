@@ -118,6 +118,14 @@ def test_what_was_left_out_is_known_behind_a_thousand_calls() -> None:
     same(x.grad, [0.25, 0])
 
 
+def test_each_sweep_has_a_number_of_its_own() -> None:
+    x = leaf(3.0)
+    with record():
+        y = x**3
+        first, second = (autograd.grad(y, x, create_graph=True) for _ in range(2))
+    assert 0 == y.sweep < first.sweep < second.sweep
+
+
 def test_what_was_dropped_stays_dropped_in_the_graph() -> None:
     with record():
         h = leaf(3.0) * 2
