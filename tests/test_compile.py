@@ -1375,3 +1375,18 @@ def test_a_number_found_elsewhere_is_read_at_each_call() -> None:
     scale.array = np.float64(3.0)
     np.testing.assert_array_equal(compiled(x), 3 * x)
     assert compiled.traces == 1
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float16])
+def test_a_result_that_is_an_array_or_a_multiple_of_it(dtype: Any) -> None:
+    """Elsewhere such a selection is done in place."""
+    compiled = compile(lambda x: (np.where(x > 0, 0.5 * x, x), np.where(x > 1, 4 * x, x) + 1))
+    for x in (
+        np.array([-1, 0, 1, 4], dtype),
+        np.array(4, dtype),
+        np.array([np.nan, -np.inf, 1, np.inf], dtype),
+    ):
+        expected = np.where(x > 0, x / 2, x), np.where(x > 1, 4 * x, x) + 1
+        for got in (compiled(x), run_source(compiled, x), run_source(compiled, x, form="executed")):
+            for one, truth in zip(got, expected, strict=True):
+                np.testing.assert_array_equal(one, truth)
