@@ -9,7 +9,7 @@ import importlib
 import importlib.util
 import itertools
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -162,6 +162,9 @@ class Foreign(NDArrayOperatorsMixin):
 
     def __len__(self) -> int:
         return len(self.array)
+
+    def __iter__(self) -> Iterator[Any]:  # JAX has an element at every index, so to ask for them has no end
+        return (self[i] for i in range(len(self)))
 
     def __getitem__(self, key: Any) -> Any:
         return self.called(operator.getitem, (self, key), {})
