@@ -220,6 +220,8 @@ def compared(
         expected = library.derivatives(theirs, points, directions)
     except Exception:  # of whatever kind: the library has other functions, options or types
         return False
+    if any(np.isnan(g).any() for part in expected for g in part):
+        return False  # it has no derivative there, as of the deviation of one number, which is 0 here
     pairs = zip(f(points), values, strict=True)
     if not all(np.shape(y) == z.shape and np.allclose(y, z, rtol=1e-8, atol=1e-10) for y, z in pairs):
         return False  # it is another function
