@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from tinygrad_lr import Tensor, autograd, record, tensor
@@ -133,6 +133,8 @@ def test_operands_are_drawn_from_where_they_are_read(body: Body) -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.integers(10, 30), st.lists(operations, min_size=1, max_size=5))
 def test_a_loop_is_found(n: int, body: Body) -> None:
+    """But for one of four or more calls of the same function: repetitions within it can hide it."""
+    assume(len(body) < 4 or len({function for function, *_ in body}) > 1)
     program = Program(recorded([(n, body)]), True)
     outside = 1 + 3 * len(body)  # what the first repetitions do differently, and the stack
     assert len(list(program.drawn())) <= outside + len(body)
