@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.lib.mixins import NDArrayOperatorsMixin
@@ -272,8 +273,10 @@ APART: dict[str, dict[Any, str]] = {
         np.nextafter: "a constant there",
         **SPREAD,
     },
-    "JAX": {np.hypot: "its second derivatives are 0 at equal arguments", **SPREAD},
+    "JAX": SPREAD,
 }
+#: rows of which JAX has wrong second derivatives where the two arguments are equal (mpmath has those of here)
+UNEQUAL = (np.hypot, scipy.special.beta, scipy.special.betaln)
 
 
 def check_row(library: Library, function: Any, number: int) -> None:
@@ -290,6 +293,8 @@ def check_row(library: Library, function: Any, number: int) -> None:
     @given(examples_of(function), seeds)
     def test(example: Example, seed: int) -> None:
         nonlocal number_compared
+        if name == "JAX" and function in UNEQUAL:
+            assume(not np.any(np.equal(example.arguments[0], example.arguments[1])))
         f = lambda leaves: [example.value(leaves)]  # noqa: E731
         number_compared += compared(library, f, example.variables, [example.head], seed)
 

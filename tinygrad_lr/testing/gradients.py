@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_lr.errors import name_of
 from tinygrad_lr.scope import pause, record
-from tinygrad_lr.tape import ENTRY, LEAVES
+from tinygrad_lr.tape import CONSTANT, ENTRY, LEAVES
 from tinygrad_lr.tensor import Tensor, asarray, gradients_at, with_gradients
 
 from .truths import EPS, STEP, STEPS, Slope, adaptive_difference, complex_step, one_sided_difference, resolved
@@ -163,21 +163,32 @@ def swept(function: Function, variables: list[Tensor], heads: Sequence[Any], cre
     return [asarray(np.zeros(v.shape)) if g is None else g for v, g in zip(variables, made, strict=True)]
 
 
-def largest_term(heads: list[tuple[Tensor, Any]]) -> Any:
+def largest_term(heads: list[tuple[Tensor, Any]], inside: bool = False) -> Any:
     """The largest of the numbers that the sum of some heads, each times its head gradient, is made of.
 
     A number v that was computed on the way to y has the part v ∂y/∂v in it: so much of a relative error of v
     arrives in y (S. Linnainmaa, "Taylor expansion of the accumulated rounding error", BIT 16, 1976), also
-    where the parts cancel.
+    where the parts cancel. Some cancel inside a call, as the mean does in np.var of equal numbers: with
+    `inside` its arguments count as if they were its terms.
     """
     tapes: list[Any] = list({y.tape: None for y, _ in heads})
     for tape in tapes:
         tapes += {t.tape for t in tape.sources if t.tape is not LEAVES}.difference(tapes)
-    calls = [(tape, i, tape[i].value) for tape in tapes for i in range(0, len(tape.calls), ENTRY)]
-    places = [Tensor(v, tape, i) for tape, i, v in calls if getattr(v, "dtype", np.dtype(int)).kind == "f"]
+    calls = [(tape, i, tape[i]) for tape in tapes for i in range(0, len(tape.calls), ENTRY)]
+    calls = [(tape, i, call) for tape, i, call in calls if is_floating(call.value)]
+    places = [Tensor(call.value, tape, i) for tape, i, call in calls]
+    terms = []
     with np.errstate(all="ignore"):
-        flows = zip(places, gradients_at(places, heads, True, False), strict=True)
-        parts = flat([v.array * g.array for v, g in flows if g is not None])
+        for (_, _, call), flow in zip(calls, gradients_at(places, heads, True, False), strict=True):
+            if flow is None:
+                continue
+            g = flow.array
+            terms.append(call.value * g)
+            if inside:
+                pairs = zip(call.arguments, call.parents, strict=False)
+                given = [a for a, parent in pairs if parent != CONSTANT and is_floating(a) and a.size]
+                terms += [a * g if a.shape == g.shape else np.max(np.abs(a)) * g for a in given]
+    parts = flat(terms)
     return np.max(np.abs(parts), initial=0, where=np.isfinite(parts))
 
 
@@ -260,9 +271,10 @@ class Check:
         heads = [*(np.zeros_like(h) for h in self.heads), *self.heads]
         return [g.array for g in swept(twice, tensors, heads, False)[number:]]
 
-    def largest_term(self) -> Any:
+    def largest_term(self, inside: bool = False) -> Any:
         """Of the function, as far as the engine records it."""
-        return largest_term(recorded(self.function, self.variables.tensors(self.points), self.heads))
+        heads = recorded(self.function, self.variables.tensors(self.points), self.heads)
+        return largest_term(heads, inside)
 
     def rounding(self, gradients: Arrays) -> Arrays:
         """What rounding makes of the engine's gradients: how they differ where points hardly do.
@@ -270,14 +282,14 @@ class Check:
         Where it is more than rounding, as at a tie, it counts for nothing.
         """
         changes = []
-        for _ in range(3):
+        for _ in range(8):
             nearby = [frozen(x * (1 + self.rng.uniform(-1, 1, x.shape) * 2.0**-40)) for x in self.points]
             with np.errstate(all="ignore"):
                 changes.append(
                     [np.abs(a - b) for a, b in zip(self.gradients(nearby), gradients, strict=True)]
                 )
         largest = [4 * np.max(arrays, axis=0) for arrays in zip(*changes, strict=True)]
-        limit = 64 * EPS * self.magnitude
+        limit = 64 * EPS * max(self.magnitude, self.largest_term(inside=True))
         small = [np.where(x == 0, 1, np.minimum(np.abs(x), 1)) for x in self.points]  # divided by x
         return [np.where(noise * x <= limit, noise, 0) for noise, x in zip(largest, small, strict=True)]
 
@@ -406,6 +418,10 @@ class Check:
         elif np.all(np.isfinite(ratios)) and np.ptp(ratios) <= 1e-6 * abs(ratios[0]):
             lines.append(f"got is {ratios[0]:.6g} times what is expected")
         return "\n    ".join(lines)
+
+
+def is_floating(value: Any) -> bool:
+    return getattr(getattr(value, "dtype", None), "kind", "i") == "f"
 
 
 def flat(values: Sequence[Any]) -> Any:
