@@ -174,11 +174,8 @@ def noticed(fault: Fault, source: str, tests: list[str], limit: float) -> bool |
                 import pytest
                 from hypothesis import Phase, settings
 
-                found = [
-                    Phase.explicit,
-                    Phase.reuse,
-                    Phase.generate,
-                ]  # whether there is one, not the smallest
+                # whether there is a failing example, not the smallest one
+                found = [Phase.explicit, Phase.reuse, Phase.generate]
                 settings.register_profile("found", phases=found)
                 settings.load_profile("found")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -412,6 +412,20 @@ def test_logarithms_of_sums_grow_by_what_all_terms_grow_by(a: Any, shift: float)
     x, t = gradients(lambda x, t: np.logaddexp.reduce(x, initial=t), a + shift, shift)
     terms = np.append(a + shift, shift) - max(np.max(a + shift), shift)
     np.testing.assert_allclose(np.append(x, t), np.exp(terms) / np.sum(np.exp(terms)), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "function", [np.max, np.min, np.nanmax, np.ptp, np.maximum.reduce, np.logaddexp.reduce], ids=name_of
+)
+@quick
+@given(hnp.arrays(float, (3, 2), elements=st.sampled_from([-np.inf, 0.0, 1.0, np.inf])))
+@example(np.array([[np.inf, np.inf], [0.0, 1.0], [np.inf, 0.0]]))
+def test_a_row_beside_others_has_the_gradient_that_it_has_alone(function: Any, rows: Any) -> None:
+    """With ties in one of them and none in the next, and infinite numbers in either."""
+    with np.errstate(invalid="ignore"):
+        together = gradient(lambda x: function(x, axis=1), rows)
+        alone = [gradient(function, row) for row in rows]
+    np.testing.assert_allclose(together, alone, rtol=1e-14)
 
 
 @given(hnp.arrays(float, 4, elements=st.floats(-5, 5) | st.just(-np.inf)))

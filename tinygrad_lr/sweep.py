@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import errors
+from .derivatives.indexing import total
 from .derivatives.selections import Partial, add, depth_of, partly, use_of, used, whole
 from .scope import ANOMALY, MODE, TRACING
 from .tape import (
@@ -120,10 +121,9 @@ def _sweep_tape(
                 inputs = (*arguments, *options.values())
                 if len(parents) > len(arguments):  # a gradient flows back to options as well
                     rules = [row.rule_of(key) for key in (*range(len(arguments)), *options)]
-            masked = False
             if row.elementwise:
                 # one array; dtype and the like do not concern its rules
-                broadcast, options = value.shape, NO_OPTIONS
+                broadcast, options, masked = value.shape, NO_OPTIONS, False
             else:
                 broadcast, gradient = None, _in_full(gradient, value, row.follows)
                 masked = row.follows and ("where" in options or len(arguments) > row.where)
@@ -132,10 +132,10 @@ def _sweep_tape(
         for rule, parent, argument in zip(rules, parents, inputs, strict=False):
             if parent == CONSTANT:
                 continue
-            if into is not None and parent in buffers and _takes(whole(total := gradients[parent]), given[0]):
-                into(whole(total), *given)
-                if total.__class__ is Partial:
-                    total.also(use_of(row, gradient, rule, given, options), depth_of(gradient) + 1)
+            if into is not None and parent in buffers and _takes(whole(held := gradients[parent]), given[0]):
+                into(whole(held), *given)
+                if held.__class__ is Partial:
+                    held.also(use_of(row, gradient, rule, given, options), depth_of(gradient) + 1)
                 continue
             made: Any
             if selected:
@@ -218,12 +218,7 @@ def _fitted(gradient: Any, argument: Any, broadcast: Any, function: Any) -> Any:
             f"for an argument of shape {shape}"
         )
     if axes:
-        total = np.add.reduce if type(gradient) is np.ndarray else np.sum  # the former is quicker
-        if gradient.dtype.char == "e":  # float16, in which 2048 + 1 is 2048
-            gradient = total(gradient, axis=axes, keepdims=len(axes) > extra, dtype=np.float32)
-            gradient = gradient.astype(np.float16)
-        else:
-            gradient = total(gradient, axis=axes, keepdims=len(axes) > extra)
+        gradient = total(gradient, axes, len(axes) > extra)
     return gradient if gradient.ndim <= len(shape) else gradient.reshape(gradient.shape[extra:])
 
 

@@ -90,15 +90,14 @@ class Writes:
         """The key of an array in `last`, and what removes it there when the array is gone."""
         owner = array if getattr(array, "base", self) is None else self._owner(array)
         key = id(owner)
-        if key in self.last:
-            return key, self.last[key][1]
-        return key, weakref.ref(owner, lambda _: self.last.pop(key, None))
+        last = self.last.get(key)
+        return key, last[1] if last else weakref.ref(owner, lambda _: self.last.pop(key, None))
 
     def note(self, array: Any) -> None:
         """`array` is about to be written."""
         key, forget = self.entry(array)
-        self.now = now = self.now + 1
-        self.last[key] = (now, forget)
+        self.now += 1
+        self.last[key] = (self.now, forget)
 
     def since(self, moment: int, array: Any) -> bool:
         """Whether `array` was written after `moment`."""

@@ -24,7 +24,7 @@ from .sweep import lifted_arguments, sweep
 from .tape import CONSTANT, FREED, LEAVES, NO_OPTIONS, PACK, PART, WRITES, Attachment, Tape, new_leaf
 
 OUTSIDE, UNATTACHED = -1, -2  # why a tensor is on no tape
-REMEMBERING = RECORDING | TRACING
+REMEMBERING = RECORDING | TRACING  # of these bits one is set where calls are remembered
 USUAL = REMEMBERING | ANOMALY  # of these bits the first is set where calls go straight to the tape
 OBJECT = np.dtype(object)
 ARRAYS = (np.ndarray, np.generic)

@@ -113,7 +113,7 @@ def _choice(function: Any, ahead: Any, behind: Any, of_nan: bool) -> None:
     derivative(function, lambda g, y, a, b: chosen(g, a, b), lambda g, y, a, b: chosen(g, b, a))
 
 
-def share(log_add: Any, exp: Any, y: Any, a: Any, b: Any) -> Any:
+def share_of_two(log_add: Any, exp: Any, y: Any, a: Any, b: Any) -> Any:
     """exp(a) / (exp(a) + exp(b)) without overflow; 1/2 where both are the same infinity."""
     alike, zero = (a == b) & np.isinf(y), y.dtype.type(0)
     return exp(-log_add(0, np.where(alike, zero, b) - np.where(alike, zero, a)))
@@ -244,10 +244,10 @@ derivative(np.log,         lambda g, y, x: g / x)
 derivative(np.log2,        lambda g, y, x: g / x / _LN2)
 derivative(np.log10,       lambda g, y, x: g / _LN10 / x)
 derivative(np.log1p,       lambda g, y, x: g / (1 + x))
-derivative(np.logaddexp,   lambda g, y, a, b: g * share(np.logaddexp, np.exp, y, a, b),
-                           lambda g, y, a, b: g * share(np.logaddexp, np.exp, y, b, a))
-derivative(np.logaddexp2,  lambda g, y, a, b: g * share(np.logaddexp2, np.exp2, y, a, b),
-                           lambda g, y, a, b: g * share(np.logaddexp2, np.exp2, y, b, a))
+derivative(np.logaddexp,   lambda g, y, a, b: g * share_of_two(np.logaddexp, np.exp, y, a, b),
+                           lambda g, y, a, b: g * share_of_two(np.logaddexp, np.exp, y, b, a))
+derivative(np.logaddexp2,  lambda g, y, a, b: g * share_of_two(np.logaddexp2, np.exp2, y, a, b),
+                           lambda g, y, a, b: g * share_of_two(np.logaddexp2, np.exp2, y, b, a))
 
 # trigonometric
 derivative(np.sin,         lambda g, y, x: g * np.cos(x))

@@ -46,6 +46,14 @@ def scatter(values: Any, key: Any, shape: tuple[int, ...]) -> Any:
     return made
 
 
+def total(g: Any, axis: Any, keepdims: bool = False) -> Any:
+    """The sum of a gradient over some axes; float16, in which 2048 + 1 is 2048, is summed as float32."""
+    sum_: Any = np.add.reduce if type(g) is np.ndarray else np.sum  # the former is quicker
+    if g.dtype != np.float16:
+        return sum_(g, axis=axis, keepdims=keepdims)
+    return sum_(g, axis=axis, keepdims=keepdims, dtype=np.float32).astype(np.float16)
+
+
 def _is_mask(part: Any) -> bool:
     return getattr(part, "dtype", None) == np.dtype(bool)
 

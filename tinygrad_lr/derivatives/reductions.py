@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .elementwise import share
+from .elementwise import share_of_two
 from .indexing import along
 from .table import constant, derivative, moving
 
@@ -124,23 +124,24 @@ def _exponentials(y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> tuple
     """
     infinite = np.isinf(y)
 
-    def share(exponents: Any) -> Any:
+    def exponential(exponents: Any) -> Any:
         return np.exp(np.where(infinite, 0, exponents - np.where(infinite, 0, y)))
 
-    of_a = share(_only(where, a, -math.inf))
-    of_initial = 0 if initial is ABSENT else share(initial)
+    of_a = exponential(_only(where, a, -math.inf))
+    of_initial = 0 if initial is ABSENT else exponential(initial)
     return of_a, of_initial, np.sum(of_a, axis=axes, keepdims=True) + of_initial
 
 
 def _logsumexp(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> Any:
     """Where y is infinite, the gradient of the maximum."""
-    share, _, total = _exponentials(y, a, axes, initial, where)
-    return np.where(np.isinf(y), _extreme(g, y, a, axes, initial, where), g * share / total)
+    term, _, total = _exponentials(y, a, axes, initial, where)
+    limit = _shared(g, y, _reaching(y, a, where), axes, initial)
+    return np.where(np.isinf(y), limit, g * term / total)
 
 
 def _logsumexp_initial(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> Any:
-    _, share, total = _exponentials(y, a, axes, initial, where)
-    return np.where(np.isinf(y), _extreme_initial(g, y, a, axes, initial, where), g * share / total)
+    _, term, total = _exponentials(y, a, axes, initial, where)
+    return np.where(np.isinf(y), _extreme_initial(g, y, a, axes, initial, where), g * term / total)
 
 
 # ---- products ---------------------------------------------------------------------------------------------
@@ -222,6 +223,11 @@ def _extreme(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> An
     alone = where is True and initial is ABSENT and isinstance(among, np.ndarray)
     if alone and np.count_nonzero(among) == y.size:  # no ties, as most often: quicker
         return np.where(among, g, 0)
+    return _shared(g, y, among, axes, initial)
+
+
+def _shared(g: Any, y: Any, among: Any, axes: Axes, initial: Any) -> Any:
+    """g shared evenly among the elements that reach y, the initial value counted as one if it does."""
     count = np.sum(among, axis=axes, keepdims=True) + (0 if initial is ABSENT else initial == y)
     return np.where(among, g * _one_over(count, g), 0)
 
@@ -250,8 +256,8 @@ def _running_logsumexp(g: Any, y: Any, a: Any, axis: Any) -> Any:
     """Each of the results is shared between the one before it and its own element."""
     g, y, a = (np.moveaxis(x, axis, 0) for x in (g, y, a))
     before, own = y[:-1], a[1:]
-    reached = _recurrence(g, share(np.logaddexp, np.exp, y[1:], before, own))
-    shares = np.concatenate([np.ones_like(y[:1]), share(np.logaddexp, np.exp, y[1:], own, before)])
+    reached = _recurrence(g, share_of_two(np.logaddexp, np.exp, y[1:], before, own))
+    shares = np.concatenate([np.ones_like(y[:1]), share_of_two(np.logaddexp, np.exp, y[1:], own, before)])
     return np.moveaxis(reached * shares, 0, axis)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .indexing import along, collect, counting, numbered, scatter
+from .indexing import along, collect, counting, numbered, scatter, total
 from .table import composed, constant, derivative, differentiable, each, moving
 
 
@@ -196,18 +196,11 @@ def _margin(a: Any, axis: int, width: int, mode: str, end: Any, length: Any) -> 
 # ---- repeating --------------------------------------------------------------------------------------------
 
 
-def _total(g: Any, axis: Any) -> Any:
-    """The sum over some axes; float16, in which 2048 + 1 is 2048, is summed as float32."""
-    if g.dtype != np.float16:
-        return np.sum(g, axis=axis)
-    return np.sum(g, axis=axis, dtype=np.float32).astype(np.float16)
-
-
 def _untiled(g: Any, a: Any) -> Any:
     """The sum of the copies of a that g consists of."""
     shape = (1,) * (g.ndim - a.ndim) + a.shape
     apart = [k for n, m in zip(shape, g.shape, strict=True) for k in (m // n if n else 1, n)]
-    return np.reshape(_total(np.reshape(g, apart), tuple(range(0, len(apart), 2))), a.shape)
+    return np.reshape(total(np.reshape(g, apart), tuple(range(0, len(apart), 2))), a.shape)
 
 
 def _unrepeated(g: Any, a: Any, repeats: Any, axis: Any) -> Any:
@@ -216,7 +209,7 @@ def _unrepeated(g: Any, a: Any, repeats: Any, axis: Any) -> Any:
     if np.size(repeats) == 1:
         copies = int(np.sum(repeats))
         apart = np.reshape(g, (*shape[: axis + 1], copies, *shape[axis + 1 :]))
-        return np.reshape(_total(apart, axis + 1), a.shape)
+        return np.reshape(total(apart, axis + 1), a.shape)
     places = np.repeat(np.arange(shape[axis]), repeats)
     return np.reshape(scatter(g, along(axis, places, len(shape)), shape), a.shape)
 
@@ -240,7 +233,7 @@ def _unmeshed(i: int, g: Any, x: Any, indexing: str) -> Any:
     """The sum over all axes of a grid but the one that x varies along: the first two swap for "xy"."""
     axis = 1 - i if indexing == "xy" and i < 2 <= len(g) else i
     others = tuple(k for k in range(len(g)) if k != axis)
-    return np.reshape(_total(g[i], others), x.shape)
+    return np.reshape(total(g[i], others), x.shape)
 
 
 def _untrimmed(g: Any, filt: Any, trim: str) -> Any:

@@ -84,7 +84,7 @@ class Derivative:
         self.elementwise = (
             isinstance(function, np.ufunc) and function.signature is None and function.nout == 1
         )
-        #: as most calls are: the sweep has nothing to think of
+        #: elementwise, and not known to select: the sweep has nothing more to ask
         self.usual = self.elementwise and bool(rules)
         #: whether the rules only move elements of the gradient, or leave them out: see `moving`
         self.moves = self.selects = False
@@ -117,6 +117,11 @@ class Derivative:
         self.out = self.names.index("out") if "out" in self.names else NOWHERE
         #: and that of `where`, the mask of what is summed
         self.where = self.names.index("where") if "where" in self.names else NOWHERE
+
+    def follow(self, moves: bool, selects: bool, like: Callable[..., Any] | None = None) -> None:
+        """Have the sweep follow what was left out: see `moving` and `spreading`."""
+        self.moves, self.selects, self.follows, self.like = moves, selects, True, like
+        self.usual = self.usual and not selects
 
     def rule_of(self, argument: int | str) -> Rules:
         """The rule of an argument, given by its position or its name; `...` or a text if none is known."""
@@ -182,8 +187,7 @@ def moving(*functions: Callable[..., Any], selects: bool = False) -> None:
     be NaN.
     """
     for function in functions:
-        row = DERIVATIVES[function]
-        row.moves, row.selects, row.follows, row.usual = True, selects, True, row.usual and not selects
+        DERIVATIVES[function].follow(moves=True, selects=selects)
 
 
 def spreading(
@@ -202,9 +206,7 @@ def spreading(
     used, as it is a factor of what the first gradient left out.
     """
     for function in functions:
-        row = DERIVATIVES[function]
-        row.moves, row.selects, row.follows, row.usual = False, selects, True, row.usual and not selects
-        row.like = like
+        DERIVATIVES[function].follow(moves=False, selects=selects, like=like)
 
 
 def adds_into(function: Callable[..., Any], into: Callable[..., None]) -> None:
