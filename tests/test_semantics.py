@@ -1432,6 +1432,7 @@ def test_an_option_or_argument_without_a_rule_raises_when_recorded() -> None:
             first(x, 1, 0, low)
         with pytest.raises(OptionError, match=r"np\.exp .*where=. Write np\.where"):
             masked_out(x)
+        np.exp(x, where=True)  # the default: nothing is left out
         with pytest.raises((AutogradError, TypeError)):
             np.reshape(x, (low, 2))
         y = first(x, low, axis=0)  # None says: constant in it

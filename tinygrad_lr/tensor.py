@@ -448,6 +448,8 @@ class Tensor:
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **options: Any) -> Any:
         if method == "at":
             return _write(ufunc.at, args[0], args, options)
+        if options.get("where") is True:  # as by default
+            del options["where"]
         return call(ufunc if method == "__call__" else getattr(ufunc, method), args, options)
 
     def __array_function__(
