@@ -893,6 +893,7 @@ WRITTEN: dict[str, tuple[Any, str]] = {
         lambda x, i: np.where(np.where(x < 4, np.where(x < 2, -1.0, 3.0), 0), x, 0),
         "np.where(x < 4, x, 0)",
     ),
+    "a sign": (lambda x, i: -(0.5 * x) * np.sum(i), "-0.5 * x * "),
     "no value": (
         lambda x, i: 2 * np.max(x, axis=(0, 1), initial=np._NoValue),
         "2 * np.max(x, axis=(0, 1), initial=np._NoValue)",

@@ -559,14 +559,22 @@ def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, A
             return result
     arrays = tuple([a.array if isinstance(a, Tensor) else a for a in args])
     plain = options
-    if not (PLAIN.issuperset(map(type, arrays)) and PLAIN.issuperset(map(type, options.values()))):
+    fixed = all(map(_fixed, (*args[row.known :], *options.values())))
+    if not PLAIN.issuperset(map(type, arrays[: row.known] if fixed else (*arrays, *options.values()))):
         names = [name if rule else "" for name, rule in zip(row.names, row.rules, strict=False)]
         args = [*map(_operand, names, args), *args[len(names) :]]
         names += row.named_rules
         options = {n: _operand(n, v) if n in names else v for n, v in options.items()}
         arrays = tuple(map(unwrapped, args))
         plain = {name: unwrapped(v) for name, v in options.items()}
-    return recorded(row, args, arrays, function(*arrays, **plain), options, plain)
+    return recorded(row, args, arrays, function(*arrays, **plain), options, plain, fixed)
+
+
+def _fixed(value: Any) -> bool:
+    """Whether an argument is no array, and cannot be changed in place."""
+    if isinstance(value, slice):
+        value = (value.start, value.stop, value.step)
+    return type(value) in FIXED or (type(value) is tuple and all(map(_fixed, value)))
 
 
 def _unlisted(function: Callable[..., Any]) -> Derivative:
@@ -656,8 +664,12 @@ def recorded(
     value: Any,
     options: dict[str, Any] = NO_OPTIONS,
     plain: dict[str, Any] = NO_OPTIONS,
+    fixed: bool = False,
 ) -> Any:
-    """The value of a call with tensors for arrays; and the call on the tape, if a gradient can flow back."""
+    """The value of a call with tensors for arrays; and the call on the tape, if a gradient can flow back.
+
+    `fixed` says that no option, and no argument beyond those with a rule, is an array or can be changed.
+    """
     mode = MODE.get()
     if mode & TRACING:
         return TRACER.get().call(row, args, arrays, value, options, plain)
@@ -666,13 +678,14 @@ def recorded(
     if not row.rules:
         return wrapped(value, UNATTACHED)
     tape: Tape = LOCAL.tape or _new_tape()
-    given = (*args, *options.values()) if options else args
+    fixed = row.options.issuperset(options) if fixed else not options and len(args) <= row.known
+    given = args if fixed else (*args, *options.values())
     places: tuple[Any, ...] = tuple(
         [a.index if isinstance(a, Tensor) and a.tape is tape else _place(a, tape) for a in given]
     )
     if None in places:  # one is on a newer tape
         _new_tape(newer=True)
-        return recorded(row, args, arrays, value, options, plain)
+        return recorded(row, args, arrays, value, options, plain, fixed)
     if places.count(CONSTANT) == len(places):
         return wrapped(value, UNATTACHED)
     several = isinstance(value, (list, tuple))
@@ -682,7 +695,7 @@ def recorded(
             raise errors.ComplexResultError(function=errors.name_of(row.function))
         if "f" not in kinds:
             return wrapped(value, UNATTACHED)
-    if options or len(args) > row.known:
+    if not fixed:
         arrays, plain, places = _kept(row, given, (*arrays, *plain.values()), [*options], places)
         if places.count(CONSTANT) == len(places):
             return wrapped(value, UNATTACHED)

@@ -161,21 +161,23 @@ class Program:
         return found
 
     def _best(self, start: int, stop: int) -> list[Repeat]:
-        """All repeats with the period that covers the most operations, and so an outer loop, not an inner."""
-        worth, period, chosen = (0, 0), 0, []
+        """All repeats with the period that covers the most operations: an outer loop rather than an inner.
+
+        The first two repetitions of a loop may read what was computed before it, and so be left out where
+        loops within them are covered wholly: they count as covered.
+        """
+        most, period, chosen = 0, 0, []
         for p in self._periods(start, stop):
             stretches = list(self._stretches(start, stop, p))
-            covered = sum(last - first for first, last in stretches)
-            if (covered, covered - p * len(stretches)) > worth:
-                worth, period, chosen = (covered, covered - p * len(stretches)), p, stretches
-        repeats = []
+            covered = sum(last - first for first, last in stretches) + 2 * p
+            if stretches and covered > most:
+                most, period, chosen = covered, p, stretches
+        repeats: list[Repeat] = []
         for first, last in chosen:
-            first = max(first, start)
-            if last - first >= LEAST * period:
-                parts = (p for p in range(1, period) if period % p == 0)
-                whole = (p for p in parts if list(self._stretches(first, last, p)) == [(first, last)])
-                repeats.append(self._aligned(first, last, next(whole, period), start))
-                start = repeats[-1].stop
+            parts = (p for p in range(1, period) if period % p == 0)
+            whole = (p for p in parts if list(self._stretches(first, last, p)) == [(first, last)])
+            repeats.append(self._aligned(first, last, next(whole, period), start))
+            start = repeats[-1].stop
         return repeats
 
     def _periods(self, start: int, stop: int) -> list[int]:
@@ -200,7 +202,7 @@ class Program:
         return sorted(votes, key=lambda period: (-votes[period], period))[: 4 * TRIES]
 
     def _stretches(self, start: int, stop: int, period: int) -> Iterator[tuple[int, int]]:
-        """The beginning and the end of all that repeats with one period."""
+        """The beginning and the end of all that repeats with one period, none of it twice."""
         if stop - start < LEAST * period:
             return
         kinds, operands = self.kinds[start:stop], self.operands[start:stop]
@@ -208,10 +210,14 @@ class Program:
         strides = np.where(operands[period:] < 0, 0, operands[period:] - operands[:-period])
         regular = same[period:] & same[:-period] & (strides[period:] == strides[:-period]).all(axis=1)
         edges = np.diff(np.concatenate([[0], regular.astype(np.int8), [0]]))
-        firsts, lasts = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
-        long = lasts - firsts >= (LEAST - 2) * period
+        firsts = np.flatnonzero(edges == 1) + start
+        lasts = np.flatnonzero(edges == -1) + start + 2 * period
+        long = lasts - firsts >= LEAST * period
         for first, last in zip(firsts[long].tolist(), lasts[long].tolist(), strict=True):
-            yield start + first, start + last + 2 * period
+            first = max(first, start)
+            if last - first >= LEAST * period:
+                yield first, last
+                start = last
 
     def _aligned(self, first: int, last: int, period: int, start: int) -> Repeat:
         """The repeat in a stretch whose beginning leaves the fewest values to carry and operations outside.
