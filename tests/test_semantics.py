@@ -859,10 +859,10 @@ def test_errors_name_the_variable_or_the_attribute() -> None:
     model = SimpleNamespace(weight=tensor([1.0, 2.0]))
     with pytest.raises(NothingAttachedError, match=r"`model\.weight` \(shape \(2,\), dtype float64\)"):
         model.weight.backward()
-    with pytest.raises(NothingAttachedError, match=r"`net\.weight` "):  # a variable of the module
-        scope: dict[str, Any] = {"net": model}
-        exec("def run():\n    net.weight.backward()", scope)
-        scope["run"]()
+    module: dict[str, Any] = {"net": model}
+    exec("def run():\n    net.weight.backward()", module)
+    with pytest.raises(NothingAttachedError, match=r"`net\.weight` \(shape"):
+        module["run"]()
     with pytest.raises(NothingAttachedError, match=r"a tensor of shape \(\), dtype float64"):
         tensor(1.0).backward()
 
