@@ -604,6 +604,7 @@ def test_an_update_is_seen_by_backward() -> None:
         (lambda x: x.tolist(), r"tolist\(\)"),
         (lambda x: [1, 2, 3][np.argmax(x)], "index"),
         (lambda x: x * np.random.normal(size=2), "random numbers"),
+        (lambda x: x * np.median(x, overwrite_input=True), "result of np.median, which may overwrite"),
     ],
 )
 def test_what_would_be_frozen_raises(function: Any, what: str) -> None:

@@ -611,7 +611,12 @@ def _write(function: Callable[..., Any], target: Any, args: Sequence[Any], optio
     _before_write(function, target, args, options, NO_OUT)
     value = function(*map(unwrapped, args), **{name: unwrapped(v) for name, v in options.items()})
     if not isinstance(target, tuple):
-        return value if value is None else target
+        if value is unwrapped(target):
+            return target
+        if value is not None and MODE.get() & TRACING:
+            how = f"the result of {errors.name_of(function)}, which may overwrite its argument,"
+            raise errors.TraceError(tensor=errors.describe(target), how=how)
+        return wrapped(value, OUTSIDE)
     values = value if len(target) > 1 else (value,)
     made = [wrapped(v, OUTSIDE) if t is None else t for t, v in zip(target, values, strict=True)]
     return tuple(made) if len(made) > 1 else made[0]
