@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from .products import ones_on_diagonal, outer, transposed
-from .table import constant, derivative, differentiable, spreading
+from .table import composed, constant, derivative, differentiable, spreading
 
 # ---- inverses and solutions -------------------------------------------------------------------------------
 
@@ -250,7 +250,8 @@ def _qr(g: Any, y: Any, a: Any, mode: str = "reduced") -> Any:
     gq, q = _from_square_part(gq, q, size)
     r, gr, gr_rest = r[..., :size, :size], gr[..., :size, :size], gr[..., :size, size:]
     scales = np.abs(np.einsum("...ii->...i", r))
-    if np.any(scales <= np.finfo(r.dtype).eps * np.sum(scales, axis=-1, keepdims=True)):
+    rounding = max(a.shape[-2:]) * np.finfo(r.dtype).eps
+    if np.any(scales <= rounding * np.sum(scales, axis=-1, keepdims=True)):
         raise np.linalg.LinAlgError(
             f"np.linalg.qr has no derivative where the first {size} columns of the matrix are not independent"
         )
@@ -283,6 +284,7 @@ def _turns(vectors: Any, g: Any) -> Any:
     return made * (1 - ones_on_diagonal(made, *made.shape[-2:]))
 
 
+ALWAYS_COMPLEX = np.linalg.eigvals(np.eye(1)).dtype.kind == "c"  # are NumPy's eigenvalues: since 2.5
 EIGENVECTORS = "the eigenvectors of equal eigenvalues"
 SINGULAR_VECTORS = "the singular vectors of equal singular values, or of 0,"
 
@@ -328,9 +330,35 @@ def _eig(g: Any, y: Any, a: Any) -> Any:
 
 
 def _eigvals(g: Any, y: Any, a: Any) -> Any:
-    w, v = np.linalg.eig(a)
+    w, v = real_eig(a)
     vt = transposed(v)
     return np.linalg.solve(vt, of_values(g, w) @ vt)
+
+
+def _real(eigenvalues: Any, *others: Any) -> Any:
+    """Eigenvalues, and what goes with them, as real numbers."""
+    if np.any(np.imag(eigenvalues)):
+        raise np.linalg.LinAlgError(
+            "np.linalg.eig and eigvals have no derivative where eigenvalues are complex; only real numbers have "
+            "derivatives here"
+        )
+    return [np.real(part).copy() for part in (eigenvalues, *others)]
+
+
+@differentiable(_eig)
+def real_eig(a: Any) -> Any:
+    """np.linalg.eig of a matrix with real eigenvalues.
+
+    NumPy makes complex numbers of them since 2.5, and before only where there are complex ones.
+    """
+    found = np.linalg.eig(a)
+    return type(found)(*_real(*found))
+
+
+@differentiable(_eigvals)
+def real_eigvals(a: Any) -> Any:
+    """np.linalg.eigvals of a matrix with real eigenvalues, as `real_eig`."""
+    return _real(np.linalg.eigvals(a))[0]
 
 
 def _svdvals(slope: Callable[[Any], Any], a: Any, hermitian: bool = False) -> Any:
@@ -374,6 +402,8 @@ derivative(np.linalg.eigh,     _eigh)
 derivative(np.linalg.eigvalsh, _eigvalsh)
 derivative(np.linalg.eig,      _eig)
 derivative(np.linalg.eigvals,  _eigvals)
+composed(np.linalg.eig,        lambda a: real_eig(a) if ALWAYS_COMPLEX else NotImplemented)
+composed(np.linalg.eigvals,    lambda a: real_eigvals(a) if ALWAYS_COMPLEX else NotImplemented)
 derivative(np.linalg.svd,      _svd)
 derivative(np.linalg.svdvals,  lambda g, y, x: _svdvals(lambda s: g, x))
 
@@ -512,6 +542,6 @@ spreading(
         np.linalg.matrix_power,
     ),
     *(np.linalg.cholesky, np.linalg.qr, np.linalg.eigh, np.linalg.eigvalsh, np.linalg.eig, np.linalg.eigvals),
-    *(np.linalg.svd, np.linalg.svdvals),
+    *(real_eig, real_eigvals, np.linalg.svd, np.linalg.svdvals),
     like=_whole_matrices,
 )
