@@ -14,6 +14,8 @@ Where a derivative does not exist, or is a matter of convention:
   is an average of these. Their second derivatives do not exist, and those of smooth functions of them all,
   such as the sum of their squares, are not to be had from them: LinAlgError in directions that would need
   them. Equal means closer than rounding lets them be known.
+- *Complex eigenvalues.* They have no derivative here: an error. Real ones, and their vectors, are real numbers
+  to tensors that are being differentiated, also since NumPy 2.5, whose eig makes complex numbers of all.
 - *Signs.* Eigenvectors, singular vectors and the columns of q are determined up to a sign, which LAPACK
   chooses; the derivative is that of the branch it chose. Where only the space of some columns is determined
   (more than one column beyond the square part in qr's "complete" and svd's `full_matrices`), a gradient that
@@ -330,19 +332,19 @@ def _eig(g: Any, y: Any, a: Any) -> Any:
 
 
 def _eigvals(g: Any, y: Any, a: Any) -> Any:
-    w, v = real_eig(a)
+    w, v = real_eig(a) if ALWAYS_COMPLEX else np.linalg.eig(a)
     vt = transposed(v)
     return np.linalg.solve(vt, of_values(g, w) @ vt)
 
 
-def _real(eigenvalues: Any, *others: Any) -> Any:
-    """Eigenvalues, and what goes with them, as real numbers."""
-    if np.any(np.imag(eigenvalues)):
+def _real(found: Any) -> Any:
+    """Complex numbers as real ones. While a function is compiled nobody knows whether they are: then NaN."""
+    if not hasattr(found, "is_tensor") and np.any(np.imag(found)):
         raise np.linalg.LinAlgError(
-            "np.linalg.eig and eigvals have no derivative where eigenvalues are complex; only real numbers have "
-            "derivatives here"
+            "np.linalg.eig and eigvals have no derivative where eigenvalues are complex; only real numbers "
+            "have derivatives here"
         )
-    return [np.real(part).copy() for part in (eigenvalues, *others)]
+    return np.where(np.imag(found) == 0, np.real(found), np.nan)
 
 
 @differentiable(_eig)
@@ -352,13 +354,13 @@ def real_eig(a: Any) -> Any:
     NumPy makes complex numbers of them since 2.5, and before only where there are complex ones.
     """
     found = np.linalg.eig(a)
-    return type(found)(*_real(*found))
+    return type(found)(*map(_real, found))
 
 
 @differentiable(_eigvals)
 def real_eigvals(a: Any) -> Any:
     """np.linalg.eigvals of a matrix with real eigenvalues, as `real_eig`."""
-    return _real(np.linalg.eigvals(a))[0]
+    return _real(np.linalg.eigvals(a))
 
 
 def _svdvals(slope: Callable[[Any], Any], a: Any, hermitian: bool = False) -> Any:
