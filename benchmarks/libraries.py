@@ -206,6 +206,7 @@ def micrograd(problem: Problem) -> Callable[[], Any]:
         return made
 
     namespace = SimpleNamespace(
+        __name__="micrograd",
         relu=np.vectorize(lambda v: v.relu(), otypes=[object]),
         sum=np.sum,
         mean=lambda a: np.sum(a) * (1 / a.size),

@@ -604,6 +604,7 @@ def test_an_update_is_seen_by_backward() -> None:
         (lambda x: x.tolist(), r"tolist\(\)"),
         (lambda x: [1, 2, 3][np.argmax(x)], "index"),
         (lambda x: x * np.random.normal(size=2), "random numbers"),
+        (lambda x: x * np.median(x, overwrite_input=True), "result of np.median, which may overwrite"),
     ],
 )
 def test_what_would_be_frozen_raises(function: Any, what: str) -> None:
@@ -892,6 +893,7 @@ WRITTEN: dict[str, tuple[Any, str]] = {
         lambda x, i: np.where(np.where(x < 4, np.where(x < 2, -1.0, 3.0), 0), x, 0),
         "np.where(x < 4, x, 0)",
     ),
+    "a sign": (lambda x, i: -(0.5 * x) * np.sum(i), "-0.5 * x * "),
     "no value": (
         lambda x, i: 2 * np.max(x, axis=(0, 1), initial=np._NoValue),
         "2 * np.max(x, axis=(0, 1), initial=np._NoValue)",

@@ -102,6 +102,18 @@ def test_parameters_of_numpy_and_data_of_dask() -> None:
     np.testing.assert_allclose(gradient, A.T @ residual / 4)
 
 
+@pytest.mark.parametrize("program", [lambda t: t, lambda t: t.sum(), lambda t: -2 * t.sum()])
+def test_a_gradient_that_is_one_number_becomes_a_dask_array(program: Any) -> None:
+    t, same = (asarray(a) for a in (dask.array.from_array(A, chunks=(2, 3)), A))
+    for leaf in (t, same):
+        leaf.attach_grad()
+        with record():
+            y = program(leaf)
+        y.backward()
+    assert isinstance(t.grad.array, dask.array.Array)
+    np.testing.assert_array_equal(t.grad.array.compute(scheduler="sync"), same.grad.array, strict=True)
+
+
 @pytest.mark.usefixtures("nothing_is_computed")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_updates_of_dask_arrays(dtype: Any) -> None:

@@ -21,6 +21,12 @@ def test_cross_of_vectors_in_the_plane(sizes: tuple[int, int], stack: tuple[int,
         assert_slopes(np.cross, a, b)
     with pytest.warns(DeprecationWarning, match="2-dimensional"):
         assert_slopes(lambda a, b: np.cross(a, b, axisa=0), a.T, b)
+    x, y = tensor(a), tensor(b)
+    for leaf in (x, y):
+        leaf.attach_grad()
+    with record(), pytest.warns(DeprecationWarning, match="2-dimensional"):
+        z = np.cross(x, y)
+    z.backward()  # of its gradient nobody is warned
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ def test_dual_numbers_agree(program: Program, seed: int, scope: str) -> None:
 # ---- training: the same program again and again, its leaves changed in place in between --------------------
 
 UPDATES = (
-    "{a} -= 0.1 * {a}.grad",
+    "{a} -= 0.1 * np.tanh({a}.grad)",
     "{a} *= 0.9",
     "{a} += 0.01 * np.tanh({b}.grad).sum()",
     "{a}[...] = np.tanh({a}.detach())",

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 from domains.basics import shapes
 from domains.reductions import drawn_axis, mask
 from slopes import assert_slopes
-from tinygrad_lr import Tensor, autograd, record, tensor
+from tinygrad_lr import Tensor, autograd, compile, func, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
 from tinygrad_lr.errors import InPlaceError, NoDerivativeError, name_of
 from tinygrad_lr.testing import check_gradients
@@ -173,6 +174,20 @@ def test_methods_of_quantiles(method: Any, n: int) -> None:
         for function in (np.nanquantile, lambda x, q, method: np.nanpercentile(x, 100 * q, method=method)):
             got = gradient(lambda x, q=q, f=function: f(x, q, method=method), with_nan)
             np.testing.assert_allclose(got, [*expected, 0], atol=1e-9)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_equal_numbers_have_equal_parts_in_a_quantile(method: Any) -> None:
+    """And where all grow by 1, so does the quantile."""
+    a, weights = np.array([2.0, 1, 2, 5, 2, 1]), np.array([1.0, 2, 3, 4, 5, 6])
+    calls: list[Any] = [partial(f, method=method) for f in (np.quantile, np.nanquantile)]
+    if method == "inverted_cdf":
+        calls.append(partial(np.quantile, method=method, weights=weights))
+    for call in calls:
+        for q in (0, 0.1, 0.3, 0.5, 0.8, 1):
+            got = gradient(lambda x, call=call, q=q: call(x, q), a)
+            np.testing.assert_allclose(np.sum(got), 1, rtol=1e-15)
+            assert all(np.ptp(got[a == value]) == 0 for value in a)
 
 
 @quick
@@ -344,13 +359,31 @@ def test_any_mean_that_is_given(options: dict[str, Any]) -> None:
 # ---- what is left out -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("function", [np.sum, np.mean, np.var, np.std], ids=name_of)
+ABOUT = {"mean": np.array([0.75])}
+
+
+@pytest.mark.parametrize(
+    ("function", "options"),
+    [(np.sum, {}), (np.mean, {}), (np.var, {}), (np.std, {}), (np.var, ABOUT), (np.std, ABOUT)],
+)
 @pytest.mark.parametrize("left_out", [np.nan, np.inf, 1e100])
-def test_what_where_leaves_out_has_no_say(function: Any, left_out: float) -> None:
-    """To third order, and without a warning."""
+def test_what_where_leaves_out_has_no_say(function: Any, options: Any, left_out: float) -> None:
+    """To third order, compiled too, and without a warning."""
     a, where = [1.0, left_out, 4.0, 0.5], np.array([True, False, True, True])
-    without = gradients(lambda x: function(x[where]), a, order=3)
-    assert_same(gradients(lambda x: function(x, where=where), a, order=3), without)
+    without = gradients(lambda x: function(x[where], **options), a, order=3)
+    assert_same(gradients(lambda x: function(x, where=where, **options), a, order=3), without)
+
+    def slope(x: Any) -> Any:
+        return func.grad(lambda x: function(x, where=where, **options))(x)
+
+    def along(x: Any) -> Any:
+        return np.sum(np.where(where, slope(x), 0) ** 2)
+
+    x = np.array(a)
+    for derivative in (slope, func.grad(along)):
+        compiled = compile(derivative)
+        for _ in range(2):  # what runs is made by the first call
+            np.testing.assert_allclose(compiled(x), derivative(x), rtol=1e-12)
 
 
 @pytest.mark.parametrize(

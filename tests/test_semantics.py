@@ -23,15 +23,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import scipy.sparse
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
+import search
 from tinygrad_lr import (
     Tensor,
     asarray,
     autograd,
     detect_anomaly,
     differentiable,
+    errors,
     is_recording,
     is_training,
     pause,
@@ -55,6 +58,8 @@ from tinygrad_lr.errors import (
     OptionError,
     UnreachedError,
 )
+from tinygrad_lr.tape import WRITES as CLOCK
+from tinygrad_lr.tensor import unwrapped
 
 
 def leaf(data: Any, dtype: Any = None, grad_req: str = "write") -> Tensor:
@@ -507,6 +512,27 @@ def test_threads_record_and_sweep_at_once() -> None:
         same(gradients[k][1], 2.0 * np.array([1, 4, 9]) * k)
 
 
+def test_each_scope_has_a_tape_of_its_own() -> None:
+    """Whatever other threads do meanwhile; and so has a thread in the context of another."""
+    x = leaf(3.0)
+
+    def square() -> Tensor:
+        with record():
+            return x * x
+
+    def in_context(work: Callable[[], Any]) -> Any:
+        context = contextvars.copy_context()
+        return in_thread(lambda: context.run(work))
+
+    with record():
+        made = [x * 1, in_thread(square), x * 2]
+        made += in_context(lambda: [x * 3, x * 4, square(), x * 5, in_context(lambda: x * 6), x * 7])
+        made += [x * 8, square(), x * 9]
+    numbers = [y.node[0] for y in made if y.node]
+    tapes = {number: i for i, number in enumerate(dict.fromkeys(numbers))}
+    assert [tapes[number] for number in numbers] == [0, 1, 0, 2, 2, 3, 2, 4, 2, 0, 5, 6]
+
+
 def test_a_graph_goes_from_thread_to_thread() -> None:
     x = leaf(3.0)
 
@@ -816,11 +842,13 @@ def test_nothing_attached() -> None:
             head.backward()
 
 
-def test_already_freed() -> None:
+@pytest.mark.parametrize("sweep", [Tensor.backward, autograd.backward, lambda y: autograd.backward([y])])
+def test_already_freed(sweep: Any) -> None:
     x = leaf([1.0])
     with record():
         y = x * 2
-    y.backward()
+    sweep(y)
+    assert x.grad.node is None  # nothing is recorded of it
     with pytest.raises(GraphFreedError, match=r"already freed.*retain_graph=True"):
         y.backward()
     assert not issubclass(GraphFreedError, NotRecordedError | NothingAttachedError)
@@ -831,8 +859,24 @@ def test_errors_name_the_variable_or_the_attribute() -> None:
     model = SimpleNamespace(weight=tensor([1.0, 2.0]))
     with pytest.raises(NothingAttachedError, match=r"`model\.weight` \(shape \(2,\), dtype float64\)"):
         model.weight.backward()
+    module: dict[str, Any] = {"net": model}
+    exec("def run():\n    net.weight.backward()", module)
+    with pytest.raises(NothingAttachedError, match=r"`net\.weight` \(shape"):
+        module["run"]()
     with pytest.raises(NothingAttachedError, match=r"a tensor of shape \(\), dtype float64"):
         tensor(1.0).backward()
+
+
+def test_the_place_of_an_error_is_outside_of_this_package_only() -> None:
+    """A package beside it may have a longer name, as the one that draws has."""
+    own = errors.PACKAGE
+    names = {file: {"place": errors.place} for file in (f"{own[:-1]}_viz{own[-1]}x.py", f"{own}x.py")}
+    places = []
+    for file, scope in names.items():
+        exec(compile("def f():\n    return place()", file, "exec"), scope)
+        places.append(scope["f"]())
+    assert places[0] == f'file "{next(iter(names))}", line 2'
+    assert f'file "{__file__}"' in places[1]
 
 
 # ---- autograd.grad ----------------------------------------------------------------------------------------
@@ -1149,7 +1193,8 @@ WRITES: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 @pytest.mark.parametrize("which", ["leaf", "constant", "result"])
-def test_a_change_between_record_and_backward_is_found(write: Any, which: str) -> None:
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_change_between_record_and_backward_is_found(write: Any, which: str, create_graph: bool) -> None:
     x, c = leaf([[0.5, 0.6], [0.7, 0.8]]), tensor([[0.1, 0.2], [0.3, 0.4]])
     with record():
         y = np.exp(x * c)
@@ -1158,7 +1203,7 @@ def test_a_change_between_record_and_backward_is_found(write: Any, which: str) -
     write(target)
     assert not np.array_equal(before, target.array)
     with pytest.raises(ModifiedError, match=r"changed in place.*after\s+it was recorded.*`x = x - step`"):
-        y.backward()
+        y.backward(create_graph=create_graph)
     same(x.grad, np.zeros((2, 2)))
     with record():
         again = np.exp(x * c)
@@ -1269,7 +1314,8 @@ def test_a_plain_array_is_a_copy_only_if_it_has_to_be() -> None:
     x = tensor([1.0, 2.0])
     assert np.shares_memory(np.asarray(x, float), x.array)
     assert not np.shares_memory(np.array(x), x.array)
-    assert x.__array__(np.float32).dtype == np.float32  # whatever NumPy makes of what it gets
+    for dtype in (np.float16, np.float32, np.float64):  # whatever NumPy makes of what it gets
+        assert {x.astype(own).__array__(dtype).dtype for own in "efdi"} == {np.dtype(dtype)}
 
 
 def test_numpy_is_a_read_only_view() -> None:
@@ -1432,6 +1478,7 @@ def test_an_option_or_argument_without_a_rule_raises_when_recorded() -> None:
             first(x, 1, 0, low)
         with pytest.raises(OptionError, match=r"np\.exp .*where=. Write np\.where"):
             masked_out(x)
+        np.exp(x, where=True)  # the default: nothing is left out
         with pytest.raises((AutogradError, TypeError)):
             np.reshape(x, (low, 2))
         y = first(x, low, axis=0)  # None says: constant in it
@@ -1638,6 +1685,20 @@ def test_backward_frees_the_graph_as_it_goes() -> None:
     loss.backward()
     assert [ref() for ref in arrays] == [None, None]
     same(loss, 20 * np.e)
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_an_array_that_was_written_dies_with_its_tensor() -> None:
+    """The clock of writes keeps neither it nor its number, which another array may have later."""
+    known = len(CLOCK.last)
+    x = tensor([1.0, 2.0])
+    x -= 1
+    x[0] = 5
+    ref = weakref.ref(x.array)
+    assert len(CLOCK.last) == known + 1
+    del x
+    assert ref() is None
+    assert len(CLOCK.last) == known
 
 
 @pytest.mark.usefixtures("no_collector")
@@ -1892,6 +1953,32 @@ def test_wrong_rules_are_told(monkeypatch: pytest.MonkeyPatch, rule: Any, error:
         y.backward()
 
 
+@search.examples(30)
+@given(hnp.mutually_broadcastable_shapes(num_shapes=2, min_side=0, max_side=3), st.sets(st.integers(0, 2)))
+@example(hnp.BroadcastableShapes(((1, 3), (0, 3)), (0, 3)), {0})
+def test_a_gradient_may_be_smaller_than_what_it_belongs_to(pair: Any, axes: set[int]) -> None:
+    """As that of a sum is: then broadcast operands get what they would of all of it."""
+    a, b = (leaf(np.ones(shape)) for shape in pair.input_shapes)
+    with record():
+        y = a + b
+        total = np.sum(y, axis=tuple(axis for axis in axes if axis < y.ndim), keepdims=True)
+        weights = 1.0 + np.arange(total.size).reshape(total.shape)
+        loss = np.sum(total * weights)
+    expected = autograd.grad(y, [a, b], np.broadcast_to(weights, y.shape), retain_graph=True)
+    for got, whole in zip(autograd.grad(loss, [a, b]), expected, strict=True):
+        same(got, whole)
+
+
+def test_a_rule_may_return_a_gradient_of_fewer_axes() -> None:
+    halved = differentiable(lambda g, y, x: np.full(y.shape[1:], 0.5))(lambda x: x / 2)
+    a, b = leaf(np.ones((2, 3))), leaf(np.ones(3))
+    with record():
+        y = halved(a + b)
+    y.backward()
+    same(a.grad, 0.5)
+    same(b.grad, 1)
+
+
 def test_a_rule_may_return_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(DERIVATIVES, np.cbrt, Derivative(np.cbrt, (lambda g, y, x: 7,)))
     x = leaf([1.0, 8.0])
@@ -2068,15 +2155,25 @@ def test_an_argument_that_is_differentiated_by_name_only() -> None:
         lambda x: np.round(x, 1, x),
         lambda x: np.fix(x, x),
         lambda x: np.add.reduce(np.ones((3, 3)), 0, None, x),
+        lambda x: np.sum(np.ones((3, 3)), 0, out=x),
+        lambda x: np.put(x, [0], 9.0),
+        lambda x: np.add.at(x, [0], 9.0),
     ],
 )
+@pytest.mark.filterwarnings("ignore:All-NaN")
 def test_functions_that_write_into_their_argument_when_told_to(write: Any) -> None:
+    """What they return is what NumPy returns: what was written, or nothing, or a result beside it."""
     x = leaf([3.0, np.nan, 1.0])
     with record(), pytest.raises(InPlaceError, match="cannot be changed in place inside"):
         write(x)
     with record():
         y = x * x
-    write(x)
+    array = x.array.copy()
+    result, expected = write(x), write(array)
+    assert (result is None) == (expected is None)
+    assert (result is x) == (expected is array)
+    np.testing.assert_array_equal(unwrapped(result), expected, strict=True)
+    np.testing.assert_array_equal(x.array, array)
     with pytest.raises(ModifiedError):
         y.backward()
 

@@ -264,7 +264,7 @@ def _simpler(line: Line, found: Found) -> Variable | Line | None:
 
     if line.options or dtype is None or not args:
         return None
-    first = args[0]
+    first, inner = args[0], found.maker(args[0])
     if line.function in RESHAPING and dtype.kind == "f":
         number: Any = found.uniform.get(id(first), first)
         if is_number(number):
@@ -273,10 +273,13 @@ def _simpler(line: Line, found: Found) -> Variable | Line | None:
         return first if isinstance(first, Variable) else None
     if line.function is np.where and len(args) == 3:
         return _selection(line, found)
-    if _transposes(line) and (inner := found.maker(first)) is not None and _transposes(inner):
+    if inner is not None and _transposes(line) and _transposes(inner):
         return inner.args[0]  # type: ignore[no-any-return]
     if line.function is np.square and like(first):
         return Line(np.multiply, (first, first), {}, line.made)
+    if line.function is np.negative and dtype.kind == "f" and inner is not None:
+        number = factor_of(inner)
+        return None if number is None else Line(np.multiply, (-number, inner.args[1]), {}, line.made)
     if len(args) != 2:
         return None
     a: Any

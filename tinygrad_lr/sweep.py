@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -87,13 +88,16 @@ def _sweep_tape(
     index = max(gradients) + ENTRY
     waiting = len(gradients)  # calls whose gradient is to be passed on
     careful = Partial in map(type, gradients.values())
-    while waiting:
+    backwards = reversed(calls)
+    if beyond := len(calls) - index:  # calls that no head depends on
+        next(islice(backwards, beyond, beyond), None)
+    # the items of one call after another; `strict` would double the time that zip takes
+    for moment, options, parents, arguments, value, row in zip(*[backwards] * ENTRY):  # noqa: B905
         index -= ENTRY
         gradient = gradients.pop(index, None)
         if gradient is None:
             continue
         waiting -= 1
-        row, value, arguments, parents, options, moment = calls[index : index + ENTRY]
         if index in attachments:
             received[attachments[index]] = whole(gradient)
         if moment != now:
@@ -129,9 +133,12 @@ def _sweep_tape(
                 masked = row.follows and ("where" in options or len(arguments) > row.where)
             selected = masked or row.selects or gradient.__class__ is Partial
         given = (whole(gradient) if selected else gradient, value, *arguments)
-        for rule, parent, argument in zip(rules, parents, inputs, strict=False):
+        number = -1
+        for parent in parents:
+            number += 1
             if parent == CONSTANT:
                 continue
+            rule, argument = rules[number], inputs[number]
             if into is not None and parent in buffers and _takes(whole(held := gradients[parent]), given[0]):
                 into(whole(held), *given)
                 if held.__class__ is Partial:
@@ -163,6 +170,8 @@ def _sweep_tape(
                 gradients[parent] = gradients[parent] + made
             if into is not None:
                 buffers.add(parent)
+        if not waiting:
+            break
 
 
 def _takes(total: Any, gradient: Any) -> bool:
@@ -242,6 +251,8 @@ def lifted_arguments(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments and the options of a call with those that are on the tape as tensors."""
     values = tuple(_lifted_parts(lift, tape, (*arguments, *options.values()), places))
+    if not options:
+        return values, options
     named = zip(options, values[len(arguments) :], strict=False)
     return values[: len(arguments)], {**options, **dict(named)}
 

@@ -11,8 +11,7 @@ inputs from older tapes only, so that tapes never refer to each other in a circl
 import itertools
 import operator
 import weakref
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from threading import get_ident
 from typing import Any, NamedTuple, Protocol
 
@@ -53,8 +52,8 @@ NO_OPTIONS: dict[str, Any] = {}
 class Picks:
     """The rules of a list of arrays, however long: of its gradients each array gets the one in its place."""
 
-    def __iter__(self) -> Iterator[Rule]:
-        return (partial(lambda i, g, y, *arrays: g[i], i) for i in itertools.count())
+    def __getitem__(self, number: int) -> Rule:
+        return lambda g, y, *arrays: g[number]
 
 
 #: a list of arrays, made of them for the call that follows

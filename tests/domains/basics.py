@@ -13,8 +13,8 @@ Numbers = Callable[[np.random.Generator, int], Any]  # how many numbers from whi
 
 
 def normal(rng: np.random.Generator, n: int) -> Any:
-    """Numbers of either sign."""
-    return rng.uniform(-2, 2, n)
+    """Numbers of either sign, and some zeros of either sign."""
+    return rng.uniform(-2, 2, n) * (rng.random(n) < 0.85)
 
 
 def positive(rng: np.random.Generator, n: int) -> Any:

@@ -239,7 +239,7 @@ def domain(calls: st.SearchStrategy[Call], analytic: bool = False, call: Any = N
 
 
 one_triangle_given = alone(one_triangle(), {}, {"UPLO": "L"}, {"UPLO": "l"}) | alone(
-    one_triangle(upper=True), {"UPLO": "U"}
+    one_triangle(upper=True), {"UPLO": "U"}, {"UPLO": "u"}
 )
 
 DOMAINS: dict[Any, Domain] = {

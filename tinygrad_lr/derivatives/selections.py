@@ -37,8 +37,6 @@ class Partial:
         """Add the uses of one more call."""
         self.uses.append(use)
         self.depth = max(self.depth, depth)
-        if self.depth > DEEPEST:
-            self.use()
 
     def use(self) -> Any:
         total = self.uses[0]()
