@@ -30,6 +30,7 @@ from tinygrad_lr import (
 )
 from tinygrad_lr.cli import main
 from tinygrad_lr.compiler import CACHE_SIZE, _watcher, compile
+from tinygrad_lr.derivatives.linalg import real_eig
 from tinygrad_lr.derivatives.selections import LEFT_OUT
 from tinygrad_lr.errors import NothingAttachedError, TraceError
 from tinygrad_lr.func import grad, value_and_grad
@@ -919,6 +920,14 @@ def test_how_calls_are_written(function: Any, text: str) -> None:
         np.testing.assert_allclose(way(given, i), truth, **close)
         np.testing.assert_allclose(given, eager.numpy(), **close)
     assert text in compiled.source
+
+
+def test_a_function_of_the_table_with_several_results_is_written_in_numpy() -> None:
+    gradient = grad(lambda a: np.sum(real_eig(a)[0] ** 2) + real_eig(a)[1][0, 0])
+    compiled, a = compile(gradient), np.array([[2.0, 0.5], [0.25, -1.0]])
+    for got in (compiled(a), run_source(compiled, a), run_source(compiled, a, form="executed")):
+        np.testing.assert_allclose(got, gradient(a), **close)
+    assert "real_eig" not in compiled.source
 
 
 def test_calls_that_cannot_be_compared_are_each_made() -> None:

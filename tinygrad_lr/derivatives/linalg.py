@@ -14,8 +14,8 @@ Where a derivative does not exist, or is a matter of convention:
   is an average of these. Their second derivatives do not exist, and those of smooth functions of them all,
   such as the sum of their squares, are not to be had from them: LinAlgError in directions that would need
   them. Equal means closer than rounding lets them be known.
-- *Complex eigenvalues.* They have no derivative here: an error. Real ones, and their vectors, are real numbers
-  to tensors that are being differentiated, also since NumPy 2.5, whose eig makes complex numbers of all.
+- *Complex eigenvalues.* They have no derivative here: an error. Real ones are real numbers to tensors that
+  are being differentiated, also since NumPy 2.5, whose eig and eigvals make complex numbers of all.
 - *Signs.* Eigenvectors, singular vectors and the columns of q are determined up to a sign, which LAPACK
   chooses; the derivative is that of the branch it chose. Where only the space of some columns is determined
   (more than one column beyond the square part in qr's "complete" and svd's `full_matrices`), a gradient that
