@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.special
-from hypothesis import assume, event, given, note
+from hypothesis import given
 from hypothesis import strategies as st
 
 import duals
@@ -27,8 +27,8 @@ from tinygrad_lr import Tensor, asarray, autograd, pause, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
 from tinygrad_lr.errors import ComplexResultError, name_of
 from tinygrad_lr.tensor import with_gradients
-from tinygrad_lr.testing import NoTruthError, check_gradients
-from tinygrad_lr.testing.gradients import largest_term
+from tinygrad_lr.testing import check_gradients
+from tinygrad_lr.testing.gradients import terms
 from tinygrad_lr.testing.strategies import OPERATIONS, Program, expression_graphs
 from tinygrad_lr.testing.truths import EPS
 
@@ -119,13 +119,8 @@ def leaves_of(program: Program) -> list[Tensor]:
 
 
 def check(program: Program) -> None:
-    """By complex steps and differences; a program with a kink just there is none to check."""
-    try:
-        check_gradients(program, *program.arguments, elements=6)
-    except NoTruthError as error:
-        event("no derivative there")
-        note(str(error))
-        assume(False)
+    """By complex steps and differences."""
+    check_gradients(program, *program.arguments, elements=6, strict=False)
 
 
 @examples(60)
@@ -163,7 +158,7 @@ def test_dual_numbers_agree(program: Program, seed: int, scope: str) -> None:
     with record():
         nothing = sum(0 * np.sum(leaf) for leaf in leaves)  # so that each is reached
         total = product(program(*leaves), head_grads) + nothing
-        size = largest_term(with_gradients(total, None))
+        size = terms(with_gradients(total, None))
         if scope not in SCOPES:
             gradients = autograd.grad(total, leaves, create_graph=True)
     if scope in SCOPES:
@@ -171,7 +166,7 @@ def test_dual_numbers_agree(program: Program, seed: int, scope: str) -> None:
             gradients = autograd.grad(total, leaves, create_graph=True)
     with record():
         slope = product(gradients, u) + nothing
-    again_size = largest_term(with_gradients(slope, None))
+    again_size = terms(with_gradients(slope, None))
     again = autograd.grad(slope, leaves)
     bound = 64 * EPS * size + 1e-12 * product([abs(g.array) for g in gradients], map(abs, u))
     assert abs(slope.item() - product(first, head_grads)) <= bound

@@ -103,9 +103,8 @@ def _variable(leaf: Any, copy: bool) -> Any:
         return leaf
     if isinstance(leaf, Tensor) and leaf.tape is not None:
         return np.positive(leaf)  # in a derivative of a derivative: a place of its own in the outer graph
-    variable = asarray(leaf)
-    array = variable.array.copy() if copy else variable.array
-    variable = asarray(array, None if variable.dtype.kind in "fc" else float)
+    array = asarray(leaf).array
+    variable = asarray(array.copy() if copy else array, None if array.dtype.kind in "fc" else float)
     variable.attach_grad()
     return variable
 
@@ -129,19 +128,29 @@ def _leaves(tree: Any) -> Iterator[Any]:
         yield tree
 
 
-def _dot(a: Any, b: Any) -> Any:
-    """The sum of the products of all elements of two nestings of one form."""
-    products: list[Any] = []
+def _pulled(f: Function, args: Any, vector: Any) -> Any:
+    """The transposed Jacobian of f times a vector in the form of its value."""
+    call = Traced(f, (args,), {}, 0)
 
-    def multiply(x: Any, y: Any) -> None:
-        if np.shape(asarray(x).array) != np.shape(asarray(y).array):
-            raise ValueError(
-                f"a vector of shape {asarray(y).shape} for an argument of shape {asarray(x).shape}"
-            )
-        products.append(np.sum(x * y))
+    def check(part: Any, of_part: Any) -> None:
+        if np.shape(part) != np.shape(call.out(of_part, False)):
+            raise ValueError(f"a vector of shape {np.shape(part)} for an argument of shape {of_part.shape}")
 
-    _map(multiply, a, b)
-    return sum(products)
+    _map(check, vector, call.value)
+    return call.pull(call.value, vector)
+
+
+def _of_one_number(f: Function, args: Sequence[Any], options: dict[str, Any], argnums: Argnums) -> Traced:
+    """A call whose value is one number."""
+    call = Traced(f, args, options, argnums)
+    nesting = isinstance(call.value, (dict, list, tuple))
+    if nesting or getattr(call.value, "shape", ()) != ():
+        what = "is a nesting" if nesting else f"has shape {call.value.shape}"
+        raise ValueError(
+            f"a gradient is that of one number, but the value of {call.name} {what}. Sum it, or use "
+            "jacobian, vjp or elementwise_grad."
+        )
+    return call
 
 
 def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
@@ -165,15 +174,8 @@ def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
 
     @functools.wraps(f)
     def value_and_gradient(*args: Any, **options: Any) -> tuple[Any, Any]:
-        call = Traced(f, args, options, argnums)
-        if isinstance(call.value, (dict, list, tuple)) or np.shape(call.out(call.value)) != ():
-            shape = getattr(call.value, "shape", None)
-            what = "is a nesting" if shape is None else f"has shape {shape}"
-            raise ValueError(
-                f"a gradient is that of one number, but the value of {call.name} {what}. Sum it, or use "
-                "jacobian, vjp or elementwise_grad."
-            )
-        return call.out(call.value), call.pull(call.value, 1.0)
+        call = _of_one_number(f, args, options, argnums)
+        return call.out(call.value), call.pull(call.value, None)
 
     return value_and_gradient
 
@@ -189,11 +191,11 @@ def grad(f: Function, argnums: Argnums = 0) -> Function:
     >>> print(grad(grad(np.sin))(np.pi / 2))
     -1.0
     """
-    with_value = value_and_grad(f, argnums)
 
     @functools.wraps(f)
     def gradient(*args: Any, **options: Any) -> Any:
-        return with_value(*args, **options)[1]
+        call = _of_one_number(f, args, options, argnums)
+        return call.pull(call.value, None)
 
     return gradient
 
@@ -251,7 +253,7 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any,
         raise ValueError(f"{len(args)} arguments need {len(args)} tangents, not {len(tangents)}")
     value, pullback = vjp(f, *args)
     zeros = _map(lambda part: np.zeros_like(part, dtype=np.result_type(part, np.float16)), value)
-    return value, grad(lambda v: _dot(pullback(v), tuple(tangents)))(zeros)
+    return value, _pulled(pullback, zeros, tuple(tangents))
 
 
 def jacobian(f: Function, argnums: Argnums = 0) -> Function:
@@ -296,12 +298,12 @@ def hessian(f: Function, argnums: int = 0) -> Function:
 def hvp(f: Function, args: Any, vector: Any) -> Any:
     """The Hessian of f, whose value is one number, times a vector in the form of the argument.
 
-    It is the gradient of the gradient's product with the vector (Pearlmutter, "Fast exact multiplication by
-    the Hessian", 1994): the Hessian itself is never made, and the cost is about that of two gradients. Errors
-    are those of `value_and_grad`, and ValueError for a vector of another shape.
+    It is the derivative of the gradient along the vector, by a sweep through both (Pearlmutter, "Fast exact
+    multiplication by the Hessian", 1994): the Hessian itself is never made, and the cost is about that of two
+    gradients. Errors are those of `value_and_grad`, and ValueError for a vector of another shape.
 
     >>> import numpy as np
     >>> hvp(lambda x: np.sum(x**3), np.array([1.0, 2.0]), np.array([1.0, 1.0]))
     array([ 6., 12.])
     """
-    return grad(lambda x: _dot(grad(f)(x), vector))(args)
+    return _pulled(grad(f), args, vector)

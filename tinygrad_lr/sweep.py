@@ -251,6 +251,8 @@ def lifted_arguments(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments and the options of a call with those that are on the tape as tensors."""
     values = tuple(_lifted_parts(lift, tape, (*arguments, *options.values()), places))
+    if not options:
+        return values, options
     named = zip(options, values[len(arguments) :], strict=False)
     return values[: len(arguments)], {**options, **dict(named)}
 

@@ -448,7 +448,7 @@ class Tensor:
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **options: Any) -> Any:
         if method == "at":
             return _write(ufunc.at, args[0], args, options)
-        if options.get("where") is True:  # as by default
+        if options and options.get("where") is True:  # as by default
             del options["where"]
         return call(ufunc if method == "__call__" else getattr(ufunc, method), args, options)
 
@@ -559,16 +559,21 @@ def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, A
         result = row.written(*args, **options)
         if result is not NotImplemented:
             return result
-    arrays = tuple([a.array if isinstance(a, Tensor) else a for a in args])
+    arrays: Any = []
+    for a in args:  # quicker than a comprehension, as below
+        arrays.append(a.array if isinstance(a, Tensor) else a)
     plain = options
-    fixed = all(map(_fixed, (*args[row.known :], *options.values())))
-    if not PLAIN.issuperset(map(type, arrays[: row.known] if fixed else (*arrays, *options.values()))):
+    known = not options and len(args) <= row.known
+    fixed = known or all(map(_fixed, (*args[row.known :], *options.values())))
+    to_see = arrays if known else arrays[: row.known] if fixed else (*arrays, *options.values())
+    if not PLAIN.issuperset(map(type, to_see)):
         names = [name if rule else "" for name, rule in zip(row.names, row.rules, strict=False)]
         args = [*map(_operand, names, args), *args[len(names) :]]
         names += row.named_rules
         options = {n: _operand(n, v) if n in names else v for n, v in options.items()}
-        arrays = tuple(map(unwrapped, args))
+        arrays = map(unwrapped, args)
         plain = {name: unwrapped(v) for name, v in options.items()}
+    arrays = tuple(arrays)
     return recorded(row, args, arrays, function(*arrays, **plain), options, plain, fixed)
 
 
@@ -682,16 +687,17 @@ def recorded(
     tape: Tape = LOCAL.tape or _new_tape()
     fixed = row.options.issuperset(options) if fixed else not options and len(args) <= row.known
     given = args if fixed else (*args, *options.values())
-    places: tuple[Any, ...] = tuple(
-        [a.index if isinstance(a, Tensor) and a.tape is tape else _place(a, tape) for a in given]
-    )
+    places: Any = []
+    for a in given:
+        places.append(a.index if isinstance(a, Tensor) and a.tape is tape else _place(a, tape))
     if None in places:  # one is on a newer tape
         _new_tape(newer=True)
         return recorded(row, args, arrays, value, options, plain, fixed)
     if places.count(CONSTANT) == len(places):
         return wrapped(value, UNATTACHED)
-    several = isinstance(value, (list, tuple))
-    if several or getattr(value, "dtype", OBJECT).kind != "f":
+    several = False
+    if getattr(value, "dtype", OBJECT).kind != "f":
+        several = isinstance(value, (list, tuple))
         kinds = {getattr(part, "dtype", OBJECT).kind for part in (value if several else (value,))}
         if kinds & {"c", "O"}:
             raise errors.ComplexResultError(function=errors.name_of(row.function))
@@ -701,7 +707,7 @@ def recorded(
         arrays, plain, places = _kept(row, given, (*arrays, *plain.values()), [*options], places)
         if places.count(CONSTANT) == len(places):
             return wrapped(value, UNATTACHED)
-    index = tape.append(row, tuple(value) if several else value, arrays, places, plain)
+    index = tape.append(row, tuple(value) if several else value, arrays, tuple(places), plain)
     if tape.places is not None:
         tape.places[index] = errors.place()
     if not several:
@@ -847,10 +853,8 @@ def with_gradients(heads: Any, head_grads: Any) -> list[tuple[Tensor, Any]]:
             raise why(tensor=errors.describe(head))
         if gradient is None:
             gradient = head.dtype.type(1)
-        elif np.shape(gradient) != head.shape:
-            raise ValueError(
-                f"the head gradient has shape {np.shape(gradient)}; {errors.describe(head)} needs its own"
-            )
+        elif (shape := gradient.shape if isinstance(gradient, Tensor) else np.shape(gradient)) != head.shape:
+            raise ValueError(f"the head gradient has shape {shape}; {errors.describe(head)} needs its own")
         elif not isinstance(gradient, Tensor):
             gradient = asarray(gradient, head.dtype).array[()]
         elif gradient.dtype != head.dtype:
