@@ -45,6 +45,7 @@ MODULES = (np, np.linalg, np.fft)
 VERSIONS = {
     "in1d": "before 2.4",
     "trapz": "before 2.4",
+    "row_stack": "before 2.5",
     "cumulative_prod": "from 2.1",
     "cumulative_sum": "from 2.1",
     "unstack": "from 2.1",
@@ -121,9 +122,9 @@ def shown(names: Iterable[str]) -> str:
 def cells(row: Derivative) -> str:
     """Whether a function is differentiable or constant, in which arguments, and which chapter has its row."""
     rules = {**dict(zip(row.names or ["all"], row.rules, strict=False)), **row.named_rules}
-    if row.written:
-        rules = {"all": row.written}
     rules = {name: rule for name, rule in rules.items() if callable(rule)}
+    if row.written and not rules:
+        rules = {"all": row.written}
     if not rules:
         return "constant |"
     first = next(iter(rules.values()))

@@ -410,6 +410,7 @@ CONSTANTS: list[Any] = [
 
 
 @pytest.mark.parametrize("function", CONSTANTS)
+@pytest.mark.filterwarnings("ignore:numpy.fix is deprecated")  # since NumPy 2.5
 def test_constants(function: Any) -> None:
     x = tensor([1.5, -2.5])
     x.attach_grad()

@@ -2161,7 +2161,7 @@ def test_an_argument_that_is_differentiated_by_name_only() -> None:
         lambda x: np.add.at(x, [0], 9.0),
     ],
 )
-@pytest.mark.filterwarnings("ignore:All-NaN")
+@pytest.mark.filterwarnings("ignore:All-NaN", "ignore:numpy.fix is deprecated")  # since NumPy 2.5
 def test_functions_that_write_into_their_argument_when_told_to(write: Any) -> None:
     """What they return is what NumPy returns: what was written, or nothing, or a result beside it."""
     x = leaf([3.0, np.nan, 1.0])

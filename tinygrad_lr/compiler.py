@@ -189,7 +189,7 @@ class Tracer:
             if not several and np.ndim(value) == 0 and not any(True for _ in variables_in(noted)):
                 self.known[id(value)] = value  # made of constants, it is one itself
                 self.kept.append(value)
-            elif not self.expanded(row.function, args, options, value):
+            elif not self.expanded(row.function, args, options, values):
                 reads = list(variables_in(noted))
                 line = Line(row.function, *noted, [self.made(array, reads) for array in values])
                 line.several = several
@@ -198,7 +198,7 @@ class Tracer:
         self.guard(made)
         return made
 
-    def expanded(self, function: Any, args: Any, options: Any, value: Any) -> bool:
+    def expanded(self, function: Any, args: Any, options: Any, values: list[Any]) -> bool:
         """Note the calls within a function that only the table of derivatives has: its body is NumPy."""
         body = getattr(function, "__wrapped__", None)
         if (
@@ -210,12 +210,13 @@ class Tracer:
         plain = [a.detach() if isinstance(a, Tensor) else a for a in args]
         token = MODE.set(MODE.get() & ~RECORDING | TRACING)
         try:
-            made = self.operand(body(*plain, **options))
+            result = body(*plain, **options)
+            made = list(map(self.operand, result if len(values) > 1 else [result]))
         finally:
             MODE.reset(token)
-        self.known[id(value)] = made
-        self.kept.append(value)
-        return isinstance(made, Variable)
+        self.known |= zip(map(id, values), made, strict=True)
+        self.kept += values
+        return all(isinstance(v, Variable) for v in made)
 
     def check_shape(self, line: Line, value: Any) -> None:
         """Raise where the shape of a result depends on values: later ones may be others."""

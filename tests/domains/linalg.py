@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from tinygrad_lr.derivatives.linalg import of_values
+from tinygrad_lr.derivatives.linalg import of_values, real_eig, real_eigvals
 
 from .basics import Call, Domain, filled, generators, nonzero, normal, shapes
 
@@ -211,21 +211,29 @@ def without_signs(function: Any) -> Callable[..., Any]:
     return call
 
 
-def sums_of_eigenvalues(a: Any) -> Any:
+def sums_of_eigenvalues(eigvals: Any) -> Any:
     """What does not depend on the order of the eigenvalues, which LAPACK may change for a matrix nearby.
 
-    The truths count rounding by the size of the result; that of the eigenvalues is larger, whence the 10.
+    Since NumPy 2.5 they are complex numbers, be they real. The truths count rounding by the size of the
+    result; that of the eigenvalues is larger, whence the 10.
     """
-    w = np.linalg.eigvals(a)
-    return tuple(10 + np.sum(f(w), axis=-1) for f in (np.square, np.exp))
+
+    def call(a: Any) -> Any:
+        w = np.real(eigvals(a))
+        return tuple(10 + np.sum(f(w), axis=-1) for f in (np.square, np.exp))
+
+    return call
 
 
-def sums_over_eigenvalues(a: Any) -> Any:
-    w, v = np.linalg.eig(a)
-    vt = np.swapaxes(v, -1, -2)
-    return 10 + np.sum(np.exp(w), axis=-1), *(
-        10 + v * np.expand_dims(f(w), -2) @ vt for f in (np.square, np.exp)
-    )
+def sums_over_eigenvalues(eig: Any) -> Any:
+    def call(a: Any) -> Any:
+        w, v = map(np.real, eig(a))
+        vt = np.swapaxes(v, -1, -2)
+        return 10 + np.sum(np.exp(w), axis=-1), *(
+            10 + v * np.expand_dims(f(w), -2) @ vt for f in (np.square, np.exp)
+        )
+
+    return call
 
 
 @st.composite
@@ -260,8 +268,10 @@ DOMAINS: dict[Any, Domain] = {
     np.linalg.qr: domain(decompositions(), call=without_signs(np.linalg.qr)),
     np.linalg.eigh: domain(one_triangle_given, call=without_signs(np.linalg.eigh)),
     np.linalg.eigvalsh: domain(one_triangle_given),
-    np.linalg.eig: domain(with_real_eigenvalues(), call=sums_over_eigenvalues),
-    np.linalg.eigvals: domain(with_real_eigenvalues(), call=sums_of_eigenvalues),
+    np.linalg.eig: domain(with_real_eigenvalues(), call=sums_over_eigenvalues(np.linalg.eig)),
+    np.linalg.eigvals: domain(with_real_eigenvalues(), call=sums_of_eigenvalues(np.linalg.eigvals)),
+    real_eig: domain(with_real_eigenvalues(), call=sums_over_eigenvalues(real_eig)),
+    real_eigvals: domain(with_real_eigenvalues(), call=sums_of_eigenvalues(real_eigvals)),
     np.linalg.svd: domain(
         singular_value_decompositions(),
         call=without_signs(np.linalg.svd),

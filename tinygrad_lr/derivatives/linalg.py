@@ -14,6 +14,8 @@ Where a derivative does not exist, or is a matter of convention:
   is an average of these. Their second derivatives do not exist, and those of smooth functions of them all,
   such as the sum of their squares, are not to be had from them: LinAlgError in directions that would need
   them. Equal means closer than rounding lets them be known.
+- *Complex eigenvalues.* They have no derivative here: an error. Real ones are real numbers to tensors that
+  are being differentiated, also since NumPy 2.5, whose eig and eigvals make complex numbers of all.
 - *Signs.* Eigenvectors, singular vectors and the columns of q are determined up to a sign, which LAPACK
   chooses; the derivative is that of the branch it chose. Where only the space of some columns is determined
   (more than one column beyond the square part in qr's "complete" and svd's `full_matrices`), a gradient that
@@ -32,7 +34,7 @@ from typing import Any
 import numpy as np
 
 from .products import ones_on_diagonal, outer, transposed
-from .table import constant, derivative, differentiable, spreading
+from .table import composed, constant, derivative, differentiable, spreading
 
 # ---- inverses and solutions -------------------------------------------------------------------------------
 
@@ -250,7 +252,8 @@ def _qr(g: Any, y: Any, a: Any, mode: str = "reduced") -> Any:
     gq, q = _from_square_part(gq, q, size)
     r, gr, gr_rest = r[..., :size, :size], gr[..., :size, :size], gr[..., :size, size:]
     scales = np.abs(np.einsum("...ii->...i", r))
-    if np.any(scales <= np.finfo(r.dtype).eps * np.sum(scales, axis=-1, keepdims=True)):
+    rounding = max(a.shape[-2:]) * np.finfo(r.dtype).eps
+    if np.any(scales <= rounding * np.sum(scales, axis=-1, keepdims=True)):
         raise np.linalg.LinAlgError(
             f"np.linalg.qr has no derivative where the first {size} columns of the matrix are not independent"
         )
@@ -283,6 +286,7 @@ def _turns(vectors: Any, g: Any) -> Any:
     return made * (1 - ones_on_diagonal(made, *made.shape[-2:]))
 
 
+ALWAYS_COMPLEX = np.linalg.eigvals(np.eye(1)).dtype.kind == "c"  # are NumPy's eigenvalues: since 2.5
 EIGENVECTORS = "the eigenvectors of equal eigenvalues"
 SINGULAR_VECTORS = "the singular vectors of equal singular values, or of 0,"
 
@@ -328,9 +332,35 @@ def _eig(g: Any, y: Any, a: Any) -> Any:
 
 
 def _eigvals(g: Any, y: Any, a: Any) -> Any:
-    w, v = np.linalg.eig(a)
+    w, v = real_eig(a) if ALWAYS_COMPLEX else np.linalg.eig(a)
     vt = transposed(v)
     return np.linalg.solve(vt, of_values(g, w) @ vt)
+
+
+def _real(found: Any) -> Any:
+    """Complex numbers as real ones. While a function is compiled nobody knows whether they are: then NaN."""
+    if not hasattr(found, "is_tensor") and np.any(np.imag(found)):
+        raise np.linalg.LinAlgError(
+            "np.linalg.eig and eigvals have no derivative where eigenvalues are complex; only real numbers "
+            "have derivatives here"
+        )
+    return np.where(np.imag(found) == 0, np.real(found), np.nan)
+
+
+@differentiable(_eig)
+def real_eig(a: Any) -> Any:
+    """np.linalg.eig of a matrix with real eigenvalues.
+
+    NumPy makes complex numbers of them since 2.5, and before only where there are complex ones.
+    """
+    found = np.linalg.eig(a)
+    return type(found)(*map(_real, found))
+
+
+@differentiable(_eigvals)
+def real_eigvals(a: Any) -> Any:
+    """np.linalg.eigvals of a matrix with real eigenvalues, as `real_eig`."""
+    return _real(np.linalg.eigvals(a))
 
 
 def _svdvals(slope: Callable[[Any], Any], a: Any, hermitian: bool = False) -> Any:
@@ -374,6 +404,8 @@ derivative(np.linalg.eigh,     _eigh)
 derivative(np.linalg.eigvalsh, _eigvalsh)
 derivative(np.linalg.eig,      _eig)
 derivative(np.linalg.eigvals,  _eigvals)
+composed(np.linalg.eig,        lambda a: real_eig(a) if ALWAYS_COMPLEX else NotImplemented)
+composed(np.linalg.eigvals,    lambda a: real_eigvals(a) if ALWAYS_COMPLEX else NotImplemented)
 derivative(np.linalg.svd,      _svd)
 derivative(np.linalg.svdvals,  lambda g, y, x: _svdvals(lambda s: g, x))
 
@@ -512,6 +544,6 @@ spreading(
         np.linalg.matrix_power,
     ),
     *(np.linalg.cholesky, np.linalg.qr, np.linalg.eigh, np.linalg.eigvalsh, np.linalg.eig, np.linalg.eigvals),
-    *(np.linalg.svd, np.linalg.svdvals),
+    *(real_eig, real_eigvals, np.linalg.svd, np.linalg.svdvals),
     like=_whole_matrices,
 )
