@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import compositions
 import tinygrad_lr
+from search import examples
 from tinygrad_lr import (
     Module,
     SyntheticRegressionData,
@@ -62,7 +63,7 @@ def blocks_of(large: int, block: int) -> Iterator[None]:
         blocks.LARGE, blocks.BLOCK = before
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(compositions.programs, compositions.shapes, st.integers(0, 2**16), st.booleans())
 def test_random_programs(program: Any, shape: Any, seed: int, small_blocks: bool) -> None:
     first, second = np.random.default_rng(seed).normal(size=(2, *shape))
@@ -98,7 +99,7 @@ KINKS: list[Any] = [
 ]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.sampled_from(KINKS), special, special, st.sampled_from([np.float64, np.float32]), st.booleans())
 def test_selections_with_ties_and_what_is_not_finite(
     kink: Any, xs: Any, heads: Any, dtype: Any, small_blocks: bool

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domains.elementwise import DOMAINS, names_of_bounds
+from search import examples
 from tinygrad_lr import Tensor, autograd, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
 from tinygrad_lr.errors import InPlaceError, name_of
@@ -439,7 +440,7 @@ def test_complex_functions_on_real_numbers(function: Any) -> None:
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("function", DOMAINS, ids=name_of)
-@settings(max_examples=5, deadline=None)
+@examples(5)
 @given(data=st.data())
 def test_rules_compute_in_the_dtype_of_the_result(function: Any, dtype: Any, data: st.DataObject) -> None:
     """No float64 comes in by way of a constant."""

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from domains.basics import shapes
 from domains.reductions import drawn_axis, mask
+from search import examples
 from slopes import assert_slopes
 from tinygrad_lr import Tensor, autograd, compile, func, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
@@ -20,7 +21,7 @@ from tinygrad_lr.errors import InPlaceError, NoDerivativeError, name_of
 from tinygrad_lr.testing import check_gradients
 from truths import gradient
 
-quick = settings(max_examples=20, deadline=None)
+quick = examples(20)
 small_integers = hnp.arrays(int, shapes(min_side=1), elements=st.integers(-1, 1))
 
 

@@ -339,6 +339,17 @@ METHODS: dict[str, tuple[Any, ...]] = {
     "take": ([0, 2], 1),
     "trace": (1,),
 }
+#: the functions of those that are called in another way than the method
+FUNCTIONS: dict[str, Any] = {
+    "T": np.transpose,
+    "mT": np.matrix_transpose,
+    "flatten": np.ravel,
+    "reshape": lambda x, *shape: np.reshape(x, shape),
+    "transpose": lambda x, *axes: np.transpose(x, axes),
+    "compress": lambda x, condition, axis: np.compress(condition, x, axis),
+    "astype": getattr(np, "astype", lambda x, dtype: Tensor.astype(x, dtype)),  # NumPy 2.1
+}
+CONSTANT_METHODS = {"argmax", "argmin", "argsort", "all", "any", "nonzero", "round", "imag"}
 #: what a tensor has of its own, or gives out as NumPy's
 OWN = {"dtype", "fill", "item", "ndim", "shape", "size", "tolist"}
 
@@ -368,6 +379,26 @@ def test_methods(name: str) -> None:
         np.testing.assert_array_equal(one.array, other, strict=True)
         if name not in ("conj", "conjugate"):  # of which NumPy has a method that copies nothing
             assert np.shares_memory(one.array, data) == np.shares_memory(other, data)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_have_the_gradients_of_the_functions(name: str) -> None:
+    x = tensor([[0.3, -1.2, 2.0], [0.7, 0.1, -0.4]])
+    x.attach_grad()
+    function = FUNCTIONS.get(name) or getattr(np, name)
+    with record():
+        by_method, by_function = getattr(x, name), function(x, *METHODS[name])
+        if callable(by_method):
+            by_method = by_method(*METHODS[name])
+    pairs = zip(by_method, by_function, strict=True) if name == "nonzero" else [(by_method, by_function)]
+    for one, other in pairs:
+        np.testing.assert_array_equal(one.array, other.array, strict=True)
+        assert (one.node is None) == (other.node is None) == (name in CONSTANT_METHODS)
+        if one.node is not None:
+            head = np.linspace(0.5, 2, one.size).reshape(one.shape)
+            got, expected = (autograd.grad(y, x, tensor(head, dtype=y.dtype)) for y in (one, other))
+            np.testing.assert_array_equal(got.array, expected.array, strict=True)
+            assert np.any(got.array)
 
 
 @pytest.mark.parametrize("shape", [(-1,), (3, 2), ((3, 2),), ([6, 1],), (6,), ((1, 2, 3),)], ids=repr)

@@ -23,11 +23,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import scipy.sparse
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import search
+from search import examples
 from tinygrad_lr import (
     Tensor,
     asarray,
@@ -379,7 +380,7 @@ SCOPES: dict[
 }
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(st.lists(st.sampled_from(list(SCOPES)), max_size=6), st.booleans())
 def test_scopes_nest_and_are_restored(scopes: list[Any], fails: bool) -> None:
     def enter(rest: list[Any], state: tuple[bool, bool]) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from domains.special import DOMAINS
+from search import examples
 from tinygrad_lr import asarray, autograd, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
 from tinygrad_lr.errors import LostGradientError, NoRuleError, NothingAttachedError, name_of
@@ -272,7 +273,7 @@ def test_the_error_of_scipys_own_names_ours(name: str) -> None:
 # ---- all rows ---------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.data())
 def test_single_precision_stays_single(data: st.DataObject) -> None:
     """What a rule computes of float32 is float32, where the value is."""
