@@ -13,9 +13,10 @@ from typing import Any
 import dask.array
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from search import examples
 from tinygrad_lr import LinearRegressionScratch, SyntheticRegressionData, Trainer, asarray
 from tinygrad_lr import board as board_module
 from tinygrad_lr.board import COLORS, SHOWN, ProgressBoard, as_number
@@ -60,7 +61,7 @@ def in_notebook(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 # ---- how much of the time it takes ------------------------------------------------------------------------
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(picture=st.floats(1e-4, 3.0), step=st.floats(1e-3, 1.0))
 def test_drawing_takes_less_than_a_tenth_of_the_time(picture: float, step: float) -> None:
     """Whatever a picture and a step take."""

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import tinygrad_lr as d2l
+from search import examples
 from tinygrad_lr import (
     MLP,
     SGD,
@@ -82,7 +83,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(st.dictionaries(st.text(max_size=4), values, max_size=4))
 def test_any_state_comes_back(tmp_path_factory: pytest.TempPathFactory, state: dict[str, Any]) -> None:
     path = tmp_path_factory.getbasetemp() / "any.npz"
@@ -332,7 +333,7 @@ class Net(MLP):
         return super().training_step(batch) * (1 + 0.1 * self.noise)
 
 
-@settings(max_examples=6, deadline=None)
+@examples(6)
 @example(seed=0, optimizer="adam", stop=9, every_steps=1, clip=0, dtype=np.float64)
 @given(
     seed=st.none() | st.integers(0, 9),

@@ -26,9 +26,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from search import examples
 from tinygrad_lr import __version__, board, checkpoints, is_recording, run
 from tinygrad_lr.cli import main
 from tinygrad_lr.optim import SGD
@@ -236,7 +237,7 @@ def test_closed_form_is_numpys() -> None:
     np.testing.assert_allclose([p["least_squares"] for p in summary["parameters"]], expected, rtol=1e-9)
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(powers=st.tuples(*[st.integers(-30, 30)] * 3))
 def test_units_do_not_matter(powers: tuple[int, int, int]) -> None:
     # Powers of two scale without rounding, so that training sees the same standardised numbers.
@@ -378,7 +379,7 @@ def test_options_of_training_are_errors_before_predict() -> None:
 
 
 @pytest.mark.usefixtures("fitted")
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(data=st.data())
 def test_damaged_files_give_an_error_or_change_nothing(data: st.DataObject) -> None:
     expected = ok("predict", "runs/some", "some.csv")

@@ -7,10 +7,11 @@ import dask
 import dask.array
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from search import examples
 from tinygrad_lr.closed_form import Moments, Standardisation, least_squares, r_squared
 from tinygrad_lr.tables import DataError, check_regression, read_table
 
@@ -242,7 +243,7 @@ def test_real_data_give_the_published_figures(
 # ---- Dask arrays ------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=10)
+@examples(10)
 @given(problems(), st.data())
 def test_of_dask_arrays_all_is_as_of_numpys(problem: tuple[Floats, Floats], data: st.DataObject) -> None:
     """Whatever the chunks are, empty ones too."""

@@ -15,9 +15,10 @@ import dask
 import dask.array
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from search import examples
 from tinygrad_lr import DataModule, Trainer, asarray, cluster, nn, record, run
 from tinygrad_lr.callbacks import Checkpoint, History
 from tinygrad_lr.cli import main
@@ -185,7 +186,7 @@ def test_scipys_l_bfgs_asks_once_for_loss_and_gradient(counter: Counter) -> None
 # ---- minibatches ------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(
     st.lists(st.integers(0, 5), min_size=1, max_size=8).filter(sum),
     st.integers(1, 40),

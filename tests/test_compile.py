@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import compositions
 import tinygrad_lr
+from search import examples
 from tinygrad_lr import (
     Module,
     SyntheticRegressionData,
@@ -62,7 +63,7 @@ def blocks_of(large: int, block: int) -> Iterator[None]:
         blocks.LARGE, blocks.BLOCK = before
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(compositions.programs, compositions.shapes, st.integers(0, 2**16), st.booleans())
 def test_random_programs(program: Any, shape: Any, seed: int, small_blocks: bool) -> None:
     first, second = np.random.default_rng(seed).normal(size=(2, *shape))
@@ -98,7 +99,7 @@ KINKS: list[Any] = [
 ]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.sampled_from(KINKS), special, special, st.sampled_from([np.float64, np.float32]), st.booleans())
 def test_selections_with_ties_and_what_is_not_finite(
     kink: Any, xs: Any, heads: Any, dtype: Any, small_blocks: bool
@@ -1346,6 +1347,33 @@ def test_a_number_among_the_arguments_that_is_written() -> None:
         expected = n * found.item()
         shrinking(np.array(n))
         assert found.item() == expected
+
+
+def test_a_gradient_without_create_graph_is_a_constant_in_compiled_code_too() -> None:
+    def step(x: Any) -> Any:
+        x.attach_grad()
+        with record():
+            slope = autograd.grad((x**3).sum(), x)
+            again = (slope * x).sum()
+        return autograd.grad(again, x)
+
+    compiled = compile(step)
+    for n in (1.0, 2.0):
+        np.testing.assert_allclose(compiled(np.array([1.0, n])), step(tensor([1.0, n])).array)
+
+
+@pytest.mark.parametrize("indices", [([0, 2], [1, 2]), ([True, False, True], [False, False, True])])
+def test_a_write_at_an_index_among_the_arguments(indices: Any) -> None:
+    def written(x: Any, i: Any) -> Any:
+        x[i] = 7.0
+        return x + 1
+
+    compiled = compile(written)
+    for index in map(np.array, (indices[0], *indices)):
+        x, expected = tensor([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.0])
+        expected[index] = 7
+        np.testing.assert_array_equal(compiled(x, index), expected + 1)
+        np.testing.assert_array_equal(x.array, expected)
 
 
 def test_gradients_of_large_arrays_are_stored_by_blocks() -> None:

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.special
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_lr
 from compositions import programs, run, shapes
 from domains import DOMAINS
+from search import examples
 from tinygrad_lr import Tensor, autograd, differentiable, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
 from tinygrad_lr.errors import GraphFreedError, NothingAttachedError, NotRecordedError
@@ -84,7 +85,7 @@ def _quick_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 # ---- the lines --------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(programs, shapes, st.integers(0, 2**16))
 def test_the_lines_of_random_programs_run_and_lead_to_the_gradients(program, shape, seed):
     x = leaf(np.random.default_rng(seed).normal(size=shape))
@@ -102,7 +103,7 @@ FUNCTIONS = [
 ]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.sampled_from(FUNCTIONS), st.data())
 def test_the_lines_of_every_function_run_and_lead_to_the_gradients(function, data):
     call = data.draw(DOMAINS[function].calls)
@@ -507,7 +508,7 @@ HOSTILE = [
 ]
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.lists(st.sampled_from(HOSTILE) | st.text(min_size=1), min_size=2, max_size=2, unique=True))
 def test_names_mean_nothing_but_themselves(names):
     plain, x = leaf([1.0, 2.0]), leaf([3.0, 4.0])

@@ -4,15 +4,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import compositions
+from search import examples
 from tinygrad_lr import Module, autograd, compile, differentiable, record, tensor
 from tinygrad_lr.func import elementwise_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from truths import central_difference
 
-quick = settings(max_examples=25, deadline=None)
+quick = examples(25)
 seeds = st.integers(0, 2**16).map(np.random.default_rng)
 sizes = st.integers(1, 4)
 
@@ -26,7 +27,7 @@ def field(x: Any) -> Any:
     return np.stack([np.sin(x) * np.sum(x * x), np.exp(-x) + x[0]], axis=1)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(compositions.programs, compositions.shapes, st.integers(0, 2**16))
 @example([("concatenate", 0, 0), ("add", 0, 0), ("add", 0, 0), ("add", 7, 7)], (1,), 0)
 def test_second_derivatives_all_at_once_are_those_one_by_one(program: Any, shape: Any, seed: int) -> None:

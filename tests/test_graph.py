@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
+from search import examples
 from tinygrad_lr import Tensor, autograd, differentiable, record, tensor
 from tinygrad_lr.errors import GraphFreedError, NotRecordedError
 from tinygrad_lr.module import Module
@@ -463,7 +464,7 @@ def test_any_name_is_drawn_as_it_is_and_runs_nothing() -> None:
     assert str(root.get("aria-label")).startswith("Computation graph of he|re{<\\: 14 operations")
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.text(min_size=1, max_size=60).filter(str.strip))
 def test_any_name_gives_well_formed_dot(name: str) -> None:
     x = attached([1.0])

@@ -6,18 +6,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from domains.basics import generators
+from search import examples
 from slopes import assert_slopes
 from tinygrad_lr import Tensor, autograd, record, tensor
 from tinygrad_lr.derivatives import scatter
 from tinygrad_lr.errors import NoDerivativeError
 from truths import gradient
 
-quick = settings(max_examples=20, deadline=None)
+quick = examples(20)
 
 
 # ---- scatter, and Python's own ways to index --------------------------------------------------------------
@@ -327,7 +328,7 @@ BASIC_KEYS = st.lists(PARTS, max_size=3).filter(
 )
 
 
-@settings(max_examples=5, deadline=None)
+@examples(5)
 @given(key=BASIC_KEYS.map(tuple), of_leaf=st.booleans())
 def test_parts_of_an_array_cost_no_memory_of_their_own(key: Any, of_leaf: bool) -> None:
     """However often it is used: gradients are added up in one array of its size, and copied into .grad."""

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_lr as d2l
+from search import examples
 from tinygrad_lr import (
     SGD,
     DataModule,
@@ -128,7 +129,7 @@ def test_the_chapters_program(capsys: pytest.CaptureFixture[str]) -> None:
     assert [epoch for epoch, _ in names["trainer"].history["val"]] == list(range(1, 11))
 
 
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(seeds, st.integers(1, 4))
 def test_full_batches_reach_the_least_squares_solution(seed: int, d: int) -> None:
     w = np.random.default_rng(seed).normal(size=d)
@@ -138,7 +139,7 @@ def test_full_batches_reach_the_least_squares_solution(seed: int, d: int) -> Non
     np.testing.assert_allclose(values(model), least_squares(data), rtol=0, atol=1e-8)
 
 
-@settings(max_examples=5, deadline=None)
+@examples(5)
 @given(seeds)
 def test_minibatches_reach_the_least_squares_solution_of_exact_data(seed: int) -> None:
     data = SyntheticRegressionData(
@@ -390,7 +391,7 @@ def test_the_first_loss_is_that_of_the_first_parameters() -> None:
     assert trainer.history["train"][0][1] == pytest.approx(((X @ w - y) ** 2).mean() / 2, rel=1e-12)
 
 
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(st.integers(1, 9))
 def test_ctrl_c_keeps_what_was_learned(after: int) -> None:
     X, y, w = normal_examples(0)

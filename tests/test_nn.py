@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_lr as d2l
+from search import examples
 from tinygrad_lr import (
     MLP,
     SGD,
@@ -63,7 +64,7 @@ def second(function: Any, value: Any) -> Any:
 # ---- functions --------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(moderate)
 def test_sigmoid_and_softplus_and_their_derivatives(values: list[float]) -> None:
     x = np.array(values)
@@ -78,7 +79,7 @@ def test_sigmoid_and_softplus_and_their_derivatives(values: list[float]) -> None
     np.testing.assert_allclose(second(npx.sigmoid, x), -slope * np.tanh(x / 2), rtol=1e-9, atol=1e-15)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(moderate)
 def test_relu_and_its_derivatives(values: list[float]) -> None:
     x = np.array([*values, 0.0, -0.0])
@@ -87,7 +88,7 @@ def test_relu_and_its_derivatives(values: list[float]) -> None:
     assert (second(lambda t: npx.relu(t) ** 2 / 2, x) == (x > 0)).all()
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(seeds, st.sampled_from([0, 1, -1]))
 def test_softmax_and_its_derivatives(seed: int, axis: int) -> None:
     draw = np.random.default_rng(seed)
@@ -132,7 +133,7 @@ def test_functions_keep_dtypes(function: Any, dtype: Any) -> None:
     assert y.dtype == x.grad.dtype == dtype
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(seeds, st.integers(-3, 2))
 def test_pick_takes_one_element_of_each_row(seed: int, axis: int) -> None:
     draw = np.random.default_rng(seed)
@@ -156,7 +157,7 @@ def test_numpy_semantics_are_always_on() -> None:
 # ---- layers -----------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(seeds, st.booleans(), st.sampled_from([(), (4,), (2, 3)]))
 def test_linear_is_an_affine_map(seed: int, bias: bool, batch: tuple[int, ...]) -> None:
     np.random.seed(seed % 2**32)
@@ -211,7 +212,7 @@ def test_layers_in_a_row() -> None:
     assert net(d2l.tensor(np.zeros((0, 2, 3)))).shape == (0, 2)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(seeds, st.floats(0, 1))
 def test_dropout_drops_in_training_only(seed: int, p: float) -> None:
     layer, same = nn.Dropout(p, seed), nn.Dropout(p, seed)
@@ -429,7 +430,7 @@ LOSSES: list[Any] = [
 
 
 @pytest.mark.parametrize("make", LOSSES)
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(seed=seeds)
 def test_reductions(make: Any, seed: int) -> None:
     draw = np.random.default_rng(seed)
@@ -475,7 +476,7 @@ def test_losses_from_logits_are_stable() -> None:
     assert nn.BCEWithLogitsLoss("none")(logits, np.array([[0, 0, 0]])).tolist() == [[1e4, np.log(2), 0]]
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(seeds)
 def test_classes_are_probabilities_of_one(seed: int) -> None:
     draw = np.random.default_rng(seed)
@@ -521,7 +522,7 @@ def test_a_model_with_a_learning_rate_is_trained_by_sgd() -> None:
     assert (optimizer.lr, len(optimizer.params)) == (0.25, 2)
 
 
-@settings(max_examples=5, deadline=None)
+@examples(5)
 @given(seeds, st.sampled_from([0.0, 0.5, 3.0]))
 def test_weight_decay_learns_the_ridge_solution(seed: int, lambd: float) -> None:
     draw = np.random.default_rng(seed)

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_lr as d2l
+from search import examples
 from tinygrad_lr import SGD, Adam, CosineAnnealingLR, StepLR, Tensor, optim
 
 DATA = Path(__file__).parent / "data"
@@ -117,7 +118,7 @@ def test_dtypes_stay(make: Any, dtype: Any) -> None:
 
 
 @makers
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(seed=st.integers(0, 2**31), stop=st.integers(0, 4))
 def test_a_state_continues_bit_for_bit(make: Any, seed: int, stop: int) -> None:
     draw = np.random.default_rng(seed)
@@ -148,7 +149,7 @@ def test_weight_decay_of_each_parameter() -> None:
     assert (w.item(), b.item()) == (1.75, 2.0)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.floats(1e-3, 10), st.floats(0, 5), st.floats(-100, 100).filter(lambda x: abs(x) > 1e-3))
 def test_weight_decay_is_a_penalty_in_the_loss(lr: float, decay: float, start: float) -> None:
     x, penalised = attached(start), attached(start)
@@ -161,7 +162,7 @@ def test_weight_decay_is_a_penalty_in_the_loss(lr: float, decay: float, start: f
     np.testing.assert_allclose(x.numpy(), penalised.numpy(), rtol=1e-12, atol=1e-12 * abs(start))
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.floats(1e-3, 1e3), st.sampled_from([1, -1]))
 def test_the_first_step_of_adam_has_the_length_of_the_learning_rate(size: float, sign: int) -> None:
     x = attached(0.0)

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from domains.basics import shapes
 from domains.reductions import drawn_axis, mask
+from search import examples
 from slopes import assert_slopes
 from tinygrad_lr import Tensor, autograd, compile, func, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
@@ -20,7 +21,7 @@ from tinygrad_lr.errors import InPlaceError, NoDerivativeError, name_of
 from tinygrad_lr.testing import check_gradients
 from truths import gradient
 
-quick = settings(max_examples=20, deadline=None)
+quick = examples(20)
 small_integers = hnp.arrays(int, shapes(min_side=1), elements=st.integers(-1, 1))
 
 
@@ -579,6 +580,16 @@ def test_interpolation_at_and_beyond_the_points() -> None:
     np.testing.assert_array_equal(of_fp, [2, 3 + 4 / 2, 4 / 2 + 5])
     assert (left, right) == (1, 6)
     np.testing.assert_array_equal(gradients(np.interp, x, xp, fp)[2], [3, 5, 13])
+
+
+@pytest.mark.parametrize("xp", [[1.0], [0.0, 2.0], [0.0, 0.0, 2.0, 2.0], [0.0, 1.0, 1.0, 3.0]])
+def test_interpolation_is_linear_in_the_values(xp: list[float]) -> None:
+    """Also where two points are at one place: there NumPy takes one of their values, or a mean."""
+    fp, x = np.array([2.0, 3.0, 5.0, 7.0])[: len(xp)], np.arange(-0.5, 4, 0.5)
+    for at in x:
+        slopes = gradient(lambda fp, at=at: np.interp(at, xp, fp), fp)
+        assert slopes @ fp == np.interp(at, xp, fp)
+        assert np.sum(slopes) == 1
 
 
 def test_ends_of_a_periodic_interpolation_are_ignored() -> None:

@@ -6,17 +6,18 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import test_other_arrays
 from domains.basics import generators
+from search import examples
 from slopes import assert_slopes
 from tinygrad_lr import asarray, autograd, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
 from truths import gradient
 
-quick = settings(max_examples=20, deadline=None)
+quick = examples(20)
 
 
 # ---- dtypes -----------------------------------------------------------------------------------------------
