@@ -218,9 +218,10 @@ def main() -> None:
             break
         if (source := fault.source) is None:
             continue
-        reach = set(reaching[fault.path].get(fault.line, [])) & set(seconds)
-        # a line that is run on import only, such as a constant of the table
-        reach = reach or {test for test in seconds if test.startswith(AT_IMPORT)}
+        contexts = set(reaching[fault.path].get(fault.line, []))
+        reach = contexts & set(seconds)
+        if not reach or "" in contexts:  # a line that is run on import, such as a row of the table
+            reach |= {test for test in seconds if test.startswith(AT_IMPORT)}
         tests, total = [], 0.0
         for test in sorted(reach, key=seconds.__getitem__):
             tests.append(test)

@@ -1349,6 +1349,33 @@ def test_a_number_among_the_arguments_that_is_written() -> None:
         assert found.item() == expected
 
 
+def test_a_gradient_without_create_graph_is_a_constant_in_compiled_code_too() -> None:
+    def step(x: Any) -> Any:
+        x.attach_grad()
+        with record():
+            slope = autograd.grad((x**3).sum(), x)
+            again = (slope * x).sum()
+        return autograd.grad(again, x)
+
+    compiled = compile(step)
+    for n in (1.0, 2.0):
+        np.testing.assert_allclose(compiled(np.array([1.0, n])), step(tensor([1.0, n])).array)
+
+
+@pytest.mark.parametrize("indices", [([0, 2], [1, 2]), ([True, False, True], [False, False, True])])
+def test_a_write_at_an_index_among_the_arguments(indices: Any) -> None:
+    def written(x: Any, i: Any) -> Any:
+        x[i] = 7.0
+        return x + 1
+
+    compiled = compile(written)
+    for index in map(np.array, (indices[0], *indices)):
+        x, expected = tensor([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.0])
+        expected[index] = 7
+        np.testing.assert_array_equal(compiled(x, index), expected + 1)
+        np.testing.assert_array_equal(x.array, expected)
+
+
 def test_gradients_of_large_arrays_are_stored_by_blocks() -> None:
     w, x = tensor(np.arange(12.0).reshape(6, 2)), np.ones((6, 2))
     w.attach_grad()

@@ -329,8 +329,9 @@ def test_equal_values_have_no_second_derivative(name: str) -> None:
         return np.sum((OF_VALUES[name](a) - 1) ** 2)  # of slope 0 at 1, which must not hide it
 
     a, off, along = np.eye(2), np.array([[0.0, 1.0], [1.0, 0.0]]), np.diag([1.0, -3.0])
-    with pytest.raises(LinAlgError, match=r"no second derivative.*np\.sum\(a \* a\)"):
-        hvp(squares, a, off)
+    for direction in (off, along + 1e-10 * off):
+        with pytest.raises(LinAlgError, match=r"no second derivative.*np\.sum\(a \* a\)"):
+            hvp(squares, a, direction)
     np.testing.assert_allclose(hvp(squares, a, along), 2 * along, atol=1e-12)
 
 
@@ -377,6 +378,8 @@ def test_a_singular_value_of_zero_in_a_square_matrix() -> None:
     u, s, v = np.linalg.svd(SQUARE)
     a = (u * [s[0], s[1], 0]) @ v
     assert_slopes(lambda a: np.linalg.svd(a)[0][:, :2], a)
+    for which in (0, 2):
+        assert_slopes(lambda a, which=which: np.linalg.svd(a)[which] ** 2, a)
     slopes = gradient(np.linalg.svdvals, a)
     np.testing.assert_allclose(slopes, (u * [1, 1, 0]) @ v, atol=1e-13)
     np.testing.assert_array_equal(gradient(np.linalg.svdvals, np.zeros((2, 3))), np.zeros((2, 3)))

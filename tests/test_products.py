@@ -33,6 +33,16 @@ def test_cross_of_vectors_in_the_plane(sizes: tuple[int, int], stack: tuple[int,
     z.backward()  # of its gradient nobody is warned
 
 
+@pytest.mark.parametrize("subscripts", ["ij,ij,j->i", "ii,ij,j->i", "ij,jk,ki", "ii,jj,ik->k"])
+def test_an_order_of_products_is_meant_for_the_value(subscripts: str) -> None:
+    """Its gradients are products as well, but of other arrays, and may be of more of them."""
+    plan = ["einsum_path", (0, 1), (0, 1)]
+    assert_slopes(
+        lambda *arrays: np.einsum(subscripts, *arrays, optimize=plan),
+        *(RNG.uniform(-1, 1, (3,) * len(part)) for part in subscripts.partition("->")[0].split(",")),
+    )
+
+
 @pytest.mark.parametrize(
     "operands",
     [

@@ -582,6 +582,16 @@ def test_interpolation_at_and_beyond_the_points() -> None:
     np.testing.assert_array_equal(gradients(np.interp, x, xp, fp)[2], [3, 5, 13])
 
 
+@pytest.mark.parametrize("xp", [[1.0], [0.0, 2.0], [0.0, 0.0, 2.0, 2.0], [0.0, 1.0, 1.0, 3.0]])
+def test_interpolation_is_linear_in_the_values(xp: list[float]) -> None:
+    """Also where two points are at one place: there NumPy takes one of their values, or a mean."""
+    fp, x = np.array([2.0, 3.0, 5.0, 7.0])[: len(xp)], np.arange(-0.5, 4, 0.5)
+    for at in x:
+        slopes = gradient(lambda fp, at=at: np.interp(at, xp, fp), fp)
+        assert slopes @ fp == np.interp(at, xp, fp)
+        assert np.sum(slopes) == 1
+
+
 def test_ends_of_a_periodic_interpolation_are_ignored() -> None:
     values = gradients(
         lambda x, left, right: np.interp(x, [0, 1], [3, 5], left, right, 2.5), [7.25], 1.0, 1.0

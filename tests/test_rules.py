@@ -15,6 +15,7 @@ complex step, which is exact to rounding (Squire and Trapp, SIAM Review 40, 1998
 import operator
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -360,14 +361,19 @@ def test_every_method_that_an_array_has_too_is_tested() -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_methods(name: str) -> None:
-    """Methods are NumPy's functions, and do what the methods of an array do."""
+    """Methods are NumPy's functions, and do what the methods of an array do; also with fewer arguments."""
     data = np.array([[0.3, -1.2, 2.0], [0.7, 0.1, -0.4]])
-    x = asarray(data)
-    arguments = METHODS[name]
-    got, expected = getattr(x, name), getattr(data, name)
-    if arguments or callable(got):
-        got, expected = got(*arguments), expected(*arguments)
-    pairs = zip(got, expected, strict=True) if name == "nonzero" else [(got, expected)]
+    of_tensor, of_array = getattr(asarray(data), name), getattr(data, name)
+    pairs = [] if callable(of_array) else [(of_tensor, of_array)]
+    for count in range(len(METHODS[name]) + 1) if callable(of_array) else ():
+        arguments = METHODS[name][:count]
+        try:
+            expected = of_array(*arguments)
+        except (TypeError, ValueError):  # the others have no defaults
+            continue
+        got = of_tensor(*arguments)
+        pairs += zip(got, expected, strict=True) if name == "nonzero" else [(got, expected)]
+    assert pairs
     for one, other in pairs:
         assert isinstance(one, Tensor)
         np.testing.assert_array_equal(one.array, other, strict=True)
@@ -450,21 +456,24 @@ STEEP = Derivative(np.copysign, (lambda g, y, x, sign: g * np.where(np.abs(sign)
 def test_moving_rows_never_cancel(function: Any, data: st.DataObject) -> None:
     """Their gradient is zero exactly where what is taken of the result does not depend on an element.
 
-    It stays zero there where a derivative before it is infinite.
+    It stays zero there where a derivative before it is infinite, and where that behind it is.
     """
     example = data.draw(examples(function))
     shape = example.head.shape
     ones = np.ones(shape) if data.draw(st.booleans()) else example.rng.integers(0, 2, shape).astype(float)
     used = [got != 0 for got in example.gradients(example.variables, ones)]
     other = example.gradients(example.variables, ones * example.rng.uniform(0.5, 2, shape))
+    with np.errstate(invalid="ignore"):
+        infinite = example.gradients(example.variables, np.where(ones != 0, np.inf, 0))
     leaves = [attached(v) for v in example.variables]
     signs = [np.copysign(np.where(mask, 1, 2), x) for mask, x in zip(used, example.variables, strict=True)]
     with pytest.MonkeyPatch.context() as patch, record():
         patch.setitem(DERIVATIVES, np.copysign, STEEP)
         value = example.with_tensors().value(list(map(np.copysign, leaves, signs)))
         np.where(ones != 0, value, 0).backward()
-    for mask, got, leaf in zip(used, other, leaves, strict=True):
+    for mask, got, endless, leaf in zip(used, other, infinite, leaves, strict=True):
         np.testing.assert_array_equal(got != 0, mask)
+        np.testing.assert_array_equal(endless != 0, mask)
         np.testing.assert_array_equal(leaf.grad.array != 0, mask)
         masked = {"where", ROWS[function].where} & set(example.arguments)
         if not ROWS[function].selects and not masked and np.all(ones) and ones.size:
@@ -598,11 +607,33 @@ def test_a_zero_of_a_product_is_no_selection(function: Callable[[Any], Any]) -> 
         assert np.isnan(gradient(lambda x: function(np.sqrt(x)), ROWS_OF_ROOTS)[0, 0])
 
 
+BESIDES: dict[Any, tuple[Any, ...]] = {np.take: ([0, 0],), np.repeat: (3,), np.insert: (0, 7.0)}
+
+
+def test_an_axis_of_a_number() -> None:
+    """Where NumPy lets a number have one, the gradient is that of an array of one element."""
+    found = []
+    for function in (f for f in ROWS if "axis" in ROWS[f].options):
+        for axis in (0, -1):
+            call = partial(lambda f, axis, x: f(x, *BESIDES.get(f, ()), axis=axis), function, axis)
+            try:
+                value = call(np.array(0.7))
+            except (TypeError, ValueError, IndexError):
+                continue
+            found.append(name_of(function))
+            head = np.arange(1.0, 1 + np.size(value))
+            number = gradient(lambda x, call=call: np.ravel(call(x)), 0.7, head=head)
+            alone = gradient(lambda x, call=call: np.ravel(call(x[None])), 0.7, head=head)
+            assert number == alone, found[-1]
+    assert {"np.repeat", "np.take", "np.max", "np.cumprod", "np.expand_dims"} <= {*found}
+
+
 SOME = np.random.default_rng(0).uniform(0.5, 2, (4, 3, 2))
 #: calls that are drawn rarely: what is called, and where
 RARE: dict[str, tuple[Any, ...]] = {
     "ends of ediff1d": (lambda x, a, b: np.ediff1d(x, b, a), SOME[0], SOME[1, 0], SOME[2]),
     "places for each height": (lambda y, x: np.trapezoid(y, np.cumsum(x, axis=0), axis=0), SOME, SOME[::-1]),
+    "places along an axis": (lambda y, x: np.trapezoid(y, x, axis=0), SOME, np.cumsum(SOME[:, 0, 0])),
     "one distance": (lambda x, h: np.gradient(x, h, axis=1), SOME, 0.5),
     "one distance for all": (lambda x, h: np.stack(np.gradient(x, h)), SOME[:2], 0.5),
     "distances of each axis": (lambda x, *h: np.stack(np.gradient(x, *h)), SOME[:2], 0.5, 2.0, [0.0, 3.0]),
@@ -616,6 +647,8 @@ RARE: dict[str, tuple[Any, ...]] = {
         SOME.reshape(2, 4, 3),
     ),
     "dot with a vector": (np.dot, SOME, SOME[0, 0]),
+    "dot of matrices with stacks": (np.dot, SOME[0], SOME.swapaxes(1, 2)),
+    "dot of stacks": (np.dot, SOME[:2], SOME[:2].swapaxes(1, 2)),
     "dot with matrices": (np.dot, SOME[0, 0], SOME.swapaxes(1, 2)[:, :, :2]),
     "linspace and its step": (
         lambda a, b: np.vstack(np.linspace(a, b, 5, retstep=True)),
@@ -639,6 +672,11 @@ RARE: dict[str, tuple[Any, ...]] = {
         lambda x, q: np.quantile(x, q, weights=np.arange(1.0, 7.0).reshape(3, 2), method="inverted_cdf"),
         SOME[0],
         0.3,
+    ),
+    "average and sum of weights": (
+        lambda a, w: np.stack(np.average(a, axis=1, weights=w, returned=True)),
+        SOME,
+        SOME[::-1],
     ),
     "cov with weights": (
         lambda x, w: np.cov(x, aweights=w, fweights=[1, 2, 3, 1]),

@@ -17,7 +17,7 @@ import tracemalloc
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,6 +109,21 @@ def test_grad_req_write_replaces_and_add_adds() -> None:
         y.backward()
     same(written.grad, 3)
     same(added.grad, 9)
+
+
+@pytest.mark.parametrize("scope", [contextlib.nullcontext, record])
+def test_a_sum_of_gradients_is_recorded_only_with_create_graph(scope: Any) -> None:
+    x = leaf(3.0, grad_req="add")
+    with record():
+        y, z = x**2, x**3
+    with scope():
+        y.backward(create_graph=True)
+        assert x.grad.node is not None
+        z.backward(create_graph=True)
+        same(autograd.grad(x.grad, x, retain_graph=True), 2 + 18)
+        y.backward()
+        assert x.grad.node is None
+    same(x.grad, 6 + 27 + 6)
 
 
 def test_what_was_left_out_is_known_behind_a_thousand_calls() -> None:
@@ -674,7 +689,9 @@ def test_a_head_gradient_of_any_dtype(dtype: Any, create_graph: bool) -> None:
     same(x.grad, [-1, -1e6, -1e6])
 
 
-@pytest.mark.parametrize("head", [[1, 2], np.ones(2, int), np.ones(2), tensor([1.0, 2.0])], ids=range(4))
+@pytest.mark.parametrize(
+    "head", [None, [1, 2], np.ones(2, int), np.ones(2), tensor([1.0, 2.0])], ids=range(5)
+)
 def test_rules_get_gradients_in_the_dtype_of_the_results(head: Any) -> None:
     """Whatever the head gradient's is, and also in place of a result that nothing was made of."""
     dtypes = []
@@ -692,13 +709,18 @@ def test_rules_get_gradients_in_the_dtype_of_the_results(head: Any) -> None:
 
 
 def test_gradients_of_several_dtypes_from_rules_add_up() -> None:
+    """To as many digits as the widest of them has."""
     whole = differentiable(lambda g, y, a: np.ones(2, int))(lambda a: a * 1)
-    x = leaf([1.0, 2.0])
-    with record():
-        y = x * 1
-        z = y[:] * 0.5 + y[:] * 0.25 + whole(y[:])
-    z.backward()
-    same(x.grad, 1.75)
+    single = differentiable(lambda g, y, a: np.ones(2, np.float32))(lambda a: a * 1)
+    for narrow, fine in ((whole, 0.75), (single, 1e-9)):
+        for swap in (False, True):
+            x = leaf([1.0, 2.0])
+            with record():
+                y = x * 1
+                parts = [y[:] * fine, narrow(y[:]), narrow(y), y * (3 * fine)]
+                z = sum(parts[::-1] if swap else parts)
+            z.backward()
+            np.testing.assert_allclose(x.grad.array, 2 + 4 * fine, rtol=1e-15)
 
 
 @pytest.mark.parametrize("head", [1.0, np.ones(3), np.ones((1, 2)), np.ones((2, 1))], ids=np.shape)
@@ -864,8 +886,11 @@ def test_errors_name_the_variable_or_the_attribute() -> None:
     exec("def run():\n    net.weight.backward()", module)
     with pytest.raises(NothingAttachedError, match=r"`net\.weight` \(shape"):
         module["run"]()
-    with pytest.raises(NothingAttachedError, match=r"a tensor of shape \(\), dtype float64"):
-        tensor(1.0).backward()
+    prompt = ModuleType("builtins")  # where Python's prompt keeps the latest result
+    prompt._ = tensor(1.0)  # type: ignore[attr-defined]
+    for unnamed in (lambda: tensor(1.0), lambda: prompt._):
+        with pytest.raises(NothingAttachedError, match=r"^a tensor of shape \(\), dtype float64"):
+            unnamed().backward()
 
 
 def test_the_place_of_an_error_is_outside_of_this_package_only() -> None:
@@ -899,14 +924,17 @@ def test_grad_returns_and_stores_nothing() -> None:
     assert one.node is None
 
 
-def test_grad_with_respect_to_intermediates_and_the_head() -> None:
+@pytest.mark.parametrize("attached", [False, True])
+def test_grad_with_respect_to_intermediates_and_the_head(attached: bool) -> None:
     x = leaf(3.0)
     with record():
         y = x * x
+        if attached:
+            y.attach_grad()
         z = y * x
         gradients = autograd.grad(z, [y, x, z, y])
     assert [float(g) for g in gradients] == [3, 27, 1, 3]
-    assert y.grad is None
+    assert y.grad == 0 if attached else y.grad is None
     gradients[0][...] = 0
     same(gradients[3], 3)
     same(autograd.grad(x, x), 1)
@@ -1361,8 +1389,10 @@ LOSSES: dict[str, Callable[[Tensor], Any]] = {
     "array +=": lambda t: operator.iadd(np.zeros(3), t),
     "constant +=": lambda t: operator.iadd(tensor(np.zeros(3)), t),
     "constant[0] =": lambda t: tensor(np.zeros(3)).__setitem__(0, t),
+    "constant[:2] = a list": lambda t: tensor(np.zeros(3)).__setitem__(slice(2), [1.0, t]),
     "np.copyto": lambda t: np.copyto(np.zeros(3), t),
     "np.copyto a constant": lambda t: np.copyto(tensor(np.zeros(3)), t),
+    "np.copyto by keywords": lambda t: np.copyto(dst=tensor(np.zeros(3)), src=t),
     "np.put a constant": lambda t: np.put(tensor(np.zeros(3)), [0], t),
     "np.add.at a constant": lambda t: np.add.at(tensor(np.zeros(3)), [0], t),
     "copy.copy": copy.copy,
@@ -1522,6 +1552,8 @@ CONSTANTS: list[Callable[[Any], Any]] = [
     *(np.sign, np.floor, np.ceil, np.trunc, np.rint, np.round, np.isfinite, np.isnan, np.isinf, np.signbit),
     *(np.argmax, np.argmin, np.all, np.any, np.count_nonzero, np.zeros_like, np.ones_like),
     lambda t: t // 1,
+    lambda t: t.astype(int),
+    lambda t: np.frexp(t)[1],
     lambda t: np.logical_and(t > 0, t < 1),
     lambda t: ~(t > 0) | (t < 1) & (t > 2) ^ (t == 1),
 ]
@@ -1539,6 +1571,8 @@ def test_piecewise_constant_functions_are_constants(function: Any) -> None:
     else:
         assert isinstance(constant, Tensor)
         assert constant.node is None
+        with pytest.raises(NothingAttachedError):
+            constant.backward()
     same(constant, of_array)
     y.backward()
     same(x.grad, np.broadcast_to(function(x.array), 3).astype(float))
@@ -1596,6 +1630,15 @@ def test_detect_anomaly_tells_nan_from_infinite() -> None:
             ),
         ):
             y.backward()
+
+
+def test_detect_anomaly_knows_only_of_elementwise_functions_what_an_element_met() -> None:
+    x = leaf([1.0, 2.0])
+    with detect_anomaly(), record():
+        y = np.flip(x)
+        with pytest.raises(AnomalyError, match=r"np\.flip.*is NaN in 1 of 2") as caught:
+            y.backward(np.array([np.nan, 0.0]))
+    assert "met an infinite" not in str(caught.value)
 
 
 def test_detect_anomaly_around_backward_only_asks_for_more() -> None:
@@ -1943,6 +1986,7 @@ def test_a_function_of_ones_own() -> None:
             ValueError,
             r"np.cbrt returned a gradient of shape \(3,\) for .* shape \(2,\)",
         ),
+        (lambda g, y, x: np.ones(0), ValueError, r"returned a gradient of shape \(0,\) for"),
     ],
 )
 def test_wrong_rules_are_told(monkeypatch: pytest.MonkeyPatch, rule: Any, error: Any, message: str) -> None:
@@ -2243,6 +2287,20 @@ def test_what_one_user_leaves_out_another_uses() -> None:
         g = autograd.grad(y, a, h, create_graph=True)
         s = np.sum(g)
     same(autograd.grad(s, a), h.array * np.exp(a.array))
+
+
+@pytest.mark.parametrize("swap", [False, True])
+@pytest.mark.parametrize("whole", [np.sum, lambda y: np.sum(y * y), lambda y: y[:].sum()])
+def test_what_only_one_of_two_users_leaves_out_is_used(whole: Any, swap: bool) -> None:
+    x = leaf([0.0, 4.0])
+    with record():
+        y = np.sqrt(x)
+        users = [whole, lambda y: y[1:].sum()]
+        total = sum(user(y) for user in (users[::-1] if swap else users))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total.backward()
+    assert not np.isfinite(x.grad.array[0])
+    assert np.isfinite(x.grad.array[1])
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,7 @@ POINTS: list[tuple[Any, float, list[float]]] = [
     (lambda x: sc.xlog1py(x, -1.0), 0.0, [0, 0]),
     (lambda y: sc.xlog1py(0.0, y), -1.0, [0, 0]),
     (lambda x: sc.xlog1py(x, 1e-20), 0.0, [1e-20, 0]),
+    (lambda x: sc.xlog1py(x, -0.5), 0.0, [math.log(0.5), 0]),
     (lambda x: sc.rel_entr(x, 0.0), 0.0, [0, 0]),
     (lambda y: sc.rel_entr(0.0, y), 0.0, [0, 0]),
     (lambda x: sc.rel_entr(x, 1e-300), 1e300, [601 * math.log(10) - math.log(10) + 1]),
@@ -389,3 +390,5 @@ def test_slopes_of_the_cosine_integral_change_with_a_head_of_zero() -> None:
     with record():
         gradient_of_x = autograd.grad(sc.sc.sici(x)[1], x, head, create_graph=True)
     np.testing.assert_allclose(autograd.grad(gradient_of_x, head).array, np.cos(x.array) / x.array)
+    with np.errstate(divide="ignore"):
+        assert gradient(lambda x: sc.sc.sici(x)[1], 0.0) == np.inf

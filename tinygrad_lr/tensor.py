@@ -944,7 +944,7 @@ def backward(
     for attachment in list(gradients):
         own = _as_own(gradients.pop(attachment), attachment.grad.array, create_graph)
         if attachment.grad_req == "add":
-            with Scope(RECORDING * create_graph):
+            with Scope(RECORDING * create_graph, RECORDING):
                 own = attachment.grad + own
         attachment.grad, attachment.written = own, True
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .elementwise import share_of_two
+from .elementwise import _where, share_of_two
 from .indexing import along
 from .table import constant, derivative, moving
 
@@ -171,14 +171,14 @@ def _prod_initial(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) 
 
 
 def _recurrence(g: Any, a: Any) -> Any:
-    """r with r[j] = g[j] + a[j] r[j + 1] along axis 0, where `a` is shorter by one.
+    """r with r[j] = g[j] + a[j] r[j + 1] along axis 0, where `a`, which may be a mask, is shorter by one.
 
     In as many steps as the length has binary digits: after each, r[j] is right up to twice as far as before,
     and `a` is the product of twice as many factors (Kogge and Stone, IEEE Trans. Comput. C-22, 1973).
     """
-    step = 1
+    step, times = 1, _where if a.dtype == bool else np.multiply
     while step < len(g):
-        g = np.concatenate([g[:-step] + a * g[step:], g[-step:]])
+        g = np.concatenate([g[:-step] + times(a, g[step:]), g[-step:]])
         a = a[:-step] * a[step:]
         step *= 2
     return g
@@ -249,7 +249,7 @@ def _running_extreme(g: Any, y: Any, a: Any, axis: Any) -> Any:
     count = np.cumsum(among, axis=0)
     earlier = np.where(np.concatenate([np.zeros_like(among[:1]), same]), 0, count - 1)
     shares = g * _one_over(count - np.maximum.accumulate(earlier, axis=0), g)
-    return np.moveaxis(np.where(among, _recurrence(shares, same.astype(g.dtype)), 0), 0, axis)
+    return np.moveaxis(np.where(among, _recurrence(shares, same), 0), 0, axis)
 
 
 def _running_logsumexp(g: Any, y: Any, a: Any, axis: Any) -> Any:

@@ -226,7 +226,7 @@ def _by_lambda(y: Any, base: Any, log: Any, lmbda: Any) -> Any:
 def _hyp2f1(y: Any, a: float, b: float, c: float, x: Any) -> Any:
     """sc.hyp2f1, which makes float64 of float32 beside numbers of Python's."""
     number = y.dtype.type
-    return sc.hyp2f1(number(a), number(b), number(c), x)
+    return sc.hyp2f1(number(a), number(b), number(c), x.astype(y.dtype))
 
 
 def _slope_of_spence(y: Any, x: Any) -> Any:

@@ -137,7 +137,7 @@ def _quantile_q(
     if weights is not None or method not in INTERPOLATING or a.size == 0:
         return 0 * q
     lower, upper, _, rate = _beside(y, a, q, axes, method, nan)
-    return np.sum(g * (upper - lower) * rate, axis=tuple(range(-a.ndim, 0)))
+    return np.sum(g * (upper - lower) * rate, axis=tuple(range(-a.ndim, 0))).astype(g.dtype)
 
 
 def _quantiles(function: Any, scale: int, nan: bool) -> None:
