@@ -220,6 +220,8 @@ RIGHT: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "a named tuple": (lambda pair: pair.x * pair.y, (Pair(2.0, X),)),
     "whole numbers": (np.take, (X, [0, 2, 0], 1)),
     "empty": (lambda x, y: np.sum(x) + y, (np.zeros((2, 0)), 1.0)),
+    "nothing but an empty input": (lambda x: np.max(x, initial=0.5), (np.zeros(0),)),
+    "an empty result": (lambda x, y: x * y, (np.zeros((2, 0)), np.zeros((2, 1)))),
     "results that are not numbers": (lambda x: [x, np.argmax(x), 3, "text"], (X,)),
     "tensors": (np.logaddexp, (asarray(X), tensor(2.0))),
     "not analytic": (lambda x: np.abs(x) * np.maximum(x, 0.1) + np.real(x) ** 2, (X,)),

@@ -83,10 +83,12 @@ def arrays(draw: st.DrawFn, min_dims: int = 0, numbers: Numbers = normal) -> Any
 @st.composite
 def elementwise(draw: st.DrawFn, *numbers: Numbers) -> Call:
     """Arrays that broadcast against each other, and numbers of Python's beside the first of them."""
-    drawn = draw(
-        hnp.mutually_broadcastable_shapes(num_shapes=len(numbers), max_dims=3, min_side=0, max_side=3)
+    base = draw(shapes(min_side=1))  # without it nearly all would be of one element, or of one row
+    drawn = hnp.mutually_broadcastable_shapes(
+        num_shapes=len(numbers), base_shape=base, max_dims=3, min_side=0, max_side=3
     )
-    made = [filled(draw, shape, kind) for shape, kind in zip(drawn.input_shapes, numbers, strict=True)]
+    pairs = zip(draw(drawn).input_shapes, numbers, strict=True)
+    made = [filled(draw, shape, kind) for shape, kind in pairs]
     if len(made) > 1 and draw(st.booleans()):
         plain = draw(st.integers(0, len(made) - 1))
         others = [a for i, a in enumerate(made) if i != plain]

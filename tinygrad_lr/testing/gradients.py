@@ -243,7 +243,7 @@ class Check:
                 f"{self.of} is not a function of its inputs: two calls gave different results. Let it make "
                 "its random numbers from the same seed at every call"
             )
-        if not value.size:
+        if not results:
             raise ValueError(f"{self.of} returned no floating number: there is nothing to differentiate")
         if not np.all(np.isfinite(value)):
             raise NoTruthError(f"{self.of} is not finite at these inputs")

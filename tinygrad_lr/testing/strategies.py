@@ -158,8 +158,10 @@ def broadcastable(
     ...     assert (a + b + c).shape == np.broadcast_shapes(a.shape, b.shape, c.shape)
     >>> test_add()
     """
+    # with the shape of the largest drawn first: else nearly all would be of one element, or of one row
+    base = draw(hnp.array_shapes(min_dims=0, max_dims=max_dims, min_side=max(min_side, 1), max_side=max_side))
     drawn = hnp.mutually_broadcastable_shapes(
-        num_shapes=number, max_dims=max_dims, min_side=min_side, max_side=max_side
+        num_shapes=number, base_shape=base, max_dims=max_dims, min_side=min_side, max_side=max_side
     )
     return tuple(draw(tensors(shape, **options)) for shape in draw(drawn).input_shapes)
 
