@@ -242,12 +242,8 @@ BINARY = {
 
 
 @pytest.mark.parametrize("symbol", BINARY, ids=lambda f: f.__name__)
-@pytest.mark.parametrize(
-    "left", [asarray, np.asarray, np.float64, float], ids=["tensor", "array", "scalar", "float"]
-)
-@pytest.mark.parametrize(
-    "right", [asarray, np.asarray, np.float64, float], ids=["tensor", "array", "scalar", "float"]
-)
+@pytest.mark.parametrize("left", [asarray, np.asarray, np.float64, float, bool], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("right", [asarray, np.asarray, np.float64, float, bool], ids=lambda f: f.__name__)
 def test_operators(symbol: Any, left: Any, right: Any) -> None:
     """With a Tensor on either side, and an array, a NumPy scalar or a number on the other."""
     if asarray not in (left, right):
@@ -257,6 +253,7 @@ def test_operators(symbol: Any, left: Any, right: Any) -> None:
         np.asarray: np.array([2.25, 2.5, 3.5]),
         np.float64: 2.5,
         float: 2.5,
+        bool: True,
     }
     a, b = left(numbers[left]), right(numbers[right])
     if symbol is operator.matmul and (np.ndim(a) == 0 or np.ndim(b) == 0):
@@ -317,7 +314,7 @@ METHODS: dict[str, tuple[Any, ...]] = {
     "squeeze": (),
     "swapaxes": (0, 1),
     "ravel": (),
-    "flatten": (),
+    "flatten": ("F",),
     "copy": (),
     "reshape": (3, 2),
     "transpose": (1, 0),
@@ -649,6 +646,8 @@ RARE: dict[str, tuple[Any, ...]] = {
     ),
     "dot with a vector": (np.dot, SOME, SOME[0, 0]),
     "dot of matrices with stacks": (np.dot, SOME[0], SOME.swapaxes(1, 2)),
+    "turns about other axes": (lambda x: np.rot90(x, 3, axes=(2, 0)), SOME),
+    "dot with a stack of stacks": (np.dot, SOME[0].T, np.stack([SOME, SOME[::-1]])),
     "dot of stacks": (np.dot, SOME[:2], SOME[:2].swapaxes(1, 2)),
     "dot with matrices": (np.dot, SOME[0, 0], SOME.swapaxes(1, 2)[:, :, :2]),
     "linspace and its step": (

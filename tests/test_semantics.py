@@ -111,6 +111,17 @@ def test_grad_req_write_replaces_and_add_adds() -> None:
     same(added.grad, 9)
 
 
+def test_an_empty_leaf_gets_a_gradient_like_any_other() -> None:
+    x = leaf(np.zeros((0, 2)))
+    before = x.grad
+    with record():
+        y = (x**3).sum()
+    y.backward(create_graph=True)
+    assert x.grad is not before
+    assert x.grad.shape == (0, 2)
+    assert x.grad.node is not None
+
+
 @pytest.mark.parametrize("scope", [contextlib.nullcontext, record])
 def test_a_sum_of_gradients_is_recorded_only_with_create_graph(scope: Any) -> None:
     x = leaf(3.0, grad_req="add")

@@ -66,8 +66,10 @@ def anyhow_in_memory(draw: st.DrawFn) -> Any:
         *(lambda a: np.ravel(a, "K"), lambda a: np.ravel(a, order="A"), lambda a: a.flatten("K")),
         lambda a: np.reshape(a, (1, a.size), order="A"),
         lambda a: a.reshape(a.shape[::-1], order="A"),
+        lambda a: a.reshape(a.shape[::-1], order="F"),
+        *(lambda a, order=order: a.flatten(order) for order in "AF"),
     ],
-    ids=range(5),
+    ids=range(8),
 )
 @quick
 @given(data=anyhow_in_memory(), rng=generators)

@@ -392,3 +392,12 @@ def test_slopes_of_the_cosine_integral_change_with_a_head_of_zero() -> None:
     np.testing.assert_allclose(autograd.grad(gradient_of_x, head).array, np.cos(x.array) / x.array)
     with np.errstate(divide="ignore"):
         assert gradient(lambda x: sc.sc.sici(x)[1], 0.0) == np.inf
+
+
+@pytest.mark.parametrize("v", [0.0, 3.5, 15.0, 40.0])
+def test_slopes_of_scaled_bessel_functions_of_any_order(v: float) -> None:
+    """On both sides of where the expansion for large arguments begins, which is later for higher orders."""
+    x = np.array([10.0, 25.0, 60.0, 150.0])
+    for function, sign in ((sc.ive, 1), (sc.kve, -1)):
+        expected = sign * ((function(v - 1, x) + function(v + 1, x)) / 2 - function(v, x))
+        np.testing.assert_allclose(gradient(lambda x, f=function: f(v, x), x), expected, rtol=1e-11)

@@ -149,7 +149,7 @@ def name_of(function: Any) -> str:
     if module is None:  # a ufunc
         module = "numpy" if getattr(sys.modules["numpy"], name, None) is function else "scipy.special"
         module = "" if name.endswith(" (vectorized)") else module  # by np.frompyfunc
-    if isinstance(function, type(max)) and module in ("_operator", "builtins"):
+    if module == "_operator":
         return {"getitem": "indexing"}.get(name, name)
     module = ".".join(part for part in module.split(".") if not part.startswith("_"))
     module = "np" if module == "numpy" else module.replace("numpy", "np", 1)
