@@ -306,7 +306,10 @@ def check_repeated_operand(example: Example) -> None:
     first = example.variables[0]
     same = [path for path in example.paths if at(example.arguments, path).shape == first.shape]
     example = example._replace(paths=same)
-    head = example.rng.uniform(-2, 2, np.shape(example.value([first] * len(same))))
+    try:
+        head = example.rng.uniform(-2, 2, np.shape(example.value([first] * len(same))))
+    except ZeroDivisionError:  # NumPy's, of weights that sum to zero
+        return
     separate = example.gradients([first] * len(same), head)
     leaf = attached(first)
     with record():

@@ -538,6 +538,7 @@ PAST: dict[str, Callable[[Any], Any]] = {
     "cumprod": lambda y: np.cumprod(y, axis=1)[1],
     "diff": lambda y: np.diff(y[0])[1:],
     "gradient": lambda y: np.gradient(y)[0][:, 1],
+    "gradient at points": lambda y: np.gradient(y, np.array([0.0, 1.0, 3.0]), axis=1)[:, 2],
     "trapezoid": lambda y: np.trapezoid(y)[1],
     "average": lambda y: np.average(y, axis=1, weights=[1.0, 2.0, 3.0], returned=True)[0][1],
     "ptp": lambda y: np.ptp(y, axis=1)[1],

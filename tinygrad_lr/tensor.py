@@ -563,10 +563,9 @@ def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, A
     for a in args:  # quicker than a comprehension, as below
         arrays.append(a.array if isinstance(a, Tensor) else a)
     plain = options
-    known = not options and len(args) <= row.known
-    fixed = known or all(map(_fixed, (*args[row.known :], *options.values())))
-    to_see = arrays if known else arrays[: row.known] if fixed else (*arrays, *options.values())
-    if not PLAIN.issuperset(map(type, to_see)):
+    steering = options or len(args) > row.known
+    fixed = not steering or all(map(_fixed, (*args[row.known :], *options.values())))
+    if not PLAIN.issuperset(map(type, arrays[: row.known] if fixed else (*arrays, *options.values()))):
         names = [name if rule else "" for name, rule in zip(row.names, row.rules, strict=False)]
         args = [*map(_operand, names, args), *args[len(names) :]]
         names += row.named_rules

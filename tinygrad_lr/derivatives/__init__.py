@@ -67,10 +67,10 @@ moving(np.where, np.maximum, np.minimum, np.clip, np.max, np.min, np.amax, np.am
        np.maximum.accumulate, np.minimum.accumulate, np.fmax.accumulate, np.fmin.accumulate,
        np.nansum, np.nanmean, np.nancumsum, np.median, np.nanmedian, selects=True)
 spreading(np.prod, np.var, np.std, np.average, np.cumprod, np.logaddexp.reduce, np.logaddexp.accumulate)
-spreading(np.nanprod, np.nanvar, np.nanstd, np.nancumprod, np.ptp, np.interp, np.histogram,
+spreading(np.nanprod, np.nanvar, np.nanstd, np.nancumprod, np.ptp, np.interp, np.histogram, np.gradient,
           np.quantile, np.percentile, np.nanquantile, np.nanpercentile, selects=True)
 spreading(np.matmul, np.dot, np.inner, np.vdot, np.outer, np.vecdot, np.kron, np.cross,
-          np.tensordot, np.einsum, np.convolve, np.correlate, np.diff, np.ediff1d, np.gradient, np.trapezoid,
+          np.tensordot, np.einsum, np.convolve, np.correlate, np.diff, np.ediff1d, np.trapezoid,
           np.multiply.reduce, np.multiply.accumulate, np.vander, np.polyval, np.cov,
           np.linspace, np.logspace, np.geomspace, np.sinc, np.i0, np.divmod, np.modf, np.frexp)
 spreading(np.linalg.matmul, np.linalg.outer, np.linalg.vecdot, np.linalg.cross, np.linalg.tensordot,

@@ -180,7 +180,7 @@ def _flat(a: Any) -> Any:
 
 def _vander(g: Any, y: Any, x: Any, N: Any = None, increasing: Any = False) -> Any:
     g = g if increasing else g[:, ::-1]
-    degrees = counting(max(g.shape[1], 1), g)[1:].astype(g.dtype)
+    degrees = counting(max(g.shape[1], 1), g)[1:]
     return np.sum(g[:, 1:] * (degrees * np.vander(x, degrees.size, increasing=True)), axis=1)
 
 
