@@ -328,13 +328,16 @@ BASIC_KEYS = st.lists(PARTS, max_size=3).filter(
 )
 
 
+WIDE = 100, 8000  # beside it, what other threads do in that time is little
+
+
 @examples(5)
 @given(key=BASIC_KEYS.map(tuple), of_leaf=st.booleans())
 def test_parts_of_an_array_cost_no_memory_of_their_own(key: Any, of_leaf: bool) -> None:
     """However often it is used: gradients are added up in one array of its size, and copied into .grad."""
 
     def peak(uses: int) -> float:
-        x = tensor(np.ones((50, 2000)))
+        x = tensor(np.ones(WIDE))
         x.attach_grad()
         with record():
             whole = x if of_leaf else 2 * x
@@ -348,7 +351,7 @@ def test_parts_of_an_array_cost_no_memory_of_their_own(key: Any, of_leaf: bool) 
 
     def numpys_own() -> float:
         """What NumPy itself takes for a while to add to that part: up to two of its size, if it has steps."""
-        whole = np.zeros((50, 2000))
+        whole = np.zeros(WIDE)
         tracemalloc.start()
         whole[key] += np.broadcast_to(1.0, whole[key].shape)
         found = tracemalloc.get_traced_memory()[1]
@@ -359,7 +362,7 @@ def test_parts_of_an_array_cost_no_memory_of_their_own(key: Any, of_leaf: bool) 
 
 
 def _marked(key: Any) -> Any:
-    marks = np.zeros((50, 2000))
+    marks = np.zeros(WIDE)
     marks[key] = 1
     return marks
 

@@ -64,6 +64,11 @@ PLANTED: dict[str, tuple[Callable[..., Any], tuple[Any, ...], tuple[Any, ...]]] 
     "no gradient": (np.exp, (lambda g, y, x: g * 0,), (X,)),
     "infinite": (np.exp, (lambda g, y, x: np.full(x.shape, np.inf),), (X,)),
     "nan in one element": (np.exp, (lambda g, y, x: np.where(np.arange(3) == 1, np.nan, g * y),), (X,)),
+    "wrong beside what is missing": (
+        np.nanmean,
+        (lambda g, y, x: g * np.where(np.isnan(x), 0, 1 / 3),),
+        (np.array([1.0, np.nan, 2.0]),),
+    ),
     "tiny, and all wrong": (
         lambda x: x * np.array([1.0, 1e-13]),
         (lambda g, y, x: g * np.array([1.0, -1e-13]),),
@@ -221,6 +226,8 @@ RIGHT: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "whole numbers": (np.take, (X, [0, 2, 0], 1)),
     "empty": (lambda x, y: np.sum(x) + y, (np.zeros((2, 0)), 1.0)),
     "nothing but an empty input": (lambda x: np.max(x, initial=0.5), (np.zeros(0),)),
+    "beside what is missing": (lambda x: np.nanmean(x) * np.nanvar(x), (np.array([1.0, np.nan, 2.0]),)),
+    "beside what is infinite": (lambda x: 1 / x, (np.array([np.inf, 1.0, -np.inf]),)),
     "an empty result": (lambda x, y: x * y, (np.zeros((2, 0)), np.zeros((2, 1)))),
     "results that are not numbers": (lambda x: [x, np.argmax(x), 3, "text"], (X,)),
     "tensors": (np.logaddexp, (asarray(X), tensor(2.0))),

@@ -55,7 +55,7 @@ def check_gradients(
         Σⱼ |hⱼ ∂fⱼ/∂xᵢ| for the element xᵢ under the head gradient h. So it is as sharp for an element whose
         gradient is tiny.
     elements : of inputs that have more, so many are chosen at random to be checked one by one; all of them
-        are then checked together, along a random direction.
+        are then checked together, along a random direction. NaN and infinite elements are left out.
     strict : whether there must be a truth of three digits for every element. False is for gradients that are
         tiny beside the values of a function that is not analytic, so that rounding takes digits from the
         differences: these are then compared as far as they go.
@@ -347,13 +347,15 @@ class Check:
         )
 
     def directions(self, k: int, elements: int) -> Iterator[tuple[str, Any]]:
-        """Where to move a variable: the name of a direction, and what is added."""
+        """Where to move a variable: the name of a direction, and what is added; NaN and infinity stay."""
         x, name = self.points[k], self.names[k]
-        scale = 2.0 ** np.ceil(np.log2(np.maximum(np.abs(x), 1)))  # powers of 2: exact to multiply with
-        chosen = np.arange(x.size)
-        if x.size > elements:
+        finite = np.isfinite(x)
+        # powers of 2: exact to multiply with
+        scale = np.where(finite, 2.0 ** np.ceil(np.log2(np.maximum(np.abs(x), 1))), 0)
+        chosen = np.flatnonzero(finite)
+        if chosen.size > elements:
             yield f"all of {name}", scale * self.rng.uniform(-1, 1, x.shape)
-            chosen = np.sort(self.rng.choice(x.size, elements, replace=False))
+            chosen = np.sort(self.rng.choice(chosen, elements, replace=False))
         for i in chosen:
             index = [int(n) for n in np.unravel_index(i, x.shape)]
             one = np.reshape(np.arange(x.size) == i, x.shape)
