@@ -3,7 +3,6 @@
 import heapq
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -88,9 +87,8 @@ def _sweep_tape(
     index = max(gradients) + ENTRY
     waiting = len(gradients)  # calls whose gradient is to be passed on
     careful = Partial in map(type, gradients.values())
-    backwards = reversed(calls)
-    if beyond := len(calls) - index:  # calls that no head depends on
-        next(islice(backwards, beyond, beyond), None)
+    backwards: Any = reversed(calls)
+    backwards.__setstate__(index - 1)  # where it begins: at the last item of the youngest head
     # the items of one call after another; `strict` would double the time that zip takes
     for moment, options, parents, arguments, value, row in zip(*[backwards] * ENTRY):  # noqa: B905
         index -= ENTRY
