@@ -12,6 +12,8 @@ bound that comes from the extrapolation and the size of the Jacobian; where the 
 complex step, which is exact to rounding (Squire and Trapp, SIAM Review 40, 1998); and dual numbers.
 """
 
+import contextlib
+import inspect
 import operator
 import warnings
 from collections.abc import Callable
@@ -66,6 +68,24 @@ def test_row(function: Any, data: st.DataObject) -> None:
         check_value_and_gradient(example)
         check_second_order(example)
         data.draw(st.sampled_from(BESIDE))(example)
+
+
+def test_options_of_rules_have_the_defaults_of_numpy() -> None:
+    """But where NumPy has none, or does not say which."""
+    compared = 0
+    for function, row in ROWS.items():
+        with contextlib.suppress(ValueError):  # of ufuncs and their methods nothing is known
+            known = inspect.signature(function).parameters
+            for rule in filter(callable, (*row.rules, *row.named_rules.values())):
+                for name, parameter in inspect.signature(rule).parameters.items():
+                    default = known[name].default if name in known else np._NoValue
+                    if (
+                        inspect.Parameter.empty not in (parameter.default, default)
+                        and default is not np._NoValue
+                    ):
+                        assert parameter.default == default, f"{name} of {name_of(function)}"
+                        compared += 1
+    assert compared > 500
 
 
 # ---- dual numbers -----------------------------------------------------------------------------------------
