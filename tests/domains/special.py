@@ -99,7 +99,10 @@ def domains() -> dict[Any, Domain]:
         sc.dawson_derivative: Domain(of_degree()),
         sc.repeated_erfc: Domain(of_degree()),
         # a difference of many terms, in whose rounding those of higher degrees have a part
-        sc.scaled_bessel: Domain(of_degree((2,), (True,), most=1) | of_degree((2.5,), (False,), most=2)),
+        sc.scaled_bessel: Domain(
+            of_degree((2,), (True,), most=1) | of_degree((2.5,), (False,), most=2),
+            floats=(np.float64, np.float32),  # beyond float16
+        ),
         sc.gamma_density: Domain(of_shape(2, positive)),
         sc.beta_density: Domain(of_shape(4, probability)),
         # exponentials, logarithms, powers
