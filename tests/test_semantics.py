@@ -907,7 +907,7 @@ def test_errors_name_the_variable_or_the_attribute() -> None:
 def test_the_place_of_an_error_is_outside_of_this_package_only() -> None:
     """A package beside it may have a longer name, as the one that draws has."""
     own = errors.PACKAGE
-    names = {file: {"place": errors.place} for file in (f"{own[:-1]}_viz{own[-1]}x.py", f"{own}x.py")}
+    names = {file: {"place": errors.place} for file in (f"{own[:-1]}_viz{own[-1]}x.py", f"{own}tape.py")}
     places = []
     for file, scope in names.items():
         exec(compile("def f():\n    return place()", file, "exec"), scope)

@@ -91,6 +91,8 @@ def _sweep_tape(
     backwards.__setstate__(index - 1)  # where it begins: at the last item of the youngest head
     # the items of one call after another; `strict` would double the time that zip takes
     for moment, options, parents, arguments, value, row in zip(*[backwards] * ENTRY):  # noqa: B905
+        if not waiting:
+            break
         index -= ENTRY
         gradient = gradients.pop(index, None)
         if gradient is None:
@@ -168,8 +170,6 @@ def _sweep_tape(
                 gradients[parent] = gradients[parent] + made
             if into is not None:
                 buffers.add(parent)
-        if not waiting:
-            break
 
 
 def _takes(total: Any, gradient: Any) -> bool:
