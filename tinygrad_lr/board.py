@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import time
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -157,7 +157,7 @@ class ProgressBoard(HyperParameters):
         self.save(file, format="svg")
         return file.getvalue()
 
-    def save(self, path: str | Path | IO[str], format: str | None = None) -> None:
+    def save(self, path: str | os.PathLike[str] | IO[str], format: str | None = None) -> None:
         """Write the picture as it is now; the suffix of `path` says how, or `format`: "svg", "png", "pdf".
 
         The same points give the same bytes.
