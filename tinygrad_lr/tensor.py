@@ -976,8 +976,8 @@ def grad(
     for position, v in enumerate(wanted):
         if v.tape is None:
             raise _unreached(position, v, " It is a constant: attach it first.")
-    retain = create_graph if retain_graph is None else retain_graph
-    result = gradients_at(wanted, with_gradients(heads, head_grads), retain, create_graph)
+    kept = bool(retain_graph) or create_graph
+    result = gradients_at(wanted, with_gradients(heads, head_grads), kept, create_graph)
     for position, (v, gradient) in enumerate(zip(wanted, result, strict=True)):
         if gradient is None:
             raise _unreached(position, v)
