@@ -211,7 +211,7 @@ class Tracer:
         token = MODE.set(MODE.get() & ~RECORDING | TRACING)
         try:
             result = body(*plain, **options)
-            made = list(map(self.operand, result if len(values) > 1 else [result]))
+            made = list(map(self.operand, result if isinstance(result, (list, tuple)) else [result]))
         finally:
             MODE.reset(token)
         self.known |= zip(map(id, values), made, strict=True)

@@ -286,7 +286,7 @@ def _turns(vectors: Any, g: Any) -> Any:
     return made * (1 - ones_on_diagonal(made, *made.shape[-2:]))
 
 
-ALWAYS_COMPLEX = np.linalg.eigvals(np.eye(1)).dtype.kind == "c"  # are NumPy's eigenvalues: since 2.5
+ALWAYS_COMPLEX = tuple(map(int, np.__version__.split(".")[:2])) >= (2, 5)  # are the eigenvalues of eig
 EIGENVECTORS = "the eigenvectors of equal eigenvalues"
 SINGULAR_VECTORS = "the singular vectors of equal singular values, or of 0,"
 
