@@ -393,13 +393,15 @@ def test_the_chapters_own_optimizer_can_be_resumed(path: Path) -> None:
     class Hand(HyperParameters):
         def __init__(self, params: Any, lr: float) -> None:
             self.save_hyperparameters()
+            self.steps = 0
 
         params: Any
         lr: float
 
         def step(self, _: Any) -> None:
+            self.steps += 1
             for param in self.params:
-                param -= self.lr * param.grad
+                param -= self.lr / self.steps * param.grad
 
     class Model(LinearRegressionScratch):
         def configure_optimizers(self) -> Any:

@@ -832,6 +832,28 @@ def test_sums_over_what_was_broadcast_are_products(function: Any) -> None:
 @pytest.mark.parametrize(
     "function",
     [
+        lambda x, y: np.sum(np.exp(-np.sum(x) / 2) * x),
+        lambda x, y: np.sum(np.exp(x * np.sum(x)) + np.sin(x / np.sum(x))),
+        lambda x, y: np.sum(np.sum(x[:, :1] * y, axis=0) ** 2),
+        lambda x, y: np.sum(np.where((x > 0) & True, x**3, 2.0)),
+    ],
+    ids=["sign of a number", "number used twice", "sum over the first of three axes", "and with a constant"],
+)
+def test_fixed_programs(function: Any) -> None:
+    """Some of what random programs have, whatever is drawn."""
+    compiled = compile(f := value_and_grad(function, (0, 1)))
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        arrays = rng.normal(size=(3, 2)), rng.normal(size=(2, 3, 2))
+        (value, slopes), (truth, true_slopes) = compiled(*arrays), f(*arrays)
+        np.testing.assert_allclose(value, truth, **close)
+        for got, expected in zip(slopes, true_slopes, strict=True):
+            np.testing.assert_allclose(got, expected, **close)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
         lambda x, row, column: np.where(x > 0, row, 0),
         lambda x, row, column: np.where(x > 0, 0, column),
         lambda x, row, column: np.where(x > 0, np.float32(0.5) * row, np.float32(0)),

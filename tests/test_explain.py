@@ -257,6 +257,13 @@ def test_a_rule_may_make_an_array_of_its_own() -> None:
             [],
         ),
         ("v1 = np.maximum(x, -np.inf)", lambda x: np.maximum(x, -np.inf), [1.0, 2.0]),
+        ("v1 = -x", lambda x: -x, [1.0, 2.0]),
+        ("v1 = x[..., 1:]", lambda x: x[..., 1:], [1.0, 2.0]),
+        (
+            "grad_x = np.sum(grad_v1, axis=1, keepdims=True)",
+            lambda x: x + np.ones((2, 3)),
+            [[1.0], [2.0]],
+        ),
     ],
 )
 def test_lines_of_rules(line: str, function: Callable[..., Any], values: Any) -> None:
