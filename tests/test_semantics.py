@@ -44,6 +44,7 @@ from tinygrad_lr import (
     tensor,
     train_mode,
 )
+from tinygrad_lr.calls import unwrapped
 from tinygrad_lr.derivatives import DERIVATIVES, Derivative
 from tinygrad_lr.errors import (
     AnomalyError,
@@ -60,7 +61,6 @@ from tinygrad_lr.errors import (
     UnreachedError,
 )
 from tinygrad_lr.tape import WRITES as CLOCK
-from tinygrad_lr.tensor import unwrapped
 
 
 def leaf(data: Any, dtype: Any = None, grad_req: str = "write") -> Tensor:
