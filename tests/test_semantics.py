@@ -1652,6 +1652,30 @@ def test_detect_anomaly_knows_only_of_elementwise_functions_what_an_element_met(
     assert "met an infinite" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("at", "head", "met"),
+    [
+        ([0.0, 4.0], [0.0, 1.0], True),
+        ([-1.0, 0.0], [1.0, 0.0], True),
+        ([-1.0, 4.0], [1.0, 0.0], False),  # the root was NaN already
+        ([-1.0, 4.0], [-1.0, 0.0], False),
+        ([-1.0, 4.0], 1.0, False),
+        ([-1.0, 4.0], 0.0, True),
+        ([0.0, 4.0], [1.0, 0.0], False),  # infinite
+    ],
+)
+def test_detect_anomaly_blames_a_gradient_of_zero_only_where_it_made_nan(
+    at: list[float], head: Any, met: bool
+) -> None:
+    x = leaf(at)
+    with np.errstate(all="ignore"), detect_anomaly(), record():
+        y = np.sqrt(x)
+        y = y.sum() if isinstance(head, float) else y
+        with pytest.raises(AnomalyError, match=r"np\.sqrt.* in [12] of 2") as caught:
+            y.backward(head)
+    assert ("met an infinite" in str(caught.value)) == met
+
+
 def test_detect_anomaly_around_backward_only_asks_for_more() -> None:
     x = leaf([0.0])
     with record():
