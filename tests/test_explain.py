@@ -20,9 +20,9 @@ from compositions import programs, run, shapes
 from domains import DOMAINS
 from search import examples
 from tinygrad_lr import Tensor, autograd, differentiable, record, tensor
+from tinygrad_lr.calls import tensors_in
 from tinygrad_lr.derivatives import DERIVATIVES
 from tinygrad_lr.errors import GraphFreedError, NothingAttachedError, NotRecordedError
-from tinygrad_lr.tensor import tensors_in
 from tinygrad_lr_viz import Explanation, differences, explain, graph, layout
 from tinygrad_lr_viz.explanation import MAX_OPERATIONS
 from tinygrad_lr_viz.reading import read

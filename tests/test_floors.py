@@ -20,6 +20,8 @@ FLOORS = {
     "scope": 0,
     "errors": 0,
     "derivatives": 0,
+    "array_methods": 0,
+    "calls": 1,
     "tape": 1,
     "sweep": 1,
     "tensor": 2,

@@ -9,7 +9,7 @@ import pytest
 from slopes import assert_slopes
 from tinygrad_lr import errors, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
-from tinygrad_lr.derivatives.linalg import real_eig, real_eigvals
+from tinygrad_lr.derivatives.linalg import ALWAYS_COMPLEX, real_eig, real_eigvals
 from tinygrad_lr.func import hvp
 from truths import gradient
 
@@ -251,6 +251,11 @@ def test_eigenvectors_as_they_are() -> None:
         assert_slopes(lambda a, i=part: np.linalg.eigh(a)[i], stack, orders=2)
     for eigvals in (np.linalg.eigvals, real_eigvals):
         assert_slopes(lambda a, eigvals=eigvals: np.real(eigvals(a)), SQUARE, orders=3)
+
+
+def test_whether_eigenvalues_are_always_complex_is_known_of_this_numpy() -> None:
+    """It is told by the version alone, not found out on import."""
+    assert np.iscomplexobj(np.linalg.eigvals(np.eye(2))) == ALWAYS_COMPLEX
 
 
 def test_complex_eigenvalues_have_no_derivative() -> None:

@@ -178,6 +178,18 @@ def test_methods_of_quantiles(method: Any, n: int) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_slopes_of_quantiles_by_their_probability(method: Any) -> None:
+    """To the right, also at 0 and 1; none where the quantile is always a number itself, or half-way."""
+    a, step = np.array([7.0, 1.0, 4.0, 2.0, 11.0]), 1e-6
+    smooth = method.startswith(("interpolated", "hazen", "weibull", "linear")) or "unbiased" in method
+    for q in (0.0, 0.33, 0.62, 1.0):
+        before, after = np.quantile(a, [q, min(q + step, 1)], method=method)
+        slope = (after - before) / step if smooth else 0
+        got = gradient(lambda q: np.quantile(a, q, method=method), q)
+        np.testing.assert_allclose(got, slope, rtol=1e-8)
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_equal_numbers_have_equal_parts_in_a_quantile(method: Any) -> None:
     """And where all grow by 1, so does the quantile."""
     a, weights = np.array([2.0, 1, 2, 5, 2, 1]), np.array([1.0, 2, 3, 4, 5, 6])

@@ -628,6 +628,26 @@ def test_what_is_left_out_later_has_the_gradient_zero(name: str) -> None:
         np.testing.assert_allclose(got, expected, atol=1e-12)
 
 
+def test_what_is_left_out_is_followed_only_where_it_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind an infinite slope: else a rule that moves elements is called once for each of its calls."""
+    calls = []
+
+    def turned(g: Any, y: Any, m: Any, axis: Any = None) -> Any:
+        calls.append(g)
+        return np.flip(g, axis)
+
+    monkeypatch.setattr(DERIVATIVES[np.flip], "rules", (turned,))
+    for left_out, number in ((9.0, 3), (0.0, 6)):
+        x = attached(np.array([left_out, 4.0]))
+        with record():
+            y = np.where([True, False], np.flip(np.flip(np.flip(np.sqrt(x)))), 0.0)
+        with np.errstate(divide="ignore"):
+            y.backward()
+        np.testing.assert_array_equal(x.grad.array, [0, 0.25])
+        assert len(calls) == number
+        calls.clear()
+
+
 @pytest.mark.parametrize(
     "function",
     [

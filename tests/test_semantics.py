@@ -44,6 +44,7 @@ from tinygrad_lr import (
     tensor,
     train_mode,
 )
+from tinygrad_lr.calls import unwrapped
 from tinygrad_lr.derivatives import DERIVATIVES, Derivative
 from tinygrad_lr.errors import (
     AnomalyError,
@@ -60,7 +61,6 @@ from tinygrad_lr.errors import (
     UnreachedError,
 )
 from tinygrad_lr.tape import WRITES as CLOCK
-from tinygrad_lr.tensor import unwrapped
 
 
 def leaf(data: Any, dtype: Any = None, grad_req: str = "write") -> Tensor:
@@ -1650,6 +1650,30 @@ def test_detect_anomaly_knows_only_of_elementwise_functions_what_an_element_met(
         with pytest.raises(AnomalyError, match=r"np\.flip.*is NaN in 1 of 2") as caught:
             y.backward(np.array([np.nan, 0.0]))
     assert "met an infinite" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("at", "head", "met"),
+    [
+        ([0.0, 4.0], [0.0, 1.0], True),
+        ([-1.0, 0.0], [1.0, 0.0], True),
+        ([-1.0, 4.0], [1.0, 0.0], False),  # the root was NaN already
+        ([-1.0, 4.0], [-1.0, 0.0], False),
+        ([-1.0, 4.0], 1.0, False),
+        ([-1.0, 4.0], 0.0, True),
+        ([0.0, 4.0], [1.0, 0.0], False),  # infinite
+    ],
+)
+def test_detect_anomaly_blames_a_gradient_of_zero_only_where_it_made_nan(
+    at: list[float], head: Any, met: bool
+) -> None:
+    x = leaf(at)
+    with np.errstate(all="ignore"), detect_anomaly(), record():
+        y = np.sqrt(x)
+        y = y.sum() if isinstance(head, float) else y
+        with pytest.raises(AnomalyError, match=r"np\.sqrt.* in [12] of 2") as caught:
+            y.backward(head)
+    assert ("met an infinite" in str(caught.value)) == met
 
 
 def test_detect_anomaly_around_backward_only_asks_for_more() -> None:

@@ -401,3 +401,11 @@ def test_slopes_of_scaled_bessel_functions_of_any_order(v: float) -> None:
     for function, sign in ((sc.ive, 1), (sc.kve, -1)):
         expected = sign * ((function(v - 1, x) + function(v + 1, x)) / 2 - function(v, x))
         np.testing.assert_allclose(gradient(lambda x, f=function: f(v, x), x), expected, rtol=1e-11)
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_repeated_integrals_agree_with_their_recurrence(n: int) -> None:
+    """iⁿ⁻¹erfc = 2x iⁿerfc + 2(n + 1) iⁿ⁺¹erfc, in which nothing cancels where x > 0 (DLMF 7.18.7)."""
+    x = np.concatenate([np.arange(0, 120, 0.25), [2.000001, 1e3, 1e8]])
+    before, own, after = (sc.repeated_erfc(x, k) for k in (n - 1, n, n + 1))
+    np.testing.assert_allclose(2 * x * own + 2 * (n + 1) * after, before, rtol=3e-14)

@@ -41,13 +41,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .calls import ARRAYS
 from .derivatives import cast, scatter
 from .errors import PACKAGE, TraceError, describe, name_of
 from .executable import Writer, executed, lowered
 from .program import Answer, Line, Program, Variable, mapped, simplified, source, variables_in
 from .scope import MODE, RECORDING, TRACER, TRACING, Scope
 from .tape import WRITES
-from .tensor import ARRAYS, UNATTACHED, Tensor, asarray, recorded, tracked
+from .tensor import UNATTACHED, Tensor, asarray, recorded, tracked
 
 CACHE_SIZE = 16
 MISSED = object()  # what code returns that does not fit

@@ -10,7 +10,6 @@ import operator
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from threading import get_ident
 from typing import Any, NamedTuple
 from typing import cast as cast_type
@@ -18,7 +17,21 @@ from typing import cast as cast_type
 import numpy as np
 
 from . import errors
-from .derivatives import DERIVATIVES, Derivative, cast
+from .array_methods import ArrayMethods
+from .calls import (
+    ARRAYS,
+    FIXED,
+    PLAIN,
+    asker,
+    copied,
+    is_fixed,
+    mapped,
+    operands,
+    row_of,
+    tensors_in,
+    unwrapped,
+)
+from .derivatives import DERIVATIVES, Derivative
 from .scope import ANOMALY, LOCAL, MODE, RECORDING, TAPE, TRACER, TRACING, Scope
 from .sweep import lifted_arguments, sweep
 from .tape import CONSTANT, FREED, LEAVES, NO_OPTIONS, PACK, PART, WRITES, Attachment, Tape, new_leaf
@@ -27,10 +40,6 @@ OUTSIDE, UNATTACHED = -1, -2  # why a tensor is on no tape
 REMEMBERING = RECORDING | TRACING  # of these bits one is set where calls are remembered
 USUAL = REMEMBERING | ANOMALY  # of these bits the first is set where calls go straight to the tape
 OBJECT = np.dtype(object)
-ARRAYS = (np.ndarray, np.generic)
-FIXED = {float, int, bool, str, type(None)}  # types of arguments that cannot be changed in place
-PLAIN = FIXED | {slice, np.ndarray, np.float64, np.float32}  # and of those that no tensor is inside
-LISTS = {"arrays", "choicelist", "choices", "tup"}  # how the rules, and NumPy, call a list of arrays
 NO_OUT = "np.where(mask, value, x), and no out="
 
 
@@ -49,19 +58,6 @@ class Origin(NamedTuple):
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
     options: dict[str, Any]
-
-
-def _method(function: Any) -> Callable[..., Tensor]:
-    """NumPy's function as a method: the tensor is its first argument."""
-
-    def method(self: Tensor, *args: Any, **options: Any) -> Any:
-        if options and isinstance(options.get("axis"), list):  # as MXNet's may be
-            options["axis"] = tuple(options["axis"])
-        return call(function, (self, *args), options)
-
-    method.__name__ = method.__qualname__ = function.__name__
-    method.__doc__ = f"`np.{function.__name__}` of this tensor, with the same arguments."
-    return method
 
 
 def _goes_first(other: Any) -> bool:
@@ -133,7 +129,7 @@ def _in_place(function: Any, symbol: str) -> Callable[[Tensor, Any], Tensor]:
     return method
 
 
-class Tensor:
+class Tensor(ArrayMethods):
     """An array, the place on a tape where it was computed, and the gradient that belongs to it.
 
     Made by `tensor` (copies its data), by `asarray` (shares it) and by computing. Whatever answers NumPy's
@@ -291,6 +287,10 @@ class Tensor:
         _before_write(operator.setitem, self, (self, key, value), NO_OPTIONS, "np.where or np.concatenate")
         self.array[unwrapped(key)] = unwrapped(value)
 
+    def fill(self, value: Any) -> None:
+        """Write one value everywhere."""
+        self[...] = value
+
     __iadd__, __isub__ = _in_place(operator.iadd, "+"), _in_place(operator.isub, "-")
     __imul__, __itruediv__ = _in_place(operator.imul, "*"), _in_place(operator.itruediv, "/")
     __ifloordiv__, __imod__ = _in_place(operator.ifloordiv, "//"), _in_place(operator.imod, "%")
@@ -328,7 +328,7 @@ class Tensor:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if self.tape is not None and MODE.get() & RECORDING:
-            self._check_not_lost(*_asker())
+            self._check_not_lost(*asker())
         self._check_not_traced("np.asarray")
         if copy or (dtype is not None and np.dtype(dtype) != self.dtype):
             return np.array(self.array, dtype, copy=copy)
@@ -373,75 +373,9 @@ class Tensor:
     def __format__(self, spec: str) -> str:
         return format(self.array, spec)
 
-    # ---- what an array has --------------------------------------------------------------------------------
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The lengths of the axes."""
-        return self.array.shape  # type: ignore[no-any-return]  # of any array type
-
-    @property
-    def dtype(self) -> Any:
-        """The type of the elements."""
-        return self.array.dtype
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return self.array.ndim  # type: ignore[no-any-return]
-
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return self.array.size  # type: ignore[no-any-return]
-
-    T = property(lambda self: call(np.transpose, (self,)), doc="The axes in reverse order.")
-    mT = property(lambda self: call(np.swapaxes, (self, -1, -2)), doc="The last two axes swapped.")  # noqa: N815
-    real = property(lambda self: call(np.real, (self,)), doc="The real part.")
-    imag = property(lambda self: call(np.imag, (self,)), doc="The imaginary part.")
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("len() of a 0-d tensor")
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator[Tensor]:
-        return (self[i] for i in range(len(self)))
-
-    def __getitem__(self, key: Any) -> Any:
-        return cast_type(Tensor, call(operator.getitem, (self, key)))
-
-    def reshape(self, *shape: Any, order: str = "C") -> Any:
-        """The same elements in another shape, given as numbers or as a tuple."""
-        new = shape[0] if isinstance(shape[0], (list, tuple)) else shape  # Dask's needs a tuple
-        return call(np.reshape, (self, new), NO_OPTIONS if order == "C" else {"order": order})
-
-    def transpose(self, *axes: Any) -> Any:
-        """The axes in another order (reversed by default), given as numbers or as a tuple."""
-        return call(np.transpose, (self, axes[0] if len(axes) == 1 else axes or None))
-
-    def flatten(self, order: str = "C") -> Any:
-        """A copy in one dimension."""
-        return (self.ravel() if order == "C" else self.ravel(order)).copy()  # Dask's knows no order
-
-    def astype(self, dtype: Any, copy: bool = True) -> Any:
-        """The values in another dtype; a gradient flows back in this tensor's own."""
-        return call(cast, (self, np.dtype(dtype))) if copy or self.dtype != dtype else self
-
-    def clip(self, min: Any = None, max: Any = None) -> Any:
-        """The values between two bounds, of which either may be None."""
-        return call(np.clip, (self, min, max))
-
-    def fill(self, value: Any) -> None:
-        """Write one value everywhere."""
-        self[...] = value
-
     def __contains__(self, value: Any) -> bool:
         self._check_not_traced("asking whether a value is in it")
         return bool(np.any(self.array == unwrapped(value)))
-
-    def __round__(self, digits: int = 0) -> Any:
-        return call(np.round, (self, digits))
 
     # ---- NumPy's functions --------------------------------------------------------------------------------
 
@@ -478,18 +412,6 @@ class Tensor:
     __eq__ = _operator(np.equal, operator.eq)  # type: ignore[assignment]  # elementwise
     __ne__ = _operator(np.not_equal, operator.ne)  # type: ignore[assignment]
 
-    sum, prod, mean, var, std = map(_method, (np.sum, np.prod, np.mean, np.var, np.std))
-    max, min, argmax, argmin = map(_method, (np.max, np.min, np.argmax, np.argmin))
-    all, any, argsort, nonzero = map(_method, (np.all, np.any, np.argsort, np.nonzero))
-    cumsum, cumprod, ptp, round = map(_method, (np.cumsum, np.cumprod, np.ptp, np.round))
-    dot, trace, diagonal, take, repeat = map(_method, (np.dot, np.trace, np.diagonal, np.take, np.repeat))
-    squeeze, swapaxes, ravel = map(_method, (np.squeeze, np.swapaxes, np.ravel))
-    copy, conj, conjugate = map(_method, (np.copy, np.conj, np.conj))
-
-    def compress(self, condition: Any, axis: int | None = None) -> Tensor:
-        """`np.compress` of this tensor, which there is the second argument."""
-        return cast_type(Tensor, call(np.compress, (condition, self), {"axis": axis}))
-
 
 def tensor_at(array: Any, tape: Tape, place: int) -> Any:
     """The tensor at a place on a tape: the very one that entered there, or one made for the purpose."""
@@ -501,44 +423,17 @@ def tensor_at(array: Any, tape: Tape, place: int) -> Any:
     return source if source.array is array else Tensor(array, source.tape, source.index, source.attachment)
 
 
-def tensors_in(values: Any) -> Iterator[Tensor]:
-    """The tensors among some arguments, also inside lists and tuples."""
-    for value in values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, (list, tuple)):
-            yield from tensors_in(value)
-
-
 def tracked(values: Any) -> Iterator[Tensor]:
     """The tensors among some arguments that are being differentiated here."""
     if MODE.get() & RECORDING:
         yield from (t for t in tensors_in(values) if t.tape is not None)
 
 
-def _mapped(function: Callable[[Any], Any], parts: Any) -> Any:
-    """A list or tuple of the same type, with the function of each part."""
-    made = map(function, parts)
-    return type(parts)(*made) if hasattr(parts, "_fields") else type(parts)(made)
-
-
-def unwrapped(value: Any) -> Any:
-    """The same value with the array in place of each tensor."""
-    if isinstance(value, Tensor):
-        return value.array
-    if isinstance(value, np.ndarray) and type(value).__mul__ is not np.ndarray.__mul__:
-        kind = type(value).__name__  # no rule knows what `*` means to a matrix, nor what a mask does
-        raise TypeError(
-            f"a {kind} has operators of its own: pass np.asarray(...) of it to take part with tensors"
-        )
-    return _mapped(unwrapped, value) if isinstance(value, (list, tuple)) else value
-
-
 def wrapped(value: Any, index: int) -> Any:
     """The same value with a constant Tensor in place of each array."""
     if isinstance(value, ARRAYS) or hasattr(value, "__array_ufunc__"):
         return Tensor(value, None, index)
-    return _mapped(lambda part: wrapped(part, index), value) if isinstance(value, (list, tuple)) else value
+    return mapped(lambda part: wrapped(part, index), value) if isinstance(value, (list, tuple)) else value
 
 
 def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, Any] = NO_OPTIONS) -> Any:
@@ -546,7 +441,7 @@ def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, A
 
     Returns what NumPy returns, with a Tensor in place of each array.
     """
-    row = DERIVATIVES.get(function) or _unlisted(function)
+    row = DERIVATIVES.get(function) or row_of(function)
     if options or row.target is not None or len(args) > row.out:
         target = row.written_by(args, options)
         if target is not None:
@@ -564,50 +459,13 @@ def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, A
         arrays.append(a.array if isinstance(a, Tensor) else a)
     plain = options
     steering = options or len(args) > row.known
-    fixed = not steering or all(map(_fixed, (*args[row.known :], *options.values())))
+    fixed = not steering or all(map(is_fixed, (*args[row.known :], *options.values())))
     if not PLAIN.issuperset(map(type, arrays[: row.known] if fixed else (*arrays, *options.values()))):
-        names = [name if rule else "" for name, rule in zip(row.names, row.rules, strict=False)]
-        args = [*map(_operand, names, args), *args[len(names) :]]
-        names += row.named_rules
-        options = {n: _operand(n, v) if n in names else v for n, v in options.items()}
+        args, options = operands(row, args, options)
         arrays = map(unwrapped, args)
         plain = {name: unwrapped(v) for name, v in options.items()}
     arrays = tuple(arrays)
     return recorded(row, args, arrays, function(*arrays, **plain), options, plain, fixed)
-
-
-def _fixed(value: Any) -> bool:
-    """Whether an argument is no array, and cannot be changed in place."""
-    if isinstance(value, slice):
-        value = (value.start, value.stop, value.step)
-    return type(value) in FIXED or (type(value) is tuple and all(map(_fixed, value)))
-
-
-def _unlisted(function: Callable[..., Any]) -> Derivative:
-    """The row of a function that is not in the table, or not yet."""
-    if "scipy.special" in sys.modules:
-        import_module(".derivatives.special", __package__)  # SciPy's rows, which only now are of use
-    if function in DERIVATIVES:
-        return DERIVATIVES[function]
-
-    def refuse(*args: Any, **options: Any) -> None:
-        tensor = next(tracked((*args, *options.values())))
-        raise errors.NoDerivativeError(function=errors.name_of(function), tensor=errors.describe(tensor))
-
-    row = Derivative(function, ())
-    row.written = refuse
-    return row
-
-
-def _operand(name: str, value: Any) -> Any:
-    """A list in place of an array as the array that NumPy makes of it, also if there are tensors in it."""
-    if not name or name == "nested" or not isinstance(value, (list, tuple)):
-        return value
-    if name in LISTS:
-        return [_operand("part", part) for part in value]
-    if next(tensors_in(value), None) is None:
-        return np.asarray(value)
-    return call(np.stack, ([_operand("part", part) for part in value],))
 
 
 def _write(function: Callable[..., Any], target: Any, args: Sequence[Any], options: dict[str, Any]) -> Any:
@@ -716,7 +574,7 @@ def recorded(
         for i, part in enumerate(value)
     ]
     made = iter([part if part.dtype.kind == "f" else part.detach() for part in parts])
-    return _mapped(lambda _: next(made), value)
+    return mapped(lambda _: next(made), value)
 
 
 def _place(value: Any, tape: Tape) -> int | None:
@@ -755,39 +613,11 @@ def _kept(
             function = errors.name_of(row.function)
             raise errors.NoRuleError(function=function, argument=argument, instead=instead)
         known = callable(rule) or type(value) in FIXED or isinstance(tensor, Tensor)
-        kept.append(value if known or tracer is not None else _copied(value))
+        kept.append(value if known or tracer is not None else copied(value))
         found.append(place if rule else CONSTANT)
     if found[count:].count(CONSTANT) == len(names):
         found = found[:count]
     return tuple(kept[:count]), dict(zip(names, kept[count:], strict=True)), tuple(found)
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        parts = [_copied(part) for part in value]
-        return parts if isinstance(value, list) else tuple(parts)
-    if isinstance(value, slice):
-        ends = (value.start, value.stop, value.step)
-        return slice(*[None if end is None else operator.index(end) for end in ends])
-    return value.copy() if isinstance(value, np.ndarray) else value
-
-
-def _asker() -> tuple[str, str]:
-    """Who asked a tensor for a plain array, and what to write instead."""
-    if "scipy.special" in sys.modules:
-        import_module(".derivatives.special", __package__)
-    own = (f for f in DERIVATIVES if not str(getattr(f, "__module__", None)).startswith("numpy"))
-    inner = ((f, getattr(f, "__wrapped__", None)) for f in own)
-    plain = {code: f for f, of in inner if (code := getattr(of, "__code__", None)) is not None}
-    for frame in errors.callers():
-        if (function := plain.get(frame.f_code)) is not None:  # one that was made differentiable: no protocol
-            of_scipy = function.__module__.startswith("scipy.special")
-            where = (
-                "tinygrad_lr.special." + function.__name__ if of_scipy else "what `differentiable` returned"
-            )
-            return errors.name_of(function), f"Call {where}"
-    also = "; a function that needs plain arrays can be made `differentiable`"
-    return "np.asarray", f"Call NumPy's functions on the tensor itself (np.stack for a list){also}"
 
 
 def _rebuilt(cls: type[Tensor], array: Any, attachment: tuple[str, Any] | None) -> Tensor:
