@@ -33,6 +33,35 @@ def test_cross_of_vectors_in_the_plane(sizes: tuple[int, int], stack: tuple[int,
     z.backward()  # of its gradient nobody is warned
 
 
+#: functions of two arrays, and shapes of these of which one has four axes and the other as many or less
+FOUR_AXES: list[tuple[tuple[Any, ...], Any]] = [
+    (
+        (np.matmul, np.linalg.matmul, np.dot),
+        [
+            *(((2, 2, 3, 4), other) for other in [(4,), (4, 2), (2, 4, 2), (1, 2, 4, 2)]),
+            *((other, (2, 2, 4, 3)) for other in [(4,), (2, 4), (2, 2, 4), (2, 1, 3, 4)]),
+        ],
+    ),
+    (
+        (np.vecdot, np.linalg.vecdot, np.inner),
+        [((2, 2, 3, 4), other) for other in [(4,), (3, 4), (2, 3, 4), (1, 2, 3, 4)]],
+    ),
+    ((np.tensordot,), [((2, 2, 3, 4), (3, 4)), ((3, 4), (3, 4, 2, 2)), ((2, 1, 3, 4), (3, 4, 2, 1))]),
+    ((np.outer, np.kron), [((2, 1, 2, 2), (2,)), ((2,), (2, 1, 2, 2))]),
+]
+if hasattr(np, "matvec"):  # since NumPy 2.2
+    FOUR_AXES.append(((np.matvec,), [((2, 2, 3, 4), other) for other in [(4,), (2, 4), (2, 1, 4)]]))
+    FOUR_AXES.append(((np.vecmat,), [(other, (2, 2, 4, 3)) for other in [(4,), (2, 4), (2, 1, 4)]]))
+
+
+@pytest.mark.parametrize(
+    ("function", "pairs"), [(f, pairs) for functions, pairs in FOUR_AXES for f in functions]
+)
+def test_stacks_of_stacks(function: Any, pairs: Any) -> None:
+    for one, other in pairs:
+        assert_slopes(function, RNG.uniform(0.5, 2, one), RNG.uniform(0.5, 2, other))
+
+
 @pytest.mark.parametrize("subscripts", ["ij,ij,j->i", "ii,ij,j->i", "ij,jk,ki", "ii,jj,ik->k"])
 def test_an_order_of_products_is_meant_for_the_value(subscripts: str) -> None:
     """Its gradients are products as well, but of other arrays, and may be of more of them."""

@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from domains.basics import shapes
 from domains.reductions import drawn_axis, mask
+from factory import ROWS
 from search import examples
 from slopes import assert_slopes
 from tinygrad_lr import Tensor, autograd, compile, func, record, tensor
@@ -430,6 +431,25 @@ def test_of_nothing(function: Any, axis: Any) -> None:
         y = function(x, axis=axis)
     y.backward()
     assert x.grad.shape == (0, 2)
+
+
+MASKED = [f for f in ROWS if "where" in ROWS[f].options]
+
+
+@pytest.mark.parametrize("function", MASKED, ids=name_of)
+@pytest.mark.parametrize("selected", [True, False])
+def test_one_truth_for_all_is_a_mask(function: Any, selected: bool) -> None:
+    """Also as a number of Python's or NumPy's, and as an array of no dimensions."""
+    a, head = np.array([[0.5, 2.0, -1.0], [1.5, 0.25, 3.0]]), np.array([2.0, -3.0, 0.5])
+    options = {"axis": 0, **({"initial": 0.75} if "initial" in ROWS[function].options else {})}
+
+    def slope(where: Any) -> Any:
+        return gradient(lambda x: function(x, where=where, **options), a, head=head)
+
+    with warnings.catch_warnings(action="ignore"):  # of NumPy's, about means of nothing
+        expected = slope(np.full((2, 3), selected))
+        for where in (selected, np.bool_(selected), np.array(selected), np.array([selected])):
+            np.testing.assert_array_equal(slope(where), expected)
 
 
 THREE = np.ones((2, 3), bool)  # of them in a row

@@ -90,6 +90,33 @@ def test_options_of_rules_have_the_defaults_of_numpy() -> None:
     assert compared > 500
 
 
+def flags(function: Any) -> set[str]:
+    """The options of a row that are true or false by default."""
+    rules = (*ROWS[function].rules, *ROWS[function].named_rules.values())
+    signatures = [inspect.signature(rule).parameters for rule in rules if callable(rule)]
+    return {
+        n for known in signatures for n, p in known.items() if isinstance(p.default, bool) or n == "density"
+    }
+
+
+@pytest.mark.parametrize("function", [f for f in ROWS if f in DOMAINS and flags(f)], ids=name_of)
+@search.examples(3)
+@given(data=st.data())
+def test_what_is_true_need_not_be_true_itself(function: Any, data: st.DataObject) -> None:
+    """Flags may be 0 and 1, or NumPy's, where NumPy takes these."""
+    for kind in (int, np.bool_, int):
+        example = data.draw(examples(function))
+        arguments = {k: kind(v) if isinstance(v, bool) else v for k, v in example.arguments.items()}
+        other = example._replace(arguments=arguments)
+        try:
+            other.value(example.variables)
+        except TypeError:  # NumPy's
+            continue
+        pairs = zip(*(e.gradients(e.variables, e.head) for e in (other, example)), strict=True)
+        for one, two in pairs:
+            np.testing.assert_array_equal(one, two)
+
+
 # ---- dual numbers -----------------------------------------------------------------------------------------
 
 
@@ -750,7 +777,7 @@ RARE: dict[str, tuple[Any, ...]] = {
     "cov with weights alone": (lambda x, w: np.cov(x, ddof=0, aweights=w), SOME[:, 0].T, SOME[:, 1, 0]),
     "cov of columns": (lambda x, y: np.cov(x, y, rowvar=False), SOME[:, 0], SOME[:, 1]),
     "a density": (
-        lambda w: np.histogram(np.arange(12.0) % 5, bins=[0.0, 1, 3, 3.5], weights=w, density=True)[0],
+        lambda w: np.histogram(np.arange(12.0) % 5, bins=[0.0, 1, 3, 3.5], weights=w, density=1)[0],
         SOME[0].repeat(2),
     ),
 }
