@@ -49,6 +49,7 @@ from slopes import assert_slopes
 from tinygrad_lr import Tensor, asarray, autograd, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES, Derivative
 from tinygrad_lr.errors import name_of
+from tinygrad_lr.testing import check_gradients
 from truths import gradient
 
 
@@ -177,6 +178,46 @@ def test_a_zero_of_either_sign_is_the_same_zero(function: Any) -> None:
     for one, two in zip(of_signed, of_plain, strict=True):
         one, two = (np.where(np.isinf(g), np.inf, g)[same] for g in (one, two))
         np.testing.assert_array_equal(one, two)
+
+
+# ---- far from zero, and close to it -----------------------------------------------------------------------
+
+UNARY = [*(f for f in ROWS if ROWS[f].elementwise and f.nin == 1), np.i0]
+#: where formulas overflow, cancel, or give way to others
+FAR = np.multiply.outer([-1, 1], [1e-6, 0.03, 0.9, 2.7, 5.3, 11.3, 26.7, 91.3, 290.2, 1e4]).ravel()
+FARTHER = np.array([*FAR, -720.4, 720.4, -1e30, 1e30, -np.inf, np.inf])
+
+
+def with_values(function: Any, points: Any) -> Any:
+    """Those of some points at which a function has a finite value, and is no gamma function far to the left.
+
+    Its poles come there by the dozen, as far apart as the steps of differences are long.
+    """
+    with np.errstate(all="ignore"):
+        has = np.isfinite(function(points))
+    return (
+        points[has & (points > -100)]
+        if "gamma" in name_of(function) or function.__name__ == "psi"
+        else points[has]
+    )
+
+
+@pytest.mark.parametrize("function", UNARY, ids=name_of)
+def test_derivatives_far_from_zero(function: Any) -> None:
+    """To second order; of those that are tiny beside a value as many digits as differences have."""
+    points = with_values(function, FAR)
+    with warnings.catch_warnings(action="ignore"):
+        check_gradients(function, points[function(points) != 0], strict=False, analytic=False)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("function", UNARY, ids=name_of)
+def test_where_there_is_a_value_there_is_a_slope_without_a_warning(function: Any, dtype: Any) -> None:
+    """None of these points is one where the derivative is infinite."""
+    leaf = attached(with_values(function, FARTHER.astype(dtype)))
+    with record():
+        y = function(leaf)
+    assert np.all(np.isfinite(autograd.grad(y, leaf).array))
 
 
 # ---- the checks find wrong rules --------------------------------------------------------------------------
@@ -738,6 +779,18 @@ RARE: dict[str, tuple[Any, ...]] = {
     "dot with a vector": (np.dot, SOME, SOME[0, 0]),
     "dot of matrices with stacks": (np.dot, SOME[0], SOME.swapaxes(1, 2)),
     "turns about other axes": (lambda x: np.rot90(x, 3, axes=(2, 0)), SOME),
+    "turns of more than a round": (
+        lambda x: np.stack([np.rot90(x, k) for k in (-9, -7, -6, -5, 4, 5, 6, 7, 11)]),
+        SOME[:3, :, 0],
+    ),
+    "rolls of more than a round": (
+        lambda x: np.stack([np.roll(x, (k, -k), (0, 1)) for k in (-9, 7, 100)]),
+        SOME,
+    ),
+    "taken far outside": (
+        lambda x: np.stack([np.take(x, [-9, 1, 40], 1, mode=mode) for mode in ("wrap", "clip")]),
+        SOME,
+    ),
     "dot with a stack of stacks": (np.dot, SOME[0].T, np.stack([SOME, SOME[::-1]])),
     "dot of stacks": (np.dot, SOME[:2], SOME[:2].swapaxes(1, 2)),
     "dot with matrices": (np.dot, SOME[0, 0], SOME.swapaxes(1, 2)[:, :, :2]),
