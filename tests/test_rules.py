@@ -779,6 +779,18 @@ RARE: dict[str, tuple[Any, ...]] = {
     "dot with a vector": (np.dot, SOME, SOME[0, 0]),
     "dot of matrices with stacks": (np.dot, SOME[0], SOME.swapaxes(1, 2)),
     "turns about other axes": (lambda x: np.rot90(x, 3, axes=(2, 0)), SOME),
+    "filled in another shape": (
+        lambda a, value: np.full_like(a, value, shape=(4, 3, 2), order="C"),
+        SOME[0, 0],
+        SOME[:, :1],
+    ),
+    "one number in another shape": (lambda a, value: np.full_like(a, value, shape=(2, 3)), SOME[0, 0], 0.5),
+    "real if close, by a tolerance": (lambda x: np.real_if_close(x, tol=1000), SOME),
+    "largest and smallest of some": (
+        lambda x, t: np.max(x, axis=1, initial=t, where=SOME < 1) - np.min(x, 1, initial=9, where=SOME < 1.5),
+        SOME,
+        0.1,
+    ),
     "turns of more than a round": (
         lambda x: np.stack([np.rot90(x, k) for k in (-9, -7, -6, -5, 4, 5, 6, 7, 11)]),
         SOME[:3, :, 0],
