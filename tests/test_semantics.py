@@ -478,6 +478,35 @@ def test_recording_is_local_to_the_task() -> None:
     same(other, 4 * 3**3)
 
 
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (np.exp, "np.exp"),
+        (np.multiply.outer, "np.multiply.outer"),
+        (np.linalg.norm, "np.linalg.norm"),
+        (scipy.special.erf, "scipy.special.erf"),
+        (scipy.special.logsumexp, "scipy.special.logsumexp"),
+        (operator.getitem, "indexing"),
+        (operator.setitem, "setitem"),
+        (math.sin, "math.sin"),
+    ],
+)
+def test_functions_are_named_as_they_are_written(function: Any, name: str) -> None:
+    assert errors.name_of(function) == name
+
+
+@pytest.mark.parametrize(
+    "module", ["Numbers", "numpy_like", "own.numpy", "__main__", "_own.part", "own._part", "zoo"]
+)
+def test_functions_of_others_are_named_by_their_public_modules(module: str) -> None:
+    def double(x: Any) -> Any:
+        return 2 * x
+
+    double.__module__ = module
+    public = [part for part in module.split(".") if part[0] != "_"]
+    assert errors.name_of(double) == ".".join([*public, "double"])
+
+
 def test_errors_name_a_ufunc_made_of_a_python_function() -> None:
     def cube(x: float) -> float:
         return x**3
