@@ -432,11 +432,29 @@ def test_of_nothing(function: Any, axis: Any) -> None:
     assert x.grad.shape == (0, 2)
 
 
-def test_more_degrees_of_freedom_than_numbers() -> None:
-    x = tensor([1.0, 2.0])
+THREE = np.ones((2, 3), bool)  # of them in a row
+WITH_DEGREES: dict[str, Any] = {
+    **{
+        f"{name_of(f)} {[*options]}": lambda x, ddof, f=f, options=options: f(x, axis=1, ddof=ddof, **options)
+        for f in (np.var, np.std, np.nanvar, np.nanstd)
+        for options in ({}, {"where": THREE}, {"mean": np.zeros((2, 1))}, {"where": THREE[:1]})
+    },
+    **{
+        f"np.cov {[*options]}": lambda x, ddof, options=options: np.cov(x, ddof=ddof, **options)
+        for options in ({}, {"fweights": [1, 1, 1]}, {"aweights": np.ones(3)})
+    },
+}
+
+
+@pytest.mark.parametrize("ddof", [3, 4, 7])
+@pytest.mark.parametrize("name", WITH_DEGREES)
+def test_no_degrees_of_freedom_are_left(name: str, ddof: int) -> None:
+    """Where the value is none, the gradient is no number that could be taken for one."""
+    x = tensor([[1.0, 2.0, 4.0], [0.0, -1.0, 3.0]])
     x.attach_grad()
     with record(), warnings.catch_warnings(action="ignore"):  # NumPy warns of the value
-        y = np.var(x, ddof=2)
+        y = WITH_DEGREES[name](x, ddof)
+    assert not np.any(np.isfinite(y.array))
     y.backward()
     assert np.all(np.isnan(x.grad.array))
 
@@ -486,6 +504,20 @@ def test_running_extremes_pass_over_nan() -> None:
     numbers, head = [np.nan, 1.0, np.nan, 2.0, 0.0], [8.0, 1.0, 2.0, 3.0, 4.0]
     np.testing.assert_array_equal(gradient(np.fmax.accumulate, numbers, head=head), [0, 3, 0, 7, 0])
     np.testing.assert_array_equal(gradient(np.fmin.accumulate, numbers, head=head), [0, 6, 0, 0, 4])
+
+
+@quick
+@given(hnp.arrays(float, st.integers(1, 6), elements=st.sampled_from([np.nan, -np.inf, 0.0, 1.0, np.inf])))
+@example(np.array([-np.inf, np.nan]))
+@example(np.array([np.inf, np.nan]))
+def test_running_extremes_of_any_numbers(a: Any) -> None:
+    """From the first number on, each of the results is an extreme of its own."""
+    a[0] = 0.5 if np.isnan(a[0]) else a[0]
+    for function, extreme in ((np.fmax, np.nanmax), (np.fmin, np.nanmin)):
+        with np.errstate(invalid="ignore"):  # of the sum of infinities
+            apart = gradients(lambda x, f=extreme: np.stack([f(x[: i + 1]) for i in range(a.size)]), a)
+            together = gradients(lambda x, f=function: f.accumulate(x), a)
+        assert_same(together, apart)
 
 
 # ---- options that are tensors, and results in a tuple -----------------------------------------------------

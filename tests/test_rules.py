@@ -14,10 +14,12 @@ complex step, which is exact to rounding (Squire and Trapp, SIAM Review 40, 1998
 
 import contextlib
 import inspect
+import itertools
 import operator
 import warnings
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -126,6 +128,28 @@ KINKED = [
 @given(data=st.data())
 def test_ties_and_kinks(function: Any, data: st.DataObject) -> None:
     check_ties(data.draw(examples(function)))
+
+
+@pytest.mark.parametrize(
+    "function", [f for f in ROWS if ROWS[f].elementwise and f is not np.ldexp], ids=name_of
+)
+def test_a_zero_of_either_sign_is_the_same_zero(function: Any) -> None:
+    """Where the value is the same at -0.0 as at 0.0, so is the gradient; an infinite one has either sign."""
+    places = [i for i, rule in enumerate(ROWS[function].rules) if callable(rule)]
+
+    def slopes(points: Any) -> tuple[Any, list[Any]]:
+        given = [attached(p) if i in places else asarray(p) for i, p in enumerate(points)]
+        with record():
+            y = function(*given)
+        return y.array, [g.array for g in autograd.grad(y, [given[i] for i in places])]
+
+    points = np.array(list(itertools.product([-1.0, -0.0, 0.0, 1.0, 2.0], repeat=function.nin))).T
+    with np.errstate(all="ignore"):
+        (value, of_signed), (other, of_plain) = slopes(points), slopes(points + 0.0)
+    same = np.isfinite(value) & (value == other)
+    for one, two in zip(of_signed, of_plain, strict=True):
+        one, two = (np.where(np.isinf(g), np.inf, g)[same] for g in (one, two))
+        np.testing.assert_array_equal(one, two)
 
 
 # ---- the checks find wrong rules --------------------------------------------------------------------------
@@ -728,6 +752,36 @@ RARE: dict[str, tuple[Any, ...]] = {
     "a density": (
         lambda w: np.histogram(np.arange(12.0) % 5, bins=[0.0, 1, 3, 3.5], weights=w, density=True)[0],
         SOME[0].repeat(2),
+    ),
+}
+SIX = [np.random.default_rng(n).uniform(0.5, 2, n) for n in (1, 3, 2, 1, 2, 3)]
+OF_LENGTH_3 = [np.linspace(1, k, 3) for k in range(2, 8)]
+
+
+def strung(parts: Any) -> Any:
+    return np.concatenate([np.ravel(part) for part in parts])
+
+
+#: what takes any number of arrays, of six
+RARE |= {
+    "six of ix_": (lambda *x: strung(np.ix_(*x)), *SIX),
+    "six of meshgrid": (lambda *x: strung(np.meshgrid(*x)), *SIX),
+    "six of meshgrid, sparse": (lambda *x: strung(np.meshgrid(*x, indexing="ij", sparse=True)), *SIX),
+    "six of broadcast_arrays": (
+        lambda *x: strung(np.broadcast_arrays(*x[:2], *(part[:, None] for part in x[2:]))),
+        *(SIX[0], SIX[1], SIX[2], SIX[4], SIX[3], SIX[0]),
+    ),
+    "six of atleast_1d": (lambda *x: strung(np.atleast_1d(*x[:-1], x[-1][0])), *SIX),
+    "six of atleast_3d": (lambda *x: strung(np.atleast_3d(*x)), *SIX),
+    "six of einsum": (lambda *x: np.einsum("a,b,c,d,e,b->ec", *x), *SIX),
+    "six of concatenate": (lambda *x: np.concatenate(x), *SIX),
+    "six of block": (lambda *x: np.block([list(x[:3]), list(x[3:])]), *SIX),
+    "six of stack": (lambda *x: np.stack(x, axis=1), *OF_LENGTH_3),
+    "six of choose": (lambda *x: np.choose([5, 2, 3], x), *OF_LENGTH_3),
+    "six of select": (lambda *x: np.select([np.arange(3) == k % 3 for k in range(6)], x), *OF_LENGTH_3),
+    "six of multi_dot": (
+        lambda *x: np.linalg.multi_dot([x[0], *(np.outer(a, b) for a, b in pairwise(x)), x[-1]]),
+        *SIX,
     ),
 }
 if hasattr(np, "cumulative_sum"):  # NumPy 2.1

@@ -205,7 +205,8 @@ def _weights(n: int, ddof: Any, fweights: Any, aweights: Any) -> tuple[Any, Any,
     aweights = 1 if aweights is None else aweights
     w = np.multiply(1 if fweights is None else fweights, aweights)
     total = np.sum(w)
-    return w, total, total - ddof * np.sum(w * aweights) / total
+    divisor = total - ddof * np.sum(w * aweights) / total
+    return w, total, np.where(divisor > 0, divisor, math.nan)
 
 
 def _centred(x: Any, w: Any, total: Any) -> Any:
