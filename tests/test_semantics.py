@@ -589,6 +589,24 @@ def test_each_scope_has_a_tape_of_its_own() -> None:
     assert [tapes[number] for number in numbers] == [0, 1, 0, 2, 2, 3, 2, 4, 2, 0, 5, 6]
 
 
+def test_a_thread_in_the_context_of_another_goes_on_with_what_its_own_scopes_made() -> None:
+    """On a tape that is newer than theirs, and that it then stays on."""
+    x = leaf(3.0)
+
+    def work() -> list[Tensor]:
+        y = x * 3
+        with record():
+            z = x * x
+        return [y, z, y * z, np.add(y, z), y * 2]
+
+    with record():
+        context = contextvars.copy_context()
+        y, z, product, total, after = in_thread(lambda: context.run(work))
+    assert y.node[0] < z.node[0] < product.node[0] == total.node[0] == after.node[0]
+    autograd.backward([product, total, after])  # of 3x³, 3x + x² and 6x
+    same(x.grad, 81 + 9 + 6)
+
+
 def test_a_graph_goes_from_thread_to_thread() -> None:
     x = leaf(3.0)
 
