@@ -478,6 +478,35 @@ def test_recording_is_local_to_the_task() -> None:
     same(other, 4 * 3**3)
 
 
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (np.exp, "np.exp"),
+        (np.multiply.outer, "np.multiply.outer"),
+        (np.linalg.norm, "np.linalg.norm"),
+        (scipy.special.erf, "scipy.special.erf"),
+        (scipy.special.logsumexp, "scipy.special.logsumexp"),
+        (operator.getitem, "indexing"),
+        (operator.setitem, "setitem"),
+        (math.sin, "math.sin"),
+    ],
+)
+def test_functions_are_named_as_they_are_written(function: Any, name: str) -> None:
+    assert errors.name_of(function) == name
+
+
+@pytest.mark.parametrize(
+    "module", ["Numbers", "numpy_like", "own.numpy", "__main__", "_own.part", "own._part", "zoo"]
+)
+def test_functions_of_others_are_named_by_their_public_modules(module: str) -> None:
+    def double(x: Any) -> Any:
+        return 2 * x
+
+    double.__module__ = module
+    public = [part for part in module.split(".") if part[0] != "_"]
+    assert errors.name_of(double) == ".".join([*public, "double"])
+
+
 def test_errors_name_a_ufunc_made_of_a_python_function() -> None:
     def cube(x: float) -> float:
         return x**3
@@ -558,6 +587,24 @@ def test_each_scope_has_a_tape_of_its_own() -> None:
     numbers = [y.node[0] for y in made if y.node]
     tapes = {number: i for i, number in enumerate(dict.fromkeys(numbers))}
     assert [tapes[number] for number in numbers] == [0, 1, 0, 2, 2, 3, 2, 4, 2, 0, 5, 6]
+
+
+def test_a_thread_in_the_context_of_another_goes_on_with_what_its_own_scopes_made() -> None:
+    """On a tape that is newer than theirs, and that it then stays on."""
+    x = leaf(3.0)
+
+    def work() -> list[Tensor]:
+        y = x * 3
+        with record():
+            z = x * x
+        return [y, z, y * z, np.add(y, z), y * 2]
+
+    with record():
+        context = contextvars.copy_context()
+        y, z, product, total, after = in_thread(lambda: context.run(work))
+    assert y.node[0] < z.node[0] < product.node[0] == total.node[0] == after.node[0]
+    autograd.backward([product, total, after])  # of 3x³, 3x + x² and 6x
+    same(x.grad, 81 + 9 + 6)
 
 
 def test_a_graph_goes_from_thread_to_thread() -> None:

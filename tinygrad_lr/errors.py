@@ -147,10 +147,11 @@ def name_of(function: Any) -> str:
         return f"{name_of(owner)}.{name}"  # a method of a ufunc
     module = getattr(function, "__module__", None)
     if module is None:  # a ufunc
+        if name.endswith(" (vectorized)"):  # by np.frompyfunc
+            return name
         module = "numpy" if getattr(sys.modules["numpy"], name, None) is function else "scipy.special"
-        module = "" if name.endswith(" (vectorized)") else module  # by np.frompyfunc
     if module == "_operator":
         return {"getitem": "indexing"}.get(name, name)
-    module = ".".join(part for part in module.split(".") if not part.startswith("_"))
-    module = "np" if module == "numpy" else module.replace("numpy", "np", 1)
-    return f"{module}.{name}" if module else name
+    first, *others = module.split(".")
+    public = [part for part in ("np" if first == "numpy" else first, *others) if not part.startswith("_")]
+    return ".".join([*public, name])
