@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.derivatives import DERIVATIVES, Derivative
+from tinygrad_lr.derivatives import DERIVATIVES, INSTEAD, Derivative
 
 FILE = Path(__file__).with_suffix(".md")
 
@@ -26,8 +26,8 @@ Made by `python docs/derivatives.py` from the table of derivatives; the suite fa
 
 - **differentiable**: gradients flow back to the named arguments, to every order. The chapter has the row, and
   says what holds at kinks and ties.
-- **constant**: the result is piecewise constant, or made of whole numbers or truth values, and counts as a
-  constant.
+- **constant**: the result is piecewise constant, or made of whole numbers, truth values or text, and counts
+  as a constant.
 - **not covered**: inside `record()`, the function does not take a tensor that is being differentiated, and an
   error says so. [A rule for a function of your own](your_own_function.md) tells how to add a row.
 
@@ -53,7 +53,7 @@ VERSIONS = {
     "vecmat": "from 2.2",
 }
 
-#: why functions are not covered
+#: why functions are not covered, other than those of which the error itself says it
 REASONS = {
     "makes an array, of what is none yet": """
         arange array asanyarray asarray asarray_chkfinite ascontiguousarray asfortranarray asmatrix bmat empty
@@ -63,28 +63,15 @@ REASONS = {
     "makes a window, of a number of points": "bartlett blackman hamming hanning kaiser",
     "makes indices, of a shape": "diag_indices indices mask_indices tril_indices triu_indices",
     "writes into its argument; write `np.where`": "copyto fill_diagonal place put put_along_axis putmask",
-    "set operation; index with what `np.unique(x.detach(), return_index=True)` returns": """
-        intersect1d setdiff1d setxor1d union1d unique unique_all unique_counts unique_inverse
-        unique_values""",
-    "counts; pass `x.detach()`, or write `np.bincount(np.digitize(x, bins), weights)`": """
-        histogram2d histogram_bin_edges histogramdd""",
-    "arithmetic of coefficients; write `np.polymul` of its factors": "poly",
-    "arithmetic of coefficients; how many a remainder has depends on their values": "polydiv",
-    "fits; write `np.linalg.lstsq(np.vander(x, deg + 1), y)`": "polyfit",
-    "complex numbers": """
-        roots sort_complex fft.fft fft.fft2 fft.fftn fft.hfft fft.ifft fft.ifft2 fft.ifftn fft.ihfft fft.irfft
-        fft.irfft2 fft.irfftn fft.rfft fft.rfft2 fft.rfftn""",
     "makes a function or an iterator": "frompyfunc nested_iters",
     "bits of whole numbers": "packbits unpackbits",
     "reads or writes files": """
-        fromfile fromregex fromstring genfromtxt load loadtxt save savetxt savez savez_compressed""",
+        fromfile fromregex fromstring genfromtxt load loadtxt""",
     "makes text": """
-        array2string array_repr array_str base_repr binary_repr datetime_as_string format_float_positional
-        format_float_scientific typename""",
+        base_repr binary_repr datetime_as_string format_float_positional format_float_scientific typename""",
     "dates": "busday_count busday_offset datetime_data is_busday",
     "tells of dtypes, shapes or memory": """
-        broadcast_shapes can_cast common_type isdtype isfortran isscalar issubdtype iterable may_share_memory
-        min_scalar_type mintypecode promote_types shares_memory""",
+        broadcast_shapes isdtype isfortran isscalar issubdtype iterable mintypecode promote_types""",
     "NumPy's own settings": """
         get_include get_printoptions getbufsize geterr geterrcall info printoptions set_printoptions
         setbufsize seterr seterrcall show_config show_runtime test""",
@@ -133,7 +120,8 @@ def cells(row: Derivative) -> str:
 
 
 def line(function: Any, names: list[str], prefix: str) -> str:
-    row, reason, version = DERIVATIVES.get(function), REASON_OF.get(prefix + names[0]), VERSIONS.get(names[0])
+    row, version = DERIVATIVES.get(function), VERSIONS.get(names[0])
+    reason = INSTEAD.get(function) or REASON_OF.get(prefix + names[0])
     name = shown(names) + (f" (NumPy {version})" if version else "")
     return f"| {name} | {cells(row) if row else f'not covered | {reason}'} |\n"
 
@@ -143,7 +131,7 @@ def check() -> None:
     wrong = []
     for module in MODULES:
         for function, [name, *_] in functions(module, module.__all__).items():
-            row, reason = function in DERIVATIVES, prefix(module) + name in REASON_OF
+            row, reason = function in DERIVATIVES, function in INSTEAD or prefix(module) + name in REASON_OF
             if row == reason:
                 has = "both a row and" if row else "neither a row nor"
                 wrong.append(f"np.{prefix(module)}{name} has {has} a reason why it is not covered")

@@ -1,5 +1,6 @@
 """Reductions where Hypothesis does not look: ties, zeros, NaN, equal elements, tensors as options, dtypes."""
 
+import re
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -242,6 +243,13 @@ POLYNOMIALS: list[tuple[Callable[..., Any], tuple[int, ...]]] = [
     (lambda p: np.polyint(p, 2, 3.0), (2,)),
     (lambda p, k: np.polyint(p, 3, k), (2, 3)),
     (lambda p, k: np.polyint(p, 3, k), (2, 1)),
+    (np.poly, (4,)),
+    (np.poly, (1,)),
+    (lambda u, v: np.polydiv(u, v)[0], (5, 3)),
+    (lambda u, v: np.polydiv(u, v)[1], (5, 3)),
+    (lambda u, v: np.polydiv(u, v)[0], (3, 1)),
+    (lambda u, v: np.polydiv(u, v)[0], (2, 3)),  # 0
+    (lambda u, v: np.polydiv(u, v)[1], (2, 3)),
 ]
 
 
@@ -257,6 +265,94 @@ def test_arithmetic_of_polynomials(function: Any, sizes: tuple[int, ...]) -> Non
     for k, got in enumerate(gradients(function, *points)):
         expected = differences(lambda p, k=k: function(*points[:k], p, *points[k + 1 :]), points[k])
         np.testing.assert_allclose(got, expected, atol=1e-7)
+
+
+def as_tuple(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+@examples(8)
+@given(
+    n=st.integers(4, 7),
+    deg=st.integers(0, 2),
+    columns=st.sampled_from([(), (1,), (2,)]),
+    weighted=st.booleans(),
+    options=st.sampled_from([{}, {"full": True}, {"cov": True}, {"cov": "unscaled"}, {"rcond": 1e-9}]),
+    seed=st.integers(0, 2**16),
+)
+def test_fits_of_polynomials(
+    n: int, deg: int, columns: tuple[int, ...], weighted: bool, options: dict[str, Any], seed: int
+) -> None:
+    """To all that np.polyfit returns, gradients flow from the points, and from their weights."""
+    rng = np.random.default_rng(seed)
+    x, y, w = np.arange(n) / n + rng.uniform(0, 0.1, n), rng.normal(size=(n, *columns)), rng.uniform(1, 2, n)
+
+    def fit(x: Any, y: Any, w: Any) -> Any:
+        return np.polyfit(x, y, deg, w=w if weighted else None, **options)
+
+    leaves = [tensor(v) for v in (x, y, w)]
+    for leaf in leaves:
+        leaf.attach_grad()
+    with record():
+        made = as_tuple(fit(*leaves))
+    truth = as_tuple(fit(x, y, w))
+    for got, expected in zip(made, truth, strict=True):
+        np.testing.assert_allclose(getattr(got, "array", got), expected, rtol=1e-7, atol=1e-10)
+        assert np.shape(got) == np.shape(expected)
+
+    def number(x: Any, y: Any, w: Any) -> Any:
+        return sum(np.sum(np.sin(part)) for part in as_tuple(fit(x, y, w))[:2]) + 0 * np.sum(w)
+
+    check_gradients(number, x, y, w, order=1)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "deg", "w"),
+    [
+        ((3,), (3,), -1, None),
+        ((0,), (0,), 1, None),
+        ((3,), (2,), 1, None),
+        ((3, 1), (3,), 1, None),
+        ((3,), (3, 1, 1), 1, None),
+        ((3,), (), 1, None),
+        ((3,), (3,), 1, (2,)),
+        ((3,), (3,), 1, (3, 1)),
+    ],
+)
+def test_fits_of_what_is_not_fitting_raise_as_numpys_do(x: Any, y: Any, deg: int, w: Any) -> None:
+    arrays = [np.ones(x), np.ones(y), w and np.ones(w)]
+    with pytest.raises((TypeError, ValueError)) as expected:
+        np.polyfit(*arrays[:2], deg, w=arrays[2])
+    leaves = [None if a is None else tensor(a) for a in arrays]
+    for leaf in leaves[:2]:
+        leaf.attach_grad()
+    with record(), pytest.raises(expected.type, match=f"^{re.escape(str(expected.value))}$"):
+        np.polyfit(*leaves[:2], deg, w=leaves[2])
+
+
+def test_fits_of_too_few_points() -> None:
+    x = tensor(np.ones(4))
+    x.attach_grad()
+    with record():
+        with pytest.warns(np.exceptions.RankWarning, match="poorly conditioned") as warned:
+            np.polyfit(x, np.arange(4.0), 2)
+        with pytest.raises(ValueError, match="number of data points must exceed order"):
+            np.polyfit(x * np.arange(4.0), np.arange(4.0), 3, cov=True)
+    assert warned[0].filename == __file__
+
+
+def test_the_polynomial_of_a_matrix() -> None:
+    """Its zeros are the eigenvalues: with one sign, their sum is the trace, their product the determinant."""
+    a = np.array([[2.0, 1.0, 0.5], [1.0, 3.0, 0.25], [0.5, 0.25, 1.0]])
+    np.testing.assert_allclose(gradient(lambda a: np.poly(a)[1], a), -np.eye(3), atol=1e-12)
+    last, det = gradient(lambda a: np.poly(a)[3], a), gradient(lambda a: -np.linalg.det(a), a)
+    np.testing.assert_allclose(last, det, atol=1e-12)
+    x = tensor(np.zeros((2, 3)))
+    x.attach_grad()
+    with record():
+        assert np.poly(x[0, :0]) == 1
+        with pytest.raises(ValueError, match="input must be 1d or non-empty square 2d array"):
+            np.poly(x)
 
 
 # ---- zeros ------------------------------------------------------------------------------------------------

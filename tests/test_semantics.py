@@ -17,6 +17,7 @@ import tracemalloc
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -52,6 +53,7 @@ from tinygrad_lr.errors import (
     GraphFreedError,
     InPlaceError,
     LostGradientError,
+    LostInWriteError,
     ModifiedError,
     NoDerivativeError,
     NoRuleError,
@@ -1521,10 +1523,100 @@ def test_the_error_names_the_tensor_and_the_mend() -> None:
 
 
 @pytest.mark.parametrize(
+    ("function", "instead"),
+    [
+        (np.unique, r"Index the tensor with what np\.unique\(x\.detach\(\), return_index=True\) returns\.$"),
+        (np.histogram_bin_edges, r"Counts jump: pass x\.detach\(\), or write np\.bincount"),
+        (np.roots, r"It makes complex numbers, and only real ones have derivatives here\.$"),
+        (np.fft.rfft, r"complex numbers.*: write its sums of products with np\.cos and np\.sin\.$"),
+    ],
+)
+def test_a_function_without_a_row_says_what_to_write_instead(function: Any, instead: str) -> None:
+    x = leaf([0.5, 0.25])
+    with record(), pytest.raises(NoDerivativeError, match=r"^np\.\S+ has no derivative.*`x`.* " + instead):
+        function(x)
+
+
+def test_the_sums_of_products_that_are_the_fourier_transform() -> None:
+    """What the error says to write is the same."""
+    x = np.random.default_rng(0).normal(size=5)
+    angles = 2 * np.pi * np.outer(np.arange(5), np.arange(5)) / 5
+    same_to_rounding = np.cos(angles) @ x - 1j * np.sin(angles) @ x
+    np.testing.assert_allclose(np.fft.fft(x), same_to_rounding, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("tell", "told"),
+    [
+        (np.array2string, "[0.5  0.25]"),
+        (np.array_repr, "array([0.5 , 0.25])"),
+        (np.array_str, "[0.5  0.25]"),
+        (np.common_type, np.float64),
+        (np.min_scalar_type, np.dtype(float)),
+        (lambda x: np.can_cast(x, int), False),
+        (lambda x: np.shares_memory(x, x.detach()[1:]), True),
+        (lambda x: np.may_share_memory(x, np.zeros(2)), False),
+    ],
+)
+def test_what_only_tells_of_a_tensor_needs_no_gradient(tell: Any, told: Any) -> None:
+    with record():
+        assert tell(leaf([0.5, 0.25])) == told
+
+
+def test_tensors_are_saved_as_arrays_are(tmp_path: Path) -> None:
+    x = leaf([0.5, 0.25])
+    with record():
+        np.save(tmp_path / "x.npy", x)
+        np.savetxt(tmp_path / "x.txt", x)
+        np.savez(tmp_path / "x.npz", x=x)
+    for read in (
+        np.load(tmp_path / "x.npy"),
+        np.loadtxt(tmp_path / "x.txt"),
+        np.load(tmp_path / "x.npz")["x"],
+    ):
+        np.testing.assert_array_equal(read, x.array)
+
+
+def test_constants_may_be_written_anywhere() -> None:
+    x, into = leaf([0.5, np.inf]), np.zeros(2, int)
+    with record():
+        assert np.isfinite(x, into) is into
+        np.testing.assert_array_equal(into, [1, 0])
+        with pytest.raises(LostInWriteError, match=r"writing a value that depends on `x`"):
+            np.exp(x, np.zeros(2))
+        with pytest.raises(
+            InPlaceError, match=r"`x` \(shape \(2,\), dtype float64\) is being differentiated"
+        ):
+            np.floor(x, out=x)
+
+
+def test_attributes_that_a_tensor_has_not() -> None:
+    x = tensor([1.0, 2.0])
+    assert (x.nbytes, x.itemsize, x.strides, x.flags.c_contiguous) == (16, 8, (8,), True)
+    for name, message in {
+        "sort": r"a Tensor has no attribute 'sort': write np\.sort\(x, \.\.\.\)$",
+        "tobytes": r"a Tensor has no attribute 'tobytes': write x\.numpy\(\)\.tobytes$",
+        "detech": r"a Tensor has no attribute 'detech'$",
+        "__array_struct__": r"a Tensor has no attribute '__array_struct__'$",
+    }.items():
+        with pytest.raises(AttributeError, match=message) as caught:
+            getattr(x, name)
+        assert (caught.value.name, caught.value.obj is x) == (name, True)  # for "Did you mean: 'detach'?"
+
+
+def test_a_cast_can_be_refused() -> None:
+    x = leaf([1.0, 2.5])
+    with pytest.raises(TypeError, match="Cannot cast"):
+        x.astype(np.float32, casting="safe")
+    with record():
+        y = x.astype(np.float32, casting="same_kind")
+    y.backward()
+    np.testing.assert_array_equal(x.grad.array, [1, 1])
+
+
+@pytest.mark.parametrize(
     "function",
     [
-        np.fft.fft,
-        np.roots,
         np.hypot.reduce,
         lambda t: np.hypot.accumulate(t),
     ],

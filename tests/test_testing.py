@@ -435,11 +435,10 @@ def test_an_error_of_the_function_passes_through_and_parameters_come_back() -> N
     arrays = [p.array for p in layer.parameters()]
 
     def fails(x: Any) -> Any:
-        if not x.flags.writeable:
-            raise KeyError("no such thing")
+        x.sort()
         return layer(x)
 
-    with pytest.raises(AttributeError, match="flags"):
+    with pytest.raises(AttributeError, match="sort"):
         check_gradients(lambda model, x: fails(x), layer, X)
     assert all(p.array is array for p, array in zip(layer.parameters(), arrays, strict=True))
 

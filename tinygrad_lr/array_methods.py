@@ -8,6 +8,8 @@ import numpy as np
 
 from .derivatives import cast
 
+FACTS = {"device", "flags", "itemsize", "nbytes", "strides"}  # how an array lies in memory
+
 
 def _method(function: Any) -> Callable[..., Any]:
     """NumPy's function as a method: the array is its first argument."""
@@ -40,6 +42,14 @@ class ArrayMethods:
 
     def _call(self, function: Any, *args: Any, **options: Any) -> Any:
         return self.__array_function__(function, (), (self, *args), options)
+
+    def __getattr__(self, name: str) -> Any:  # asked for what is not defined
+        if name in FACTS:
+            return getattr(self.array, name)
+        what = f"a Tensor has no attribute {name!r}"
+        if name in vars(np.ndarray) and not name.startswith("_"):
+            what += f": write np.{name}(x, ...)" if hasattr(np, name) else f": write x.numpy().{name}"
+        raise AttributeError(what, name=name, obj=self)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -93,8 +103,10 @@ class ArrayMethods:
         """A copy in one dimension."""
         return (self.ravel() if order == "C" else self.ravel(order)).copy()  # Dask's knows no order
 
-    def astype(self, dtype: Any, copy: bool = True) -> Any:
+    def astype(self, dtype: Any, copy: bool = True, *, casting: Any = "unsafe") -> Any:
         """The values in another dtype; a gradient flows back in this tensor's own."""
+        if casting != "unsafe":
+            self.array.astype(dtype, casting=casting)  # which NumPy refuses or not
         return self._call(cast, np.dtype(dtype)) if copy or self.dtype != dtype else self
 
     def clip(self, min: Any = None, max: Any = None) -> Any:

@@ -10,12 +10,16 @@ import numpy as np
 
 from . import errors
 from .array_methods import ArrayMethods
-from .derivatives import DERIVATIVES, Derivative
+from .derivatives import DERIVATIVES, INSTEAD, Derivative
 
 ARRAYS = (np.ndarray, np.generic)
 FIXED = {float, int, bool, str, type(None)}  # types of arguments that cannot be changed in place
 PLAIN = FIXED | {slice, np.ndarray, np.float64, np.float32}  # and of those that no tensor is inside
 LISTS = {"arrays", "choicelist", "choices", "tup"}  # how the rules, and NumPy, call a list of arrays
+ADD_ONE = (
+    "Add one with `tinygrad_lr.derivative(function, rule)`, or pass x.detach() if its result counts as a "
+    "constant"
+)
 
 
 def tensors_in(values: Any) -> Iterator[Any]:
@@ -97,7 +101,11 @@ def row_of(function: Callable[..., Any]) -> Derivative:
 
     def refuse(*args: Any, **options: Any) -> None:
         tensor = next(t for t in tensors_in((*args, *options.values())) if t.tape is not None)
-        raise errors.NoDerivativeError(function=errors.name_of(function), tensor=errors.describe(tensor))
+        raise errors.NoDerivativeError(
+            function=errors.name_of(function),
+            tensor=errors.describe(tensor),
+            instead=INSTEAD.get(function, ADD_ONE),
+        )
 
     row = Derivative(function, ())
     row.written = refuse

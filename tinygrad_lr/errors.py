@@ -66,8 +66,7 @@ class LostInWriteError(LostGradientError):
 
 
 class NoDerivativeError(AutogradError):
-    """{function} has no derivative in the table, and {tensor} is being differentiated. Add one with
-    `tinygrad_lr.derivative(function, rule)`, or pass x.detach() if its result counts as a constant."""
+    """{function} has no derivative in the table, and {tensor} is being differentiated. {instead}."""
 
 
 class NoRuleError(NoDerivativeError):

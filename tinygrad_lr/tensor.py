@@ -494,7 +494,9 @@ def _before_write(
         if mode & RECORDING:
             if own and t.tape is not None:
                 raise errors.InPlaceError(tensor=errors.describe(t), instead=instead)
-            for lost in tracked((*args, *options.values())):
+            row = DERIVATIVES.get(function)
+            losable = row is None or row.rules or row.written  # what np.isfinite(x, out) writes is not
+            for lost in tracked((*args, *options.values())) if losable else ():
                 into = errors.describe(t) if own else "an array"
                 raise errors.LostInWriteError(tensor=errors.describe(lost), target=into, instead=instead)
         if own and isinstance(t.array, np.generic):  # NumPy hands 0-d results out as immutable scalars

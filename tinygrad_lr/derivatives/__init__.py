@@ -5,11 +5,23 @@ from typing import Any
 
 import numpy as np
 
-from . import calculus, elementwise, indexing, linalg, products, ranges, reductions, shape, statistics
+from . import (
+    calculus,
+    elementwise,
+    indexing,
+    linalg,
+    products,
+    ranges,
+    reductions,
+    shape,
+    statistics,
+    uncovered,
+)
 from .indexing import scatter
 from .shape import cast
 from .table import (
     DERIVATIVES,
+    INSTEAD,
     Derivative,
     adds_into,
     composed,
@@ -24,6 +36,7 @@ from .table import (
 
 __all__ = [
     "DERIVATIVES",
+    "INSTEAD",
     "Derivative",
     "adds_into",
     "calculus",
@@ -44,6 +57,7 @@ __all__ = [
     "shape",
     "spreading",
     "statistics",
+    "uncovered",
     "writes",
 ]
 

@@ -1,5 +1,6 @@
 """Calculus on points: differences, slopes and integrals, interpolation, sliding products, polynomials."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -228,6 +229,64 @@ def _polyint(p: Any, m: int = 1, k: Any = None) -> Any:
     return p
 
 
+def _poly(seq_of_zeros: Any) -> Any:
+    """np.poly: the product of x - z for each zero z; those of a matrix are its eigenvalues."""
+    shape = np.shape(seq_of_zeros)
+    if 0 in shape or len(set(shape)) != 1 or len(shape) > 2:
+        return NotImplemented
+    zeros = np.linalg.eigvals(seq_of_zeros) if len(shape) == 2 else seq_of_zeros
+    one = made = np.ones_like(zeros, shape=(1,))
+    for zero in zeros:
+        made = np.convolve(made, _joined(one, np.reshape(-zero, (1,))))
+    return made
+
+
+def _polydiv(u: Any, v: Any) -> tuple[Any, Any]:
+    """np.polydiv: long division, of which the remainder begins with what is not 0."""
+    rest, v = np.atleast_1d(u, v)
+    steps, scale = len(rest) - len(v) + 1, 1 / v[0]
+    rest = rest + 0 * scale  # in the dtype of both
+    quotient = [0 * rest[0]] * (steps < 1)
+    for k in range(steps):
+        quotient.append(scale * rest[k])
+        rest = rest - np.pad(quotient[k] * v, (k, steps - 1 - k))
+    while len(rest) > 1 and np.allclose(rest[0], 0, rtol=1e-14):
+        rest = rest[1:]
+    return np.stack(quotient), rest
+
+
+def _polyfit(
+    x: Any, y: Any, deg: int, rcond: Any = None, full: bool = False, w: Any = None, cov: Any = False
+) -> Any:
+    """np.polyfit: least squares over the powers of x, which are scaled to one length."""
+    n, columns = np.size(x), (slice(None),) + (None,) * (np.ndim(y) - 1)
+    weighted = np.shape(x) if w is None else np.shape(w)
+    if n == 0 or deg < 0 or not np.shape(x) == weighted == np.shape(y)[:1] or np.ndim(y) > 2:
+        return NotImplemented  # NumPy says what is wrong
+    x, y = x + 0.0, y + 0.0
+    powers = np.vander(x, deg + 1)
+    if w is not None:
+        powers, y = powers * w[:, None], y * w[columns]
+    lengths = np.sqrt(np.sum(powers * powers, axis=0))
+    rcond = n * np.finfo(x.dtype).eps if rcond is None else rcond
+    p, squares, rank, s = np.linalg.lstsq(powers / lengths, y, rcond)
+    p = p / lengths[columns]
+    if full:
+        return p, squares, rank, s, rcond
+    if rank <= deg:
+        warnings.warn("Polyfit may be poorly conditioned", np.exceptions.RankWarning, stacklevel=4)
+    if not cov:
+        return p
+    scaled = powers / lengths
+    covariance = np.linalg.inv(scaled.T @ scaled) / (lengths[:, None] * lengths)
+    covariance = covariance[(..., *columns[1:])]
+    if cov == "unscaled":
+        return p, covariance
+    if n <= deg + 1:
+        raise ValueError("the number of data points must exceed order to scale the covariance matrix")
+    return p, covariance * (squares / (n - deg - 1))
+
+
 # ---- the table ---------------------------------------------------------------------------------------------
 
 # fmt: off
@@ -262,5 +321,8 @@ composed(np.polysub,          lambda a1, a2: _polyadd(a1, -a2))
 composed(np.polymul,          _polymul)
 composed(np.polyder,          _polyder)
 composed(np.polyint,          _polyint)
+composed(np.poly,             _poly)
+composed(np.polydiv,          _polydiv)
+composed(np.polyfit,          _polyfit)
 
 # fmt: on

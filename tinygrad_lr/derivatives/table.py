@@ -140,6 +140,8 @@ class Derivative:
 
 
 DERIVATIVES: dict[Any, Derivative] = {}
+#: what to write instead of functions without a row, where there is more to say than that
+INSTEAD: dict[Any, str] = {}
 #: functions that write into their first argument: its name, and when they do
 TARGETS: dict[Any, tuple[str, Callable[..., Any]]] = {}
 
