@@ -2,13 +2,11 @@
 
 import operator
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .derivatives import cast
-
-FACTS = {"device", "flags", "itemsize", "nbytes", "strides"}  # how an array lies in memory
 
 
 def _method(function: Any) -> Callable[..., Any]:
@@ -35,6 +33,11 @@ class ArrayMethods:
 
     __slots__ = ()
     array: Any
+    device: str
+    flags: Any
+    itemsize: int
+    nbytes: int
+    strides: tuple[int, ...]
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
         """Call the function; its arguments may be such as this."""
@@ -43,13 +46,15 @@ class ArrayMethods:
     def _call(self, function: Any, *args: Any, **options: Any) -> Any:
         return self.__array_function__(function, (), (self, *args), options)
 
-    def __getattr__(self, name: str) -> Any:  # asked for what is not defined
-        if name in FACTS:
-            return getattr(self.array, name)
-        what = f"a Tensor has no attribute {name!r}"
-        if name in vars(np.ndarray) and not name.startswith("_"):
-            what += f": write np.{name}(x, ...)" if hasattr(np, name) else f": write x.numpy().{name}"
-        raise AttributeError(what, name=name, obj=self)
+    if not TYPE_CHECKING:  # which would take any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            if name in ("device", "flags", "itemsize", "nbytes", "strides"):
+                return getattr(self.array, name)
+            what = f"a Tensor has no attribute {name!r}"
+            if name in vars(np.ndarray) and not name.startswith("_"):
+                what += f": write np.{name}(x, ...)" if hasattr(np, name) else f": write x.numpy().{name}"
+            raise AttributeError(what, name=name, obj=self)
 
     @property
     def shape(self) -> tuple[int, ...]:
