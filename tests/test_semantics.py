@@ -34,6 +34,8 @@ from tinygrad_lr import (
     Tensor,
     asarray,
     autograd,
+    constant,
+    derivative,
     detect_anomaly,
     differentiable,
     errors,
@@ -2149,6 +2151,29 @@ def test_a_function_of_ones_own() -> None:
     same(x.grad, [0.6, 2])
     assert isinstance(leaky(np.array([1.0])), np.ndarray)
     del DERIVATIVES[leaky]
+
+
+def test_what_is_declared_last_counts() -> None:
+    """A rule, another in its place, none at all, and one again; also for calls of functions known before."""
+    own = differentiable(lambda g, y, x: 2 * g)(lambda x: np.array(x))
+
+    def slope() -> Any:
+        x = leaf([1.0, -2.0])
+        with record():
+            y = own(x)
+        return None if y.node is None else autograd.grad(y, x).array.tolist()
+
+    try:
+        assert slope() == [2, 2]
+        derivative(own, lambda g, y, x: 3 * g)
+        assert slope() == [3, 3]
+        constant(own)
+        assert slope() is None
+        constant(own)
+        derivative(own, lambda g, y, x: g * x)
+        assert slope() == [1, -2]
+    finally:
+        del DERIVATIVES[own]
 
 
 @pytest.mark.parametrize(
