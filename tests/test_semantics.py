@@ -750,7 +750,15 @@ def test_a_head_gradient_of_any_dtype(dtype: Any, create_graph: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "head", [None, [1, 2], np.ones(2, int), np.ones(2), tensor([1.0, 2.0])], ids=range(5)
+    "head",
+    [
+        None,
+        [1, 2],
+        np.ones(2, int),
+        np.ones(2),
+        *(tensor([1, 2], dtype) for dtype in (bool, np.float16, float)),
+    ],
+    ids=range(7),
 )
 def test_rules_get_gradients_in_the_dtype_of_the_results(head: Any) -> None:
     """Whatever the head gradient's is, and also in place of a result that nothing was made of."""
