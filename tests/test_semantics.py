@@ -1535,7 +1535,7 @@ def test_the_error_names_the_tensor_and_the_mend() -> None:
     [
         (np.unique, r"Index the tensor with what np\.unique\(x\.detach\(\), return_index=True\) returns\.$"),
         (np.histogram_bin_edges, r"Counts jump: pass x\.detach\(\), or write np\.bincount"),
-        (np.roots, r"It makes complex numbers, and only real ones have derivatives here\.$"),
+        (np.sort_complex, r"It makes complex numbers, and only real ones have derivatives here\.$"),
         (np.fft.rfft, r"complex numbers.*: write its sums of products with np\.cos and np\.sin\.$"),
     ],
 )
