@@ -20,7 +20,7 @@ from search import examples
 from slopes import assert_slopes
 from tinygrad_lr import Tensor, autograd, compile, func, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
-from tinygrad_lr.errors import InPlaceError, NoDerivativeError, name_of
+from tinygrad_lr.errors import ComplexResultError, InPlaceError, NoDerivativeError, name_of
 from tinygrad_lr.testing import check_gradients
 from truths import gradient
 
@@ -266,6 +266,48 @@ def test_arithmetic_of_polynomials(function: Any, sizes: tuple[int, ...]) -> Non
     for k, got in enumerate(gradients(function, *points)):
         expected = differences(lambda p, k=k: function(*points[:k], p, *points[k + 1 :]), points[k])
         np.testing.assert_allclose(got, expected, atol=1e-7)
+
+
+@quick
+@given(
+    roots=st.lists(st.integers(-4, 4), min_size=1, max_size=4, unique=True),
+    leading=st.integers(0, 2),
+    seed=st.integers(0, 2**16),
+)
+def test_roots_follow_the_polynomial(roots: list[int], leading: int, seed: int) -> None:
+    """To first order, p + dp has the roots z + dz if p'(z) dz = -dp(z)."""
+    coefficients = 1.5 * np.poly(roots)
+    change = np.random.default_rng(seed).normal(size=coefficients.size) * (coefficients != 0)
+    points = np.concatenate([np.zeros(leading), coefficients])
+    found, moved = func.jvp(np.roots, (points,), (np.concatenate([np.zeros(leading), change]),))
+    np.testing.assert_array_equal(found, np.roots(points))
+    expected = -np.polyval(change, found) / np.polyval(np.polyder(coefficients), found)
+    expected = np.where(found == 0, 0, expected)  # its coefficient is 0, and stays so
+    np.testing.assert_allclose(moved, expected, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("p", [[0.0, 2.0], [3.0], [0.0, 2.0, 0.0, 0.0]])
+def test_roots_of_a_power_do_not_move(p: list[float]) -> None:
+    np.testing.assert_array_equal(func.grad(lambda p: np.sum(np.roots(p)))(np.array(p)), np.zeros(len(p)))
+
+
+@pytest.mark.parametrize("p", [[], [0.0, 0.0], [[1.0, 2.0]]])
+def test_roots_of_what_is_no_polynomial(p: Any) -> None:
+    x = tensor(p, float)
+    x.attach_grad()
+    with record():
+        if x.ndim == 1:
+            assert np.roots(x).shape == np.roots(x.array).shape == (0,)
+        else:
+            with pytest.raises(ValueError, match="Input must be a rank-1 array"):
+                np.roots(x)
+
+
+def test_complex_roots_have_no_derivative() -> None:
+    x = tensor([1.0, 0.0, 1.0])
+    x.attach_grad()
+    with record(), pytest.raises((np.linalg.LinAlgError, ComplexResultError), match="only real numbers"):
+        np.roots(x)
 
 
 def as_tuple(value: Any) -> tuple[Any, ...]:

@@ -752,7 +752,15 @@ def test_a_head_gradient_of_any_dtype(dtype: Any, create_graph: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "head", [None, [1, 2], np.ones(2, int), np.ones(2), tensor([1.0, 2.0])], ids=range(5)
+    "head",
+    [
+        None,
+        [1, 2],
+        np.ones(2, int),
+        np.ones(2),
+        *(tensor([1, 2], dtype) for dtype in (bool, np.float16, float)),
+    ],
+    ids=range(7),
 )
 def test_rules_get_gradients_in_the_dtype_of_the_results(head: Any) -> None:
     """Whatever the head gradient's is, and also in place of a result that nothing was made of."""
@@ -1534,7 +1542,7 @@ def test_the_error_names_the_tensor_and_the_mend() -> None:
     [
         (np.unique, r"Index the tensor with what np\.unique\(x\.detach\(\), return_index=True\) returns\.$"),
         (np.histogram_bin_edges, r"Counts jump: pass x\.detach\(\), or write np\.bincount"),
-        (np.roots, r"It makes complex numbers, and only real ones have derivatives here\.$"),
+        (np.sort_complex, r"It makes complex numbers, and only real ones have derivatives here\.$"),
         (np.fft.rfft, r"complex numbers.*: write its sums of products with np\.cos and np\.sin\.$"),
     ],
 )

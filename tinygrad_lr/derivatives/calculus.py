@@ -241,6 +241,19 @@ def _poly(seq_of_zeros: Any) -> Any:
     return made
 
 
+def _roots(p: Any) -> Any:
+    """np.roots, where they are real: the eigenvalues of a matrix that has the polynomial for its own."""
+    (used,) = np.nonzero(np.ravel(p))
+    if np.ndim(p) != 1 or len(used) == 0:
+        return NotImplemented
+    first, last = int(used[0]), int(used[-1])
+    p, zeros = p[first : last + 1], np.zeros_like(p, shape=(len(p) - 1 - last,))
+    if first == last:
+        return zeros
+    companion = np.concatenate([(-p[1:] / p[0])[None], np.eye(last - first - 1, last - first)])
+    return _joined(np.linalg.eigvals(companion), zeros)
+
+
 def _polydiv(u: Any, v: Any) -> tuple[Any, Any]:
     """np.polydiv: long division, of which the remainder begins with what is not 0."""
     rest, v = np.atleast_1d(u, v)
@@ -322,6 +335,7 @@ composed(np.polymul,          _polymul)
 composed(np.polyder,          _polyder)
 composed(np.polyint,          _polyint)
 composed(np.poly,             _poly)
+composed(np.roots,            _roots)
 composed(np.polydiv,          _polydiv)
 composed(np.polyfit,          _polyfit)
 

@@ -13,7 +13,7 @@ for names, instead in {
     "histogram2d histogram_bin_edges histogramdd": (
         "Counts jump: pass x.detach(), or write np.bincount(np.digitize(x.detach(), bins), weights)"
     ),
-    "roots sort_complex": COMPLEX,
+    "sort_complex": COMPLEX,
 }.items():
     INSTEAD.update((getattr(np, name), instead) for name in names.split())
 for name in np.fft.__all__:
