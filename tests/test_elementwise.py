@@ -1,6 +1,8 @@
 """Elementwise functions where Hypothesis does not look: ties, kinks, zeros, extremes, dtypes, methods."""
 
 import math
+import operator
+from array import array
 from collections.abc import Callable
 from typing import Any
 
@@ -580,6 +582,45 @@ def test_lists_as_constants(function: Any) -> None:
     truth = [central_difference(lambda t, d=d: np.sum(head * function(x.array + t * d))) for d in steps]
     for got, slope in zip(x.grad.array, truth, strict=True):
         assert abs(got - slope.value) <= slope.error + 1e-11 * abs(got)
+
+
+class Foreign:
+    """An array of a library that knows no protocol of NumPy's but this one."""
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return np.arange(3)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        np.power,
+        operator.pow,
+        operator.matmul,
+        lambda r, x: x**r,
+        lambda r, x: r - x,
+        lambda r, x: np.where([True, False, True], r, x),
+        lambda r, x: np.concatenate([r, x]),
+        lambda r, x: np.einsum("i,i", r, x),
+    ],
+    ids=range(8),
+)
+@pytest.mark.parametrize(
+    "like",
+    [range(3), array("d", range(3)), memoryview(array("d", range(3))), Foreign()],
+    ids=lambda like: type(like).__name__,
+)
+def test_what_numpy_makes_arrays_of_stands_for_them(function: Any, like: Any) -> None:
+    made = []
+    for r in (like, np.asarray(like)):
+        x = tensor([0.5, 1.5, 2.5])
+        x.attach_grad()
+        with record(), np.errstate(divide="ignore", invalid="ignore"):
+            y = function(r, x)
+        y.backward(np.cos(np.arange(y.size)).reshape(y.shape))
+        made.append((y.array, x.grad.array))
+    for got, expected in zip(*made, strict=True):
+        np.testing.assert_array_equal(got, expected)
 
 
 def test_promotion_is_that_of_numpy() -> None:

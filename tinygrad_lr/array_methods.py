@@ -53,7 +53,8 @@ class ArrayMethods:
                 return getattr(self.array, name)
             what = f"a Tensor has no attribute {name!r}"
             if name in vars(np.ndarray) and not name.startswith("_"):
-                what += f": write np.{name}(x, ...)" if hasattr(np, name) else f": write x.numpy().{name}"
+                instead = f"np.{name}(x, ...)" if hasattr(np, name) else f"x.numpy().{name}"
+                what += f": write {'x.ravel()' if name == 'flat' else instead}"
             raise AttributeError(what, name=name, obj=self)
 
     @property

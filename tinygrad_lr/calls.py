@@ -59,12 +59,19 @@ def operands(
     return first, {n: _operand(n, v) if n in names else v for n, v in options.items()}
 
 
+def is_list(value: Any) -> bool:
+    """Whether NumPy makes an array of it: of a list, a range, and of what can be one without its protocols."""
+    if isinstance(value, (list, tuple)) or hasattr(value, "__array_ufunc__"):
+        return isinstance(value, (list, tuple))
+    return hasattr(value, "__array__") or (isinstance(value, Sequence) and not isinstance(value, (str, bytes)))
+
+
 def _operand(name: str, value: Any) -> Any:
-    if not name or name == "nested" or not isinstance(value, (list, tuple)):
+    if not name or name == "nested" or not is_list(value):
         return value
     if name in LISTS:
         return [_operand("part", part) for part in value]
-    if next(tensors_in(value), None) is None:
+    if next(tensors_in([value]), None) is None:
         return np.asarray(value)
     return np.stack([_operand("part", part) for part in value])
 

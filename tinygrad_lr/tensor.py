@@ -25,6 +25,7 @@ from .calls import (
     asker,
     copied,
     is_fixed,
+    is_list,
     mapped,
     operands,
     row_of,
@@ -80,10 +81,10 @@ def _operator(function: Any, symbol: Any, reflected: bool = False) -> Callable[.
         if isinstance(other, Tensor):
             y = other.array
         elif type(other) not in PLAIN:
-            if isinstance(other, (list, tuple, np.ndarray)):
-                return call(function, (other, self) if reflected else (self, other))
             if _goes_first(other):
                 return NotImplemented
+            if isinstance(other, np.ndarray) or is_list(other):
+                return call(function, (other, self) if reflected else (self, other))
         value = symbol(y, x) if reflected else symbol(x, y)
         mode = MODE.get()
         if not mode & REMEMBERING:
