@@ -286,7 +286,12 @@ def _turns(vectors: Any, g: Any) -> Any:
     return made * (1 - ones_on_diagonal(made, *made.shape[-2:]))
 
 
-ALWAYS_COMPLEX = tuple(map(int, np.__version__.split(".")[:2])) >= (2, 5)  # are the eigenvalues of eig
+def always_complex(version: str) -> bool:
+    """Whether eig and eigvals of a version of NumPy make complex numbers of real eigenvalues as well."""
+    return tuple(map(int, version.split(".")[:2])) >= (2, 5)
+
+
+ALWAYS_COMPLEX = always_complex(np.__version__)
 EIGENVECTORS = "the eigenvectors of equal eigenvalues"
 SINGULAR_VECTORS = "the singular vectors of equal singular values, or of 0,"
 
