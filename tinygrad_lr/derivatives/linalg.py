@@ -454,11 +454,9 @@ def _matrix_norm(x: Any, p: Any, axes: tuple[int, ...]) -> Any:
         return np.moveaxis(_svdvals(slopes[p], np.moveaxis(x, axes, (-2, -1))), (-2, -1), axes)
     along, across = axes if abs(p) == 1 else axes[::-1]
     sums = np.sum(np.abs(x), axis=along, keepdims=True)
-    best = (
-        np.max(sums, axis=across, keepdims=True, initial=0)
-        if p > 0
-        else np.min(sums, axis=across, keepdims=True)
-    )
+    if 0 in sums.shape:
+        return x
+    best = (np.max if p > 0 else np.min)(sums, axis=across, keepdims=True)
     return np.sign(x) * _evenly(sums == best, across, x)
 
 
