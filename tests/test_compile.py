@@ -499,6 +499,77 @@ def test_one_array_given_twice_is_another_program() -> None:
         assert compiled(a, b) == np.sum(a * b + b)
 
 
+@pytest.mark.parametrize("order", ["A", "K"])
+def test_the_order_of_memory_raises(order: Any) -> None:
+    """The same program serves arrays that lie otherwise, and has buffers of its own."""
+    x = np.arange(6.0).reshape(2, 3)
+    functions = [lambda x: np.ravel(x.T, order), lambda x: x.ravel(order=order), lambda x: x.flatten(order)]
+    if order == "A":
+        functions += [lambda x: x.reshape(6, order="A"), lambda x: np.reshape(x, 6, "A")]
+    for function in functions:
+        with pytest.raises(
+            TraceError, match=rf"order='{order}' depends on how .* Write order=\"C\" or order=\"F\""
+        ):
+            compile(function)(x)
+    compiled = compile(lambda x: (np.ravel(np.exp(x.T), "F"), np.ravel(x.T, "C")))
+    for _ in range(2):
+        for got, expected in zip(compiled(x), (np.ravel(np.exp(x)), np.ravel(x.T)), strict=True):
+            np.testing.assert_array_equal(got, expected)
+
+
+OWN = tensor([1.0, 2.0])
+RESULTS: dict[str, Any] = {
+    "the argument": lambda x: x,
+    "a view of it": lambda x: x[1:],
+    "made of constants": lambda x: np.array([1.0, 2.0]),
+    "a tensor of constants": lambda x: tensor([1.0, 2.0]),
+    "made of it": lambda x: 2 * x,
+    "several": lambda x: (2 * x, x.T),
+}
+
+
+@pytest.mark.parametrize("function", RESULTS.values(), ids=RESULTS)
+@pytest.mark.parametrize("wrap", [np.array, tensor])
+def test_results_can_be_written(function: Any, wrap: Any) -> None:
+    """Also those of the first call: neither the arguments nor later results change with them."""
+    compiled = compile(function)
+    for start in (1.0, 2.0, 3.0):
+        x = wrap([start, 5.0])
+        given = np.array(getattr(x, "array", x))
+        for result in made if isinstance(made := compiled(x), tuple) else (made,):
+            expected = np.array(getattr(result, "array", result))
+            if result is not x:  # as a tensor is that is passed on
+                result[...] = 7.0
+                np.testing.assert_array_equal(getattr(x, "array", x), given)
+            truth = function(tensor(given))
+            assert any(
+                np.array_equal(expected, part) for part in (truth if isinstance(truth, tuple) else [truth])
+            )
+
+
+def test_tensors_from_elsewhere_are_passed_on() -> None:
+    compiled = compile(lambda x: (OWN, x))
+    for _ in range(3):
+        own, given = compiled(x := tensor([1.0]))
+        assert own is OWN
+        assert given is x
+        own, given = compiled(np.ones(1))
+        assert own is OWN
+        np.testing.assert_array_equal(given, [1])
+
+
+def test_numbers_made_of_constants_are_results() -> None:
+    compiled = compile(lambda x: (np.prod([2.0, 3.0]), 2 * x, np.float32(1)))
+    for _ in range(3):
+        product, twice, one = compiled(np.ones(2))
+        assert (product, one) == (6, 1)
+        assert (type(product), type(one)) == (np.float64, np.float32)
+        np.testing.assert_array_equal(twice, [2, 2])
+    value, slope = compile(value_and_grad(lambda x: np.prod([2.0, 3.0])))(np.ones(2))
+    assert value == 6
+    np.testing.assert_array_equal(slope, [0, 0])
+
+
 def test_results_belong_to_the_caller() -> None:
     compiled = compile(lambda x: {"twice": 2 * x, "also": (2 * x).T, "same": x, "number": 3})
     x = np.array([[1.0, 2.0]])

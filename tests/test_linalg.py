@@ -9,7 +9,7 @@ import pytest
 from slopes import assert_slopes
 from tinygrad_lr import errors, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
-from tinygrad_lr.derivatives.linalg import ALWAYS_COMPLEX, real_eig, real_eigvals
+from tinygrad_lr.derivatives.linalg import ALWAYS_COMPLEX, always_complex, real_eig, real_eigvals
 from tinygrad_lr.func import hvp
 from truths import gradient
 
@@ -256,6 +256,8 @@ def test_eigenvectors_as_they_are() -> None:
 def test_whether_eigenvalues_are_always_complex_is_known_of_this_numpy() -> None:
     """It is told by the version alone, not found out on import."""
     assert np.iscomplexobj(np.linalg.eigvals(np.eye(2))) == ALWAYS_COMPLEX
+    versions = ["1.26.4", "2.0.2", "2.4.6", "2.5.0rc1", "2.6.0", "2.10.0", "3.0.0", "3.1.2"]
+    assert [*map(always_complex, versions)] == [False] * 3 + [True] * 5
 
 
 def test_complex_eigenvalues_have_no_derivative() -> None:

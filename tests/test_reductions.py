@@ -786,6 +786,19 @@ def test_correlations(rowvar: bool, second: int | None) -> None:
     check_gradients(function, *data)
 
 
+def test_correlations_are_never_beyond_one() -> None:
+    """As some would be by rounding alone, to either side; NumPy's own to the last bit."""
+    for scale in np.arange(0.1, 2, 0.1):
+        x = scale * np.arange(1.0, 6.0)
+        rows = np.stack([x, -x, 3 * x])
+        m = tensor(rows)
+        m.attach_grad()
+        with record():
+            got = np.corrcoef(m)
+        assert np.max(np.abs(got.array)) <= 1
+        np.testing.assert_array_equal(got.array, np.corrcoef(rows), strict=True)
+
+
 def test_correlation_of_one_variable_with_itself() -> None:
     np.testing.assert_allclose(gradient(np.corrcoef, [1.0, 3.0, 7.0]), 0, atol=1e-15)
 

@@ -534,6 +534,13 @@ def test_reshape_takes_numbers_or_a_tuple(shape: Any) -> None:
     np.testing.assert_array_equal(tensor(data).reshape(*shape).array, data.reshape(*shape), strict=True)
 
 
+@pytest.mark.parametrize("axes", [(), (None,), (2, 0, 1), ((2, 0, 1),), ([-1, 0, 1],), (-2, -1, 0)], ids=repr)
+def test_transpose_takes_numbers_or_a_tuple(axes: Any) -> None:
+    data = np.arange(24.0).reshape(2, 3, 4)
+    np.testing.assert_array_equal(tensor(data).transpose(*axes).array, data.transpose(*axes), strict=True)
+    np.testing.assert_array_equal(tensor(data[0, 0]).transpose(0).array, data[0, 0])
+
+
 def test_a_rule_that_is_not_needed_is_not_called(monkeypatch: pytest.MonkeyPatch) -> None:
     """In X @ w the gradient of X would be as large as the data."""
 

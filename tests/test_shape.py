@@ -347,6 +347,7 @@ LAZY: dict[str, Callable[[Any, Any], Any]] = {
     "atleast, broadcast_arrays": lambda a, b: np.atleast_3d(a)[..., 0] * np.broadcast_arrays(a, b[0])[1],
     "meshgrid": lambda a, b: np.multiply(*np.meshgrid(a[0], b[0])),
     "piles": lambda a, b: np.hstack([a, b]) * np.vstack([a, b])[:4, :1] + np.dstack([a, b])[0, 0, 1],
+    "norms": lambda a, b: np.linalg.norm(a, np.inf) * b + np.linalg.norm(b, -1) * np.linalg.norm(a, axis=0),
     "block": lambda a, b: np.block([[a, b], [b, a]]) ** 2,
     "append, insert, delete": lambda a, b: (
         np.delete(np.insert(np.append(a, b, axis=0), 1, b[0], axis=0), 0, 1) ** 2

@@ -60,10 +60,11 @@ def operands(
 
 
 def is_list(value: Any) -> bool:
-    """Whether NumPy makes an array of it: of a list, a range, and of what can be one without its protocols."""
+    """Whether NumPy makes an array of it: of a list, a range, and what can be one without its protocols."""
     if isinstance(value, (list, tuple)) or hasattr(value, "__array_ufunc__"):
         return isinstance(value, (list, tuple))
-    return hasattr(value, "__array__") or (isinstance(value, Sequence) and not isinstance(value, (str, bytes)))
+    sequence = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+    return sequence or hasattr(value, "__array__")
 
 
 def _operand(name: str, value: Any) -> Any:

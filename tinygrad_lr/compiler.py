@@ -56,6 +56,8 @@ MISSED = object()  # what code returns that does not fit
 SELECTING = {np.nonzero, np.flatnonzero, np.argwhere, np.compress, np.extract, np.trim_zeros}
 SELECTING |= {np.unique, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values, np.union1d}
 SELECTING |= {np.intersect1d, np.setdiff1d, np.setxor1d, np.bincount}
+#: functions that may read an array in the order of its memory, and the position of the argument for that
+ORDERED = {np.ravel: 1, np.reshape: 2}
 #: files whose functions' names for tensors mean nothing to the user
 LIBRARIES = (PACKAGE, str(Path(np.__file__).parent), typing.__file__)
 
@@ -69,6 +71,7 @@ class Tracer:
         self.known: dict[int, Any] = {}
         self.kept: list[Any] = []  # the arrays, so that their ids stay theirs
         self.captured: list[Variable] = []
+        self.passed_on: set[int] = set()  # results that are tensors from elsewhere
         self.reachable: set[int] = set()  # the ids of arrays that the function can write into
         self.attached: dict[Tensor, None] = {}  # whose gradients the program may read or store, in order
         self.gradients: list[tuple[Variable, Variable]] = []  # what was differentiated, and the gradient
@@ -175,6 +178,12 @@ class Tracer:
 
     def call(self, row: Any, args: Any, arrays: Any, value: Any, options: Any, plain: Any) -> Any:
         """Note a call, and do what is done without a tracer."""
+        order = options.get("order", *args[ORDERED[row.function] :][:1]) if row.function in ORDERED else None
+        if order in ("A", "K"):
+            raise TraceError(
+                f"{name_of(row.function)} with order={order!r} depends on how its argument lies in memory, "
+                'and compiled code makes arrays that lie otherwise. Write order="C" or order="F".'
+            )
         if isinstance(value, np.bool_):  # of which there are two only, not one for each result
             value = np.array(value)
         token = MODE.set(MODE.get() & ~TRACING)
@@ -724,9 +733,23 @@ class Compiled:
             del self._cache[next(iter(self._cache))]
         self._last = self._cache[key] = traced
         self._here.run = traced.run
-        if program.tensors:
-            return value
-        return mapped(lambda leaf: leaf.array if isinstance(leaf, Tensor) else leaf, value)
+
+        captured = {id(v.source) for v in program.captured}
+
+        def given_out(leaf: Any) -> Any:
+            """A result in memory of its own, as those of later calls are."""
+            if id(leaf) in tracer.passed_on or not isinstance(leaf, (Tensor, np.ndarray)):
+                return leaf
+            if not isinstance(leaf, Tensor):
+                return leaf.copy()
+            if not program.tensors:
+                return leaf.array.copy()
+            if id(leaf) in captured:
+                return Tensor(leaf.array.copy(), None, UNATTACHED)
+            leaf.array = leaf.array.copy()  # it may be a gradient that is stored as well
+            return leaf
+
+        return mapped(given_out, value)
 
     def _traced_program(self, tracer: Tracer, args: Any, options: Any) -> tuple[Program, Any, list[Any]]:
         """The program, what the function returned, and the sources of the variables that are written."""
@@ -757,10 +780,15 @@ class Compiled:
         program.result = result
         program.tensors = any(isinstance(leaf, Tensor) for leaf in leaves)
         outside = {id(v): v.source for v in (*program.arguments, *program.captured)}
-        for t, v in zip(_leaves(value), variables_in(program.result), strict=True):
+        for t in _leaves(value):
+            if not isinstance(v := tracer.operand(t), Variable):
+                continue  # a number that was made of constants
             source = outside.get(id(v))
             given = leaves[source] if isinstance(source, int) else source
-            program.same.append(source if isinstance(t, Tensor) and t is given else None)
+            passed_on = isinstance(t, Tensor) and t is given and id(v.array) in tracer.reachable
+            program.same.append(source if passed_on else None)
+            if passed_on:
+                tracer.passed_on.add(id(t))
         places = {id(leaf): place for place, leaf in enumerate(leaves)}
         for t in tracer.attached:
             made = tracer.known.get(id(t.grad.array))

@@ -286,7 +286,12 @@ def _turns(vectors: Any, g: Any) -> Any:
     return made * (1 - ones_on_diagonal(made, *made.shape[-2:]))
 
 
-ALWAYS_COMPLEX = tuple(map(int, np.__version__.split(".")[:2])) >= (2, 5)  # are the eigenvalues of eig
+def always_complex(version: str) -> bool:
+    """Whether eig and eigvals of a version of NumPy make complex numbers of real eigenvalues as well."""
+    return tuple(map(int, version.split(".")[:2])) >= (2, 5)
+
+
+ALWAYS_COMPLEX = always_complex(np.__version__)
 EIGENVECTORS = "the eigenvectors of equal eigenvalues"
 SINGULAR_VECTORS = "the singular vectors of equal singular values, or of 0,"
 
@@ -449,11 +454,9 @@ def _matrix_norm(x: Any, p: Any, axes: tuple[int, ...]) -> Any:
         return np.moveaxis(_svdvals(slopes[p], np.moveaxis(x, axes, (-2, -1))), (-2, -1), axes)
     along, across = axes if abs(p) == 1 else axes[::-1]
     sums = np.sum(np.abs(x), axis=along, keepdims=True)
-    best = (
-        np.max(sums, axis=across, keepdims=True, initial=0)
-        if p > 0
-        else np.min(sums, axis=across, keepdims=True)
-    )
+    if 0 in sums.shape:
+        return x
+    best = (np.max if p > 0 else np.min)(sums, axis=across, keepdims=True)
     return np.sign(x) * _evenly(sums == best, across, x)
 
 
