@@ -284,8 +284,9 @@ def test_setting_a_gradient() -> None:
     given = np.array([3, 4], np.float32)
     x.grad = given
     assert not np.shares_memory(x.grad.array, given)
-    with pytest.raises(ValueError, match=r"shape \(3,\) for `x` \(shape \(2,\)"):
-        x.grad = np.ones(3)
+    for shape in ((3,), (1,), (), (1, 2)):
+        with pytest.raises(ValueError, match=rf"{re.escape(str(shape))} for `x` \(shape \(2,\)"):
+            x.grad = np.ones(shape)
     with pytest.raises(AttributeError, match=r"no gradient to set; call attach_grad\(\)"):
         tensor([1.0]).grad = np.ones(1)
 
@@ -2446,6 +2447,18 @@ def test_a_plain_index_array_may_be_changed_afterwards() -> None:
     mask[:] = False
     y.backward()
     same(x.grad, [3, 0, 3])
+
+
+def test_only_what_steers_a_call_is_copied() -> None:
+    """Not the data beside it, however large; nor a tensor, a change of which is noticed."""
+    data, index, x = np.arange(5.0), np.array([1]), leaf([7.0])
+    with record():
+        origins = [np.insert(data, place, x).origin for place in (index, asarray(index))]
+    for origin, copied in zip(origins, (True, False), strict=True):
+        assert origin is not None
+        assert origin.arguments[0] is data
+        assert (origin.arguments[1] is index) != copied
+        same(origin.arguments[1], [1])
 
 
 @pytest.mark.parametrize("counter", [tensor, np.array])
