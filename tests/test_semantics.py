@@ -7,6 +7,7 @@ import contextvars
 import copy
 import gc
 import inspect
+import itertools
 import math
 import operator
 import pickle
@@ -2179,6 +2180,28 @@ def test_wrong_rules_are_told(monkeypatch: pytest.MonkeyPatch, rule: Any, error:
         y = np.cbrt(x)
     with pytest.raises(error, match=message):
         y.backward()
+
+
+def test_a_rule_may_return_what_broadcasts_with_its_argument(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More axes and elements are summed; any other shape is an error, also beside nothing."""
+    shapes = [shape for ndim in range(3) for shape in itertools.product((0, 1, 3), repeat=ndim)]
+    for shape, returned in itertools.product(shapes, repeat=2):
+        rules = (lambda g, y, x, returned=returned: np.ones(returned),)
+        monkeypatch.setitem(DERIVATIVES, np.cbrt, Derivative(np.cbrt, rules))
+        x = leaf(np.ones(shape))
+        with record():
+            y = np.cbrt(x)
+        try:
+            np.broadcast_shapes(shape, returned)
+        except ValueError:
+            with pytest.raises(
+                ValueError, match=re.escape(f"shape {returned} for an argument of shape {shape}")
+            ):
+                y.backward()
+        else:
+            y.backward()
+            own = (1,) * (len(returned) - len(shape)) + shape[max(len(shape) - len(returned), 0) :]
+            same(x.grad, np.full(shape, math.prod(n for n, m in zip(returned, own, strict=True) if m == 1)))
 
 
 @search.examples(30)
