@@ -7,6 +7,7 @@ import contextvars
 import copy
 import gc
 import inspect
+import itertools
 import math
 import operator
 import pickle
@@ -286,8 +287,9 @@ def test_setting_a_gradient() -> None:
     given = np.array([3, 4], np.float32)
     x.grad = given
     assert not np.shares_memory(x.grad.array, given)
-    with pytest.raises(ValueError, match=r"shape \(3,\) for `x` \(shape \(2,\)"):
-        x.grad = np.ones(3)
+    for shape in ((3,), (1,), (), (1, 2)):
+        with pytest.raises(ValueError, match=rf"{re.escape(str(shape))} for `x` \(shape \(2,\)"):
+            x.grad = np.ones(shape)
     with pytest.raises(AttributeError, match=r"no gradient to set; call attach_grad\(\)"):
         tensor([1.0]).grad = np.ones(1)
 
@@ -2210,6 +2212,28 @@ def test_wrong_rules_are_told(monkeypatch: pytest.MonkeyPatch, rule: Any, error:
         y.backward()
 
 
+def test_a_rule_may_return_what_broadcasts_with_its_argument(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More axes and elements are summed; any other shape is an error, also beside nothing."""
+    shapes = [shape for ndim in range(3) for shape in itertools.product((0, 1, 3), repeat=ndim)]
+    for shape, returned in itertools.product(shapes, repeat=2):
+        rules = (lambda g, y, x, returned=returned: np.ones(returned),)
+        monkeypatch.setitem(DERIVATIVES, np.cbrt, Derivative(np.cbrt, rules))
+        x = leaf(np.ones(shape))
+        with record():
+            y = np.cbrt(x)
+        try:
+            np.broadcast_shapes(shape, returned)
+        except ValueError:
+            with pytest.raises(
+                ValueError, match=re.escape(f"shape {returned} for an argument of shape {shape}")
+            ):
+                y.backward()
+        else:
+            y.backward()
+            own = (1,) * (len(returned) - len(shape)) + shape[max(len(shape) - len(returned), 0) :]
+            same(x.grad, np.full(shape, math.prod(n for n, m in zip(returned, own, strict=True) if m == 1)))
+
+
 @search.examples(30)
 @given(hnp.mutually_broadcastable_shapes(num_shapes=2, min_side=0, max_side=3), st.sets(st.integers(0, 2)))
 @example(hnp.BroadcastableShapes(((1, 3), (0, 3)), (0, 3)), {0})
@@ -2483,6 +2507,18 @@ def test_a_plain_index_array_may_be_changed_afterwards() -> None:
     mask[:] = False
     y.backward()
     same(x.grad, [3, 0, 3])
+
+
+def test_only_what_steers_a_call_is_copied() -> None:
+    """Not the data beside it, however large; nor a tensor, a change of which is noticed."""
+    data, index, x = np.arange(5.0), np.array([1]), leaf([7.0])
+    with record():
+        origins = [np.insert(data, place, x).origin for place in (index, asarray(index))]
+    for origin, copied in zip(origins, (True, False), strict=True):
+        assert origin is not None
+        assert origin.arguments[0] is data
+        assert (origin.arguments[1] is index) != copied
+        same(origin.arguments[1], [1])
 
 
 @pytest.mark.parametrize("counter", [tensor, np.array])
