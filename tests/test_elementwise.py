@@ -376,6 +376,82 @@ def test_float16_overflows_only_with_the_result(function: Any, x: float, expecte
     assert leaf.grad.item() == pytest.approx(expected, rel=3e-3)
 
 
+SIZES = [
+    1e-42,
+    1e-39,
+    1e-36,
+    1e-25,
+    1e-12,
+    1e-5,
+    0.3,
+    1.0,
+    2.5,
+    7.0,
+    30.0,
+    80.0,
+    300.0,
+    1e5,
+    1e12,
+    1e25,
+    3e37,
+]
+
+
+@pytest.mark.parametrize(
+    "function", [f for f in DOMAINS if isinstance(f, np.ufunc) and f.nin == 1], ids=name_of
+)
+def test_a_small_gradient_overflows_only_with_the_result(function: Any) -> None:
+    """In float32 it is what it is in float64, as far as that is a float32, however steep the function is."""
+    points = np.multiply.outer([-1, 1], SIZES).ravel().astype(np.float32)
+    slopes = []
+    with np.errstate(all="ignore"):
+        points = points[np.isfinite(function(points)[0] if function.nout > 1 else function(points))]
+        for dtype in (np.float32, np.float64):
+            x = tensor(points, dtype)
+            x.attach_grad()
+            with record():
+                y = function(x)
+            y = y[0] if function.nout > 1 else y
+            slopes.append(autograd.grad(y, x, np.full(y.shape, 1e-20)).array)
+    narrow, wide = slopes
+    held = np.isfinite(wide) & (np.abs(wide) < 1e38)
+    assert np.all(np.isfinite(narrow[held]))
+
+
+SYMMETRIC = [
+    np.add,
+    np.multiply,
+    np.hypot,
+    np.logaddexp,
+    np.logaddexp2,
+    np.maximum,
+    np.minimum,
+    np.fmax,
+    np.fmin,
+]
+
+
+@pytest.mark.parametrize("function", SYMMETRIC, ids=name_of)
+def test_what_takes_two_alike_has_two_rules_alike(function: Any) -> None:
+    """To the last digit, also where one of the two hardly counts."""
+    numbers = [-inf, -1e200, -800.0, -60.0, -1.5, 0.0, 1e-200, 0.3, 2.0, 2.0, 70.0, 900.0, 1e200, inf, nan]
+    a, b = map(np.ravel, np.meshgrid(numbers, numbers))
+    with np.errstate(all="ignore"):
+        for one, other in zip(partials(function, a, b), partials(function, b, a)[::-1], strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("exponent", [-1100, -40, 0, 40, 1100])
+def test_ldexp_takes_large_exponents(exponent: int) -> None:
+    """The power of two alone would be infinite, or 0."""
+    size = 2.0 ** (-exponent // 2)
+    assert gradient(lambda x: np.ldexp(x, exponent), size, head=size) == np.ldexp(size, exponent)
+    np.testing.assert_array_equal(
+        gradient(lambda x: np.ldexp(x, [exponent, 1]), [size, 1.0], head=np.array([size, 1.0])),
+        [np.ldexp(size, exponent), 2],
+    )
+
+
 def test_quotients_of_remainders_are_those_that_were_taken() -> None:
     """1.0 / 0.1 is 10 rounded, but 0.1 goes into 1.0 only nine times."""
     assert partial(np.fmod, 1.0, 0.1, by="b") == partial(np.remainder, 1.0, 0.1, by="b") == -9

@@ -87,6 +87,18 @@ def test_lists_of_labels(operands: Any) -> None:
     assert_slopes(lambda a, b: np.einsum(*operands(a, b)), np.ones((3, 3)) / 2, RNG.uniform(-1, 1, (3, 3)))
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda *x: np.einsum(",".join("a" * len(x)), *x),
+        lambda *x: np.einsum(*(p for a in x for p in (a, [0]))),
+    ],
+    ids=["text", "lists"],
+)
+def test_einsum_takes_many_arrays(call: Any) -> None:
+    assert_slopes(call, *RNG.uniform(0.8, 1.2, (40, 2)))
+
+
 def test_axes_that_the_result_leaves_out() -> None:
     """The optimizer of einsum sums over them; without it NumPy refuses to."""
     assert_slopes(

@@ -783,6 +783,52 @@ def test_an_axis_of_a_number() -> None:
     assert {"np.repeat", "np.take", "np.max", "np.cumprod", "np.expand_dims"} <= {*found}
 
 
+def joins(function: Any) -> Callable[..., Any]:
+    return lambda x, axis: function([x, 2 * x, x], axis=axis)
+
+
+#: the functions that are called in another way than with an array and an axis
+BY_AXIS: dict[Any, Callable[..., Any]] = {
+    np.concatenate: joins(np.concatenate),
+    np.stack: joins(np.stack),
+    np.append: lambda x, axis: np.append(x, 2 * x, axis),
+    np.insert: lambda x, axis: np.insert(x, 1, 7.0, axis),
+    np.delete: lambda x, axis: np.delete(x, 1, axis),
+    np.take: lambda x, axis: np.take(x, [1, 0, 1], axis),
+    np.take_along_axis: lambda x, axis: np.take_along_axis(x, np.argsort(x, axis), axis),
+    np.compress: lambda x, axis: np.compress([True, False], x, axis),
+    np.repeat: lambda x, axis: np.repeat(x, 3, axis),
+    np.roll: lambda x, axis: np.roll(x, 1, axis),
+    np.rollaxis: np.rollaxis,
+    np.split: lambda x, axis: strung(np.split(x, [1], axis)),
+    np.array_split: lambda x, axis: strung(np.array_split(x, 2, axis)),
+    np.partition: lambda x, axis: np.partition(x, 1, axis),
+    np.quantile: lambda x, axis: np.quantile(x, 0.3, axis),
+    np.percentile: lambda x, axis: np.percentile(x, [30, 60], axis),
+    np.gradient: lambda x, axis: np.gradient(x, axis=axis),
+    np.moveaxis: lambda x, axis: np.moveaxis(x, axis, 1),
+    np.swapaxes: lambda x, axis: np.swapaxes(x, axis, 1),
+    np.average: lambda x, axis: np.average(x, axis, weights=np.arange(1.0, 1 + x.shape[axis])),
+    **{f: lambda x, axis, f=f: f(x, axis=axis) for f in (np.sum, np.prod, np.mean, np.var, np.std, np.max)},
+    **{f: lambda x, axis, f=f: f(x, axis=axis) for f in (np.min, np.ptp, np.median, np.nansum, np.nanmax)},
+    **{f: lambda x, axis, f=f: f(x, axis=axis) for f in (np.nanvar, np.cumsum, np.cumprod, np.sort, np.flip)},
+    **{f: lambda x, axis, f=f: f(x, axis=axis) for f in (np.diff, np.trapezoid, np.linalg.norm)},
+}
+
+
+@pytest.mark.parametrize("function", BY_AXIS, ids=name_of)
+def test_every_axis_of_four(function: Any) -> None:
+    """Each counts alike, from either end."""
+    x = np.random.default_rng(0).permutation(np.linspace(0.5, 2, 16)).reshape(2, 2, 2, 2)
+    for axis in range(-x.ndim, x.ndim):
+        head = np.random.default_rng(1).uniform(0.5, 2, np.shape(BY_AXIS[function](x, axis)))
+        got = gradient(lambda x, axis=axis: BY_AXIS[function](x, axis), x, head=head)
+        for number in np.random.default_rng(2).permutation(x.size)[:3]:
+            step = 1e-3 * np.reshape(np.arange(x.size) == number, x.shape)
+            ends = [np.sum(head * BY_AXIS[function](x + sign * step, axis)) for sign in (1, -1)]
+            assert abs(got[step > 0] - (ends[0] - ends[1]) / 2e-3).item() < 1e-4
+
+
 SOME = np.random.default_rng(0).uniform(0.5, 2, (4, 3, 2))
 #: calls that are drawn rarely: what is called, and where
 RARE: dict[str, tuple[Any, ...]] = {
@@ -816,6 +862,19 @@ RARE: dict[str, tuple[Any, ...]] = {
         SOME,
         0.1,
     ),
+    "places of a matrix for stacks": (
+        lambda y, x: np.trapezoid(y, np.cumsum(x, axis=0), axis=-2),
+        SOME,
+        SOME[0],
+    ),
+    "places of a row for stacks": (
+        lambda y, x: np.trapezoid(y, np.cumsum(x)[:, None], axis=-2),
+        SOME,
+        SOME[0, :, 0],
+    ),
+    "cov of a number": (lambda x: np.cov(x, ddof=0) + x, 0.7),
+    "cov of two numbers": (lambda x, y: np.cov(x, y, ddof=0) + x, 0.7, 0.2),
+    "many of ix_": (lambda *x: strung(np.ix_(*x)), *(SOME[0, 0, :1] + k for k in range(40))),
     "turns of more than a round": (
         lambda x: np.stack([np.rot90(x, k) for k in (-9, -7, -6, -5, 4, 5, 6, 7, 11)]),
         SOME[:3, :, 0],

@@ -354,5 +354,5 @@ def _einsum(
     return np.expand_dims(made, tuple(axis for axis, label in enumerate(own) if label not in number))
 
 
-derivative(np.einsum, *each(_einsum))
+derivative(np.einsum, *each(_einsum, 2 * 64))  # with a list of labels for each array
 constant(np.einsum_path)

@@ -169,14 +169,14 @@ def derivative(function: Callable[..., Any], *rules: Rules, **named_rules: Rule)
     row.__init__(function, rules, named_rules)  # type: ignore[misc]  # in place, for the operators that hold it
 
 
-def each(rule: Rule) -> list[Rule]:
+def each(rule: Rule, number: int = 64) -> list[Rule]:
     """The rules of a function of any number of arrays, made of one that also gets the argument's number.
 
         derivative(np.einsum, *each(lambda i, g, y, *operands, optimize=False: ...))
 
-    Returns as many rules as NumPy's functions take arrays at most.
+    Returns as many rules as NumPy's functions take arrays at most, if no other number is given.
     """
-    return [partial(rule, i) for i in range(64)]
+    return [partial(rule, i) for i in range(number)]
 
 
 def moving(*functions: Callable[..., Any], selects: bool = False) -> None:
