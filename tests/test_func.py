@@ -186,6 +186,10 @@ def test_dtypes_stay(dtype: Any) -> None:
     assert type(value) is dtype
     assert type(gradient) is np.ndarray
     assert gradient.dtype == jacobian(np.square)(x).dtype == hessian(lambda x: np.sum(x**3))(x).dtype == dtype
+    assert jacobian(lambda x: x[:0])(x).dtype == jacobian(lambda x: np.ones(3))(x).dtype == dtype
+    assert grad(lambda x: 3.0)(x).dtype == elementwise_grad(np.exp)(x).dtype == dtype
+    assert vjp(np.sin, x)[1](x)[0].dtype == jvp(np.sin, [x], [x])[1].dtype == dtype
+    assert hvp(lambda x: np.sum(x**3), x, x).dtype == dtype
 
 
 def test_whole_numbers_count_as_floating_ones() -> None:

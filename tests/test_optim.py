@@ -143,6 +143,28 @@ def test_a_state_continues_bit_for_bit(make: Any, seed: int, stop: int) -> None:
     assert second.tolist() == first.tolist() == whole.tolist()
 
 
+@makers
+def test_a_state_is_that_of_its_time(make: Any) -> None:
+    """Later steps change neither the one that was asked for nor the one that was loaded; and the first one is
+    that of an optimizer that has done nothing."""
+    x, y = attached(np.ones(3)), attached(np.ones(3))
+    x.grad = y.grad = np.array([0.5, -1.0, 2.0])
+    optimizer, other = make([x], 0.1), make([y], 0.1)
+    first = optimizer.state_dict()
+    optimizer.step()
+    after_one = x.numpy().copy()
+    state = optimizer.state_dict()
+    kept = {name: np.copy(value) for name, value in state.items()}
+    other.load_state_dict(state)
+    for each in (optimizer, other):
+        each.step()
+    np.testing.assert_equal(state, kept)
+    optimizer.load_state_dict(first)
+    x[:] = 1.0
+    optimizer.step()
+    np.testing.assert_array_equal(x.numpy(), after_one)
+
+
 def test_weight_decay_of_each_parameter() -> None:
     w, b = attached([2.0]), attached([2.0])
     SGD([w, b], lr=0.5, weight_decay=[0.25, 0]).step()

@@ -1,5 +1,6 @@
 """Reductions where Hypothesis does not look: ties, zeros, NaN, equal elements, tensors as options, dtypes."""
 
+import itertools
 import re
 import warnings
 from collections.abc import Callable
@@ -395,6 +396,22 @@ def test_the_polynomial_of_a_matrix() -> None:
         assert np.poly(x[0, :0]) == 1
         with pytest.raises(ValueError, match="input must be 1d or non-empty square 2d array"):
             np.poly(x)
+
+
+COEFFICIENTS: list[Any] = [0.0, 2.0, [0.0], [2.0], [0.0, 0.0], [0.0, 2.0], [2.0, 0.0], [0.0, 0.0, 3.0]]
+
+
+@pytest.mark.parametrize("function", [np.polyadd, np.polysub, np.polymul], ids=name_of)
+def test_polynomials_with_zeros_anywhere(function: Any) -> None:
+    """Zeros of the highest powers are left away where NumPy does so, whichever of the two is a tensor."""
+    for pair in itertools.product(COEFFICIENTS, repeat=2):
+        for leaves in ((0,), (1,), (0, 1)):
+            points = [tensor(p) if i in leaves else p for i, p in enumerate(pair)]
+            for i in leaves:
+                points[i].attach_grad()
+            with record():
+                value = function(*points)
+            np.testing.assert_array_equal(value.array, function(*pair), strict=True)
 
 
 # ---- zeros ------------------------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ from factory import (
 )
 from slopes import assert_slopes
 from tinygrad_lr import Tensor, asarray, autograd, record, tensor
-from tinygrad_lr.derivatives import DERIVATIVES, Derivative
+from tinygrad_lr.derivatives import DERIVATIVES, Derivative, derivative
 from tinygrad_lr.errors import name_of
 from tinygrad_lr.testing import check_gradients
 from truths import gradient
@@ -387,6 +387,24 @@ def test_operators(symbol: Any, left: Any, right: Any) -> None:
         autograd.grad(by_operator, leaves), autograd.grad(by_function, leaves), strict=True
     ):
         np.testing.assert_array_equal(one.array, other.array)
+
+
+@pytest.mark.parametrize(
+    "symbol", [f for f in BINARY if DERIVATIVES[BINARY[f]].rules], ids=lambda f: f.__name__
+)
+def test_a_rule_in_place_of_another_counts_for_the_operator_too(symbol: Any) -> None:
+    row = DERIVATIVES[BINARY[symbol]]
+    before = {name: getattr(row, name) for name in row.__slots__}
+    a, b = attached(np.ones((1, 1))), attached(np.ones((1, 1)))
+    try:
+        derivative(BINARY[symbol], lambda g, y, a, b: 5 * g, lambda g, y, a, b: 7 * g)
+        with record():
+            y = symbol(a, b)
+        np.testing.assert_array_equal(autograd.grad(y, [a, b]), [[[5]], [[7]]])
+    finally:
+        DERIVATIVES[BINARY[symbol]] = row
+        for name, value in before.items():
+            setattr(row, name, value)
 
 
 @pytest.mark.parametrize("symbol", [operator.neg, operator.pos, abs])

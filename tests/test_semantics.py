@@ -35,6 +35,8 @@ from tinygrad_lr import (
     Tensor,
     asarray,
     autograd,
+    constant,
+    derivative,
     detect_anomaly,
     differentiable,
     errors,
@@ -1413,6 +1415,11 @@ def test_a_plain_array_is_a_copy_only_if_it_has_to_be() -> None:
     x = tensor([1.0, 2.0])
     assert np.shares_memory(np.asarray(x, float), x.array)
     assert not np.shares_memory(np.array(x), x.array)
+    assert np.shares_memory(np.asarray(x, copy=False), x.array)
+    assert not np.shares_memory(np.asarray(x, float, copy=True), x.array)
+    for kind in (np.asarray, np.array):
+        with pytest.raises(ValueError, match="copy"):  # as of an array
+            kind(x, np.float32, copy=False)
     for dtype in (np.float16, np.float32, np.float64):  # whatever NumPy makes of what it gets
         assert {x.astype(own).__array__(dtype).dtype for own in "efdi"} == {np.dtype(dtype)}
 
@@ -2161,6 +2168,29 @@ def test_a_function_of_ones_own() -> None:
     del DERIVATIVES[leaky]
 
 
+def test_what_is_declared_last_counts() -> None:
+    """A rule, another in its place, none at all, and one again; also for calls of functions known before."""
+    own = differentiable(lambda g, y, x: 2 * g)(lambda x: np.array(x))
+
+    def slope() -> Any:
+        x = leaf([1.0, -2.0])
+        with record():
+            y = own(x)
+        return None if y.node is None else autograd.grad(y, x).array.tolist()
+
+    try:
+        assert slope() == [2, 2]
+        derivative(own, lambda g, y, x: 3 * g)
+        assert slope() == [3, 3]
+        constant(own)
+        assert slope() is None
+        constant(own)
+        derivative(own, lambda g, y, x: g * x)
+        assert slope() == [1, -2]
+    finally:
+        del DERIVATIVES[own]
+
+
 @pytest.mark.parametrize(
     ("rule", "error", "message"),
     [
@@ -2230,13 +2260,20 @@ def test_a_rule_may_return_a_gradient_of_fewer_axes() -> None:
     same(b.grad, 1)
 
 
-def test_a_rule_may_return_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(DERIVATIVES, np.cbrt, Derivative(np.cbrt, (lambda g, y, x: 7,)))
-    x = leaf([1.0, 8.0])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("number", [7, 7.0])
+def test_a_rule_may_return_a_number(monkeypatch: pytest.MonkeyPatch, number: Any, dtype: Any) -> None:
+    """It arrives at the calls before in the dtype of what it is the gradient of."""
+    arrived: list[Any] = []
+    heard = Derivative(np.fabs, (lambda g, y, x: (arrived.append(g.dtype), g)[1],))
+    monkeypatch.setitem(DERIVATIVES, np.fabs, heard)
+    monkeypatch.setitem(DERIVATIVES, np.cbrt, Derivative(np.cbrt, (lambda g, y, x: number,)))
+    x = leaf(np.array([1.0, 8.0], dtype))
     with record():
-        y = np.cbrt(x)
+        y = np.cbrt(np.fabs(x))
     y.backward()
     same(x.grad, [7, 7])
+    assert arrived == [dtype]
 
 
 # ---- origins ----------------------------------------------------------------------------------------------

@@ -330,7 +330,7 @@ derivative(np.correlate,
 derivative(np.vander,         _vander)
 derivative(np.polyval,        _polyval_p, _polyval_x)
 composed(np.polyadd,          _polyadd)
-composed(np.polysub,          lambda a1, a2: _polyadd(a1, -a2))
+composed(np.polysub,          lambda a1, a2: _polyadd(a1, np.negative(a2)))
 composed(np.polymul,          _polymul)
 composed(np.polyder,          _polyder)
 composed(np.polyint,          _polyint)
