@@ -975,6 +975,10 @@ def use_after_write(w: Any, x: Any) -> Any:
     return before * w + top
 
 
+def ends(a: Any) -> Any:
+    return a[0] + a[-1]
+
+
 WRITTEN: dict[str, tuple[Any, str]] = {
     "x[i, 1:]": (lambda x, i: 2 * x[i, 1:], "2 * x[i, 1:]"),
     "x[(0, 1),]": (lambda x, i: 2 * x[(0, 1),], "2 * x[(0, 1),]"),
@@ -992,6 +996,17 @@ WRITTEN: dict[str, tuple[Any, str]] = {
     "no value": (
         lambda x, i: 2 * np.max(x, axis=(0, 1), initial=np._NoValue),
         "2 * np.max(x, axis=(0, 1), initial=np._NoValue)",
+    ),
+    "x[computed]": (lambda x, i: 2 * x[np.argsort(i)], "2 * x[np.argsort(i)]"),
+    "x[computed, 1:]": (lambda x, i: 2 * x[1 - i, 1:], "2 * x[1 - i, 1:]"),
+    "x[computed] = ": (lambda x, i: (operator.setitem(x, 1 - i, 7.0), 2 * x)[1], "x[1 - i] = 7.0"),
+    "x //= 2": (lambda x, i: (operator.ifloordiv(x, 2), 2 * x)[1], "operator.ifloordiv(x, 2)"),
+    "comparisons": (lambda x, i: np.where((x < 5) == (x < 3), x, 0.0), "(x < 5) == (x < 3)"),
+    "dtype=float": (lambda x, i: 2 * np.cumsum(x, dtype=float), "2 * np.cumsum(x, dtype=float)"),
+    "a function": (lambda x, i: 2 * np.apply_over_axes(np.sum, x, [0]), "np.apply_over_axes(np.sum, x, [0])"),
+    "one of a module": (
+        lambda x, i: 2 * np.apply_along_axis(ends, 1, x),
+        "2 * np.apply_along_axis(test_compile.ends, 1, x)",
     ),
     "add.at": (lambda x, i: (np.add.at(x, i, 1.5), 2 * x)[1], "np.add.at(x, i, 1.5)"),
     "out": (lambda x, i: (np.exp(x, out=x), 2 * x)[1], "np.exp(x, out=(x,))"),
@@ -1014,6 +1029,21 @@ def test_how_calls_are_written(function: Any, text: str) -> None:
         np.testing.assert_allclose(way(given, i), truth, **close)
         np.testing.assert_allclose(given, eager.numpy(), **close)
     assert text in compiled.source
+
+
+def test_functions_that_no_module_has_are_named_as_they_are() -> None:
+    def own(a: Any) -> Any:
+        return a[0] + a[-1]
+
+    x = np.arange(6.0).reshape(2, 3)
+    for function, name in ((own, "own"), (lambda a: a[0] + a[-1], "function")):
+        compiled = compile(lambda x, function=function: 2 * np.apply_along_axis(function, 1, x))
+        for _ in range(2):
+            np.testing.assert_array_equal(compiled(x), 2 * (x[:, 0] + x[:, -1]))
+        for form in (compiled.source, compiled.executed):
+            space: dict[str, Any] = {name: function}
+            exec(form, space)
+            np.testing.assert_array_equal(space[compiled.name](x), 2 * (x[:, 0] + x[:, -1]))
 
 
 def test_a_function_of_the_table_with_several_results_is_written_in_numpy() -> None:

@@ -272,6 +272,25 @@ def test_apply_along_axis(axis: int, function: Any) -> None:
     assert_slopes(applied, point, orders=2)
 
 
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 1, 3), (2, 1, 3, 2)], ids=len)
+def test_apply_along_each_axis(shape: tuple[int, ...]) -> None:
+    """What is made of a line takes the place of its axis."""
+    point = np.random.default_rng(0).uniform(0.5, 2, shape)
+    for axis in range(-len(shape), len(shape)):
+        for function in (np.sum, np.square, lambda v: np.multiply.outer(v[:1], [v, v * v])):
+            x = tensor(point)
+            x.attach_grad()
+            with record():
+                y = np.apply_along_axis(function, axis, x)
+            expected = np.apply_along_axis(function, axis, point)
+            np.testing.assert_array_equal(y.array, expected, strict=True)
+        y.backward(expected)  # of v0 * v and v0 * v * v
+        first = np.take(point, [0], axis)
+        slope = first**2 * (point + 2 * point**3)
+        np.moveaxis(slope, axis, 0)[0] += np.sum(first * (point**2 + point**4), axis)
+        np.testing.assert_allclose(x.grad.array, slope)
+
+
 def test_apply_along_axis_without_a_line() -> None:
     x = tensor(np.zeros((0, 3)))
     x.attach_grad()

@@ -1,7 +1,7 @@
 """The examples in NumPy's own documentation, with tensors in place of arrays.
 
 They give the same; inside record(), with attached leaves, some raise one of the engine's errors instead. The
-gradients of what they compute agree with central differences.
+gradients of what they compute agree with central differences, and compiled they are those of the eager mode.
 """
 
 import contextlib
@@ -13,12 +13,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+import tinygrad_lr
 from search import examples
+from test_compile import run_source
 from tinygrad_lr import Tensor, record, tensor
-from tinygrad_lr.errors import AutogradError
+from tinygrad_lr.errors import AutogradError, TraceError
+from tinygrad_lr.func import value_and_grad
 from tinygrad_lr.tensor import gradients_at, with_gradients
 
 MODULES = (np, np.linalg, np.fft, np.lib.stride_tricks, np.polynomial.polynomial, np.emath)
@@ -106,6 +109,11 @@ def plain(value: Any) -> Any:
     return array.copy() if isinstance(array, np.ndarray) else array
 
 
+def sources(text: str) -> list[str]:
+    found = [example.source.strip() for example in doctest.DocTestParser().get_examples(text)]
+    return [s for s in found if s != "import numpy as np" and not any(part in s for part in OMITTED)]
+
+
 def results(text: str, numpy: Any, take: Callable[[Any], Any] = plain) -> list[tuple[str, Any]]:
     """What each of the examples gives; up to the first error, which then comes in place of a result."""
     scope: dict[str, Any] = {"np": numpy}
@@ -114,10 +122,7 @@ def results(text: str, numpy: Any, take: Callable[[Any], Any] = plain) -> list[t
     np.random.seed(0)
     with np.printoptions(), np.errstate(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for example in doctest.DocTestParser().get_examples(text):
-            source = example.source.strip()
-            if source == "import numpy as np" or any(part in source for part in OMITTED):
-                continue
+        for source in sources(text):
             try:
                 with contextlib.redirect_stdout(io.StringIO()):
                     try:
@@ -172,6 +177,10 @@ def parts(value: Any) -> list[Any]:
     return [v for part in value for v in parts(part)] if isinstance(value, (list, tuple)) else [value]
 
 
+def moves(array: Any) -> bool:
+    return array.dtype.kind != "b" and array.dtype.itemsize >= 8
+
+
 class Points:
     """Numbers near those of the examples, away from ties and kinks, on a line through them."""
 
@@ -182,7 +191,7 @@ class Points:
 
     def __call__(self, array: Any) -> Any:
         direction, shift = self.random.normal(size=array.shape), self.random.uniform(-1, 1, array.shape)
-        if array.dtype.kind == "b" or array.dtype.itemsize < 8:
+        if not moves(array):
             return array
         point = np.asarray(array + 1e-3 * shift + self.step * direction)
         if self.leaves is None:
@@ -230,3 +239,44 @@ def slopes(y: Tensor, leaves: Any, head: Any) -> list[Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return gradients_at(leaves, with_gradients(y, tensor(head)), retain_graph=True, create_graph=False)
+
+
+@examples(60)
+@given(st.sampled_from(SMOOTH), st.integers(0, 2**16))
+def test_compiled_examples_of_numpy(name: str, seed: int) -> None:
+    """One of the examples, after those before it, as a function of all arrays that these make."""
+    here = Points(seed, 0, variables=True)
+    found = results(DOCUMENTED[name], Changed(here), take=lambda value: value)
+    numbers = [i for i, (_, y) in enumerate(found) if isinstance(y, Tensor) and y.dtype == float]
+    assume(numbers and here.leaves)
+    lines = sources(DOCUMENTED[name])[: numbers[seed % len(numbers)] + 1]
+
+    def last(*arrays: Any) -> Any:
+        given = iter(arrays)
+        scope: dict[str, Any] = {"np": Changed(lambda array: next(given) if moves(array) else array)}
+        with contextlib.redirect_stdout(io.StringIO()):
+            for line in lines[:-1]:
+                exec(compile(line + "\n", "example", "single"), scope)
+            y = eval(lines[-1], scope)
+        return np.sum(np.cos(np.arange(y.size)).reshape(y.shape) * y)
+
+    points = [[leaf.array + i / 64 for leaf in here.leaves] for i in range(2)]
+    points.append([np.asarray(array, order="F") for array in points[0]])
+    function = value_and_grad(last, tuple(range(len(here.leaves))))
+    compiled = tinygrad_lr.compile(function)
+    compiled.name = "f"
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for point in points:
+            try:
+                expected = function(*point)
+            except Exception:
+                assume(False)
+            try:
+                got = compiled(*point)
+            except TraceError:
+                assume(False)
+            forms = ("source", "executed") if point is points[-1] else ()
+            for way in (got, *(run_source(compiled, *point, form=form) for form in forms)):
+                for one, truth in zip(parts(way), parts(expected), strict=True):
+                    np.testing.assert_allclose(one, truth, rtol=1e-9, atol=1e-11)

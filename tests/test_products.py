@@ -7,6 +7,7 @@ import pytest
 
 from slopes import assert_slopes
 from tinygrad_lr import errors, record, tensor
+from tinygrad_lr.derivatives import DERIVATIVES
 from truths import gradient
 
 RNG = np.random.default_rng(0)
@@ -159,6 +160,16 @@ def test_only_what_is_needed_is_computed(monkeypatch: pytest.MonkeyPatch) -> Non
     y.backward()
     assert calls == [1]
     np.testing.assert_array_equal(x.grad.array, np.full((2, 2), 4))
+
+
+@pytest.mark.parametrize("function", [np.matmul, np.linalg.matmul])
+@pytest.mark.parametrize("of", [((4, 3), (5, 3, 2)), ((4, 3), (2, 5, 3, 2)), ((5, 4, 3), (3, 2))])
+def test_one_matrix_beside_a_stack_takes_no_stack_of_gradients(function: Any, of: Any) -> None:
+    """The product that makes its gradient sums over the stack as well, which may be all of the data."""
+    a, b = (RNG.uniform(-1, 1, shape) for shape in of)
+    y = function(a, b)
+    one = 0 if a.ndim == 2 else 1
+    assert DERIVATIVES[function].rules[one](y, y, a, b).shape == of[one]
 
 
 def test_the_stack_of_factors_as_one_tensor() -> None:

@@ -21,7 +21,7 @@ import numpy as np
 
 from .blocks import Block, blocked
 from .derivatives import cast, scatter
-from .errors import TraceError, name_of
+from .errors import TraceError
 from .program import (
     IN_PLACE,
     SCATTER,
@@ -32,6 +32,7 @@ from .program import (
     constant,
     factor_of,
     function_text,
+    imported,
     is_number,
     is_zero,
     nested,
@@ -753,8 +754,8 @@ def executed(program: Program) -> str:
     for name, value in space.items():
         if name == "__builtins__":
             continue
-        home = name_of(value).rpartition(".")[0] if isinstance(value, np.ufunc) else "np"
-        imports |= set() if home.startswith("np") else {f"import {home}"}
+        if callable(value) and value not in (scaled, scatter, _refuse) and not isinstance(value, type):
+            imports |= imported(value)
         origin = writer.origins.get(id(value)) or _origin(value).replace("def f(", f"def {name}(")
         made.append(f"\n\n{origin}" if origin.startswith("def ") else f"{name} = {origin}")
     head = f"def {program.name}({parameters(program, given)}):"
@@ -771,8 +772,6 @@ def _origin(value: Any) -> str:
         return "def f(made):\n    raise ValueError(f'a mask takes {len(made)} elements, other than before')\n"
     if value is scatter:
         return SCATTER.replace("scatter(", "f(")
-    if callable(value) and not isinstance(value, type):
-        return name_of(value)
     if isinstance(value, np.ndarray) and value.ndim and value.size > 1 and np.all(value == 1):
         return f"np.ones({value.shape}, {constant(value.dtype)})"
     if isinstance(value, np.ndarray) and not value.ndim:

@@ -497,7 +497,7 @@ def _is_rescue(line: Line) -> bool:
 
 # ---- as source --------------------------------------------------------------------------------------------
 
-SUM, PRODUCT, SIGN, POWER, ATOM = 10, 11, 12, 13, 20
+COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = 5, 10, 11, 12, 13, 20
 BINARY: dict[Any, tuple[str, int]] = {
     np.add: ("+", SUM),
     np.subtract: ("-", SUM),
@@ -510,10 +510,10 @@ BINARY: dict[Any, tuple[str, int]] = {
     np.bitwise_and: ("&", 8),
     np.bitwise_or: ("|", 6),
     **{
-        f: (s, 5)
+        f: (s, COMPARISON)
         for f, s in ((np.less, "<"), (np.less_equal, "<="), (np.greater, ">"), (np.greater_equal, ">="))
     },
-    **{f: (s, 5) for f, s in ((np.equal, "=="), (np.not_equal, "!="))},
+    **{f: (s, COMPARISON) for f, s in ((np.equal, "=="), (np.not_equal, "!="))},
 }
 IN_PLACE: dict[Any, tuple[str, Any]] = {
     operator.iadd: ("+=", np.add),
@@ -529,14 +529,36 @@ SCATTER = """def scatter(values, key, shape):
 """
 
 
+def called(function: Any) -> str:
+    """A function as code calls it; one that no module has by name is for whoever runs the code to provide."""
+    home, name = module_of(function), name_of(function).rpartition(".")[2]
+    return f"{home}.{name}" if home else name.replace("<lambda>", "function")
+
+
+def module_of(function: Any) -> str:
+    """The module that code imports to call a function; none has what was made within another function."""
+    if getattr(function, "__module__", None) == "_operator":
+        return "operator"
+    home = name_of(function).rpartition(".")[0]
+    return "" if home == "__main__" or "<" in getattr(function, "__qualname__", "") else home
+
+
+def imported(function: Any) -> set[str]:
+    """The lines that import its module."""
+    home = module_of(function)
+    return {f"import {home}"} if home and not home.startswith("np") else set()
+
+
 def constant(value: Any) -> str:
     """A value that is no variable, as Python writes it."""
     if isinstance(value, Variable):
         return value.name
     if isinstance(value, np.dtype):
         return f"np.{value.name}"
-    if isinstance(value, type) and issubclass(value, np.generic):
-        return f"np.{value.__name__}"
+    if isinstance(value, type):
+        return f"np.{value.__name__}" if issubclass(value, np.generic) else value.__name__
+    if callable(value):
+        return called(value)
     if value is np._NoValue:
         return "np._NoValue"
     if isinstance(value, np.ndarray) and value.ndim:
@@ -558,15 +580,15 @@ def constant(value: Any) -> str:
     return "..." if value is ... else repr(value)
 
 
-def key_text(key: Any) -> str:
+def key_text(key: Any, text: Callable[[Any, int], str]) -> str:
     """What stands between the brackets of an index."""
     if isinstance(key, tuple) and key:
-        parts = [constant(part) if isinstance(part, tuple) else key_text(part) for part in key]
+        parts = [text(part, 0) if isinstance(part, tuple) else key_text(part, text) for part in key]
         return ", ".join(parts) + ("," if len(key) == 1 else "")
     if isinstance(key, slice):
-        parts = ["" if p is None else constant(p) for p in (key.start, key.stop, key.step)]
+        parts = ["" if p is None else text(p, 0) for p in (key.start, key.stop, key.step)]
         return ":".join(parts if parts[2] else parts[:2])
-    return constant(key)
+    return text(key, 0)
 
 
 def expression(line: Line, text: Callable[[Any, int], str]) -> tuple[str, int]:
@@ -578,18 +600,19 @@ def expression(line: Line, text: Callable[[Any, int], str]) -> tuple[str, int]:
     if function in BINARY and len(args) == 2 and not line.options:
         symbol, level = BINARY[function]
         left, right = (level + 1, level) if symbol == "**" else (level, level + 1)
+        left += level == COMPARISON  # a < b < c would be another thing
         return f"{text(args[0], left)} {symbol} {text(args[1], right)}", level
     if function is np.negative and not line.options:
         return f"-{text(args[0], SIGN)}", SIGN
     if function is operator.getitem:
-        return f"{text(args[0], ATOM)}[{key_text(args[1])}]", ATOM
+        return f"{text(args[0], ATOM)}[{key_text(args[1], text)}]", ATOM
     if function is cast and isinstance(args[0], Variable) and args[0].array.ndim:
         return f"{text(args[0], ATOM)}.astype({constant(args[1])})", ATOM
     if function is cast:  # a number, which may be one of Python's
         return f"{constant(args[1])}({text(args[0], 0)})", ATOM
     if args and _transposes(line):
         return f"{text(args[0], ATOM)}.T", ATOM
-    name = "scatter" if function is scatter else name_of(function)
+    name = "scatter" if function is scatter else called(function)
     words = [*(text(a, 0) for a in args), *(f"{k}={text(v, 0)}" for k, v in line.options.items())]
     return f"{name}({', '.join(words)})", ATOM
 
@@ -615,6 +638,8 @@ def function_text(program: Program, imports: set[str], functions: list[str]) -> 
 
     def text(value: Any, level: int) -> str:
         if not isinstance(value, Variable):
+            if callable(value) and not isinstance(value, type):
+                imports.update(imported(value))
             written = nested(value, lambda part: text(part, 0))
             return f"({written})" if written.startswith("-") and level > SIGN else written
         if id(value) in inlined:
@@ -638,9 +663,8 @@ def function_text(program: Program, imports: set[str], functions: list[str]) -> 
             continue
         if line.function is scatter:
             functions.append(SCATTER)
-        home = name_of(line.function).rpartition(".")[0]
-        if line.function not in (scatter, cast) and home and not home.startswith("np"):
-            imports.add(f"import {home}")
+        if line.function not in (scatter, cast, operator.getitem, operator.setitem, *IN_PLACE):
+            imports |= imported(line.function)
         if line.written is not None:
             rows.append((_writing(line, text), ""))
             continue
@@ -695,7 +719,7 @@ def _writing(line: Line, text: Callable[[Any, int], str]) -> str:
     if line.function in IN_PLACE:
         return f"{text(line.args[0], 0)} {IN_PLACE[line.function][0]} {text(line.args[1], 0)}"
     if line.function is operator.setitem:
-        return f"{text(line.args[0], ATOM)}[{key_text(line.args[1])}] = {text(line.args[2], 0)}"
+        return f"{text(line.args[0], ATOM)}[{key_text(line.args[1], text)}] = {text(line.args[2], 0)}"
     return expression(line, text)[0]
 
 
