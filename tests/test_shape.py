@@ -91,6 +91,27 @@ def test_orders_that_follow_the_memory(function: Any, data: Any, rng: Any) -> No
         assert second.array[index] == pytest.approx(2 * arrived)
 
 
+@pytest.mark.parametrize("order", [None, "c", "f", "a", "k"])
+@pytest.mark.parametrize("lies", [np.asarray, np.asfortranarray], ids=["C", "F"])
+def test_orders_may_be_small_letters(lies: Any, order: str | None) -> None:
+    data, head = lies(np.arange(6.0).reshape(2, 3)), np.arange(1.0, 7.0)
+    for function in (
+        lambda x, order: np.ravel(x, order),
+        lambda x, order: np.reshape(x, 6, order=order),
+        lambda x, order: np.reshape(x, (3, 2), order=order),
+        lambda x, order: x.flatten(order),
+    ):
+        large = order.upper() if order else "C"
+        try:
+            shaped = np.reshape(head, function(data, large).shape)
+        except ValueError:  # K is no order to shape by
+            continue
+        got, expected = (
+            gradient(lambda x, o=o, f=function: f(x, o), data, head=shaped) for o in (order, large)
+        )
+        np.testing.assert_array_equal(got, expected)
+
+
 def test_rolled_axes_come_back() -> None:
     data = np.arange(24.0).reshape(2, 3, 4)
     for axis, start in itertools.product(range(-3, 3), range(-3, 4)):

@@ -45,6 +45,7 @@ def _rolled_back(g: Any, axis: int, start: int) -> Any:
 
 def _unshaped(g: Any, a: Any, order: Any) -> Any:
     """g in the shape of a again; the orders "A" and "K" are those of a's memory."""
+    order = order.upper() if order else "C"
     if order == "C":
         return np.reshape(g, a.shape)
     if order == "F":
