@@ -143,6 +143,15 @@ def test_ties_of_running_extremes(a: Any) -> None:
         assert_same(gradients(lambda x, f=function: f.accumulate(x), a), apart)
 
 
+@pytest.mark.parametrize("function", [np.maximum, np.minimum, np.fmax, np.fmin], ids=name_of)
+def test_many_ties_of_running_extremes(function: Any) -> None:
+    """The last of them is shared by all, as the extreme of all is."""
+    head = np.zeros(300)
+    head[-1] = 600
+    np.testing.assert_allclose(gradient(function.accumulate, np.ones(300), head=head), np.full(300, 2))
+    np.testing.assert_allclose(gradient(function.reduce, np.ones(300), head=600.0), np.full(300, 2))
+
+
 def test_gradient_of_a_median() -> None:
     np.testing.assert_array_equal(gradient(np.median, [4, 1, 3]), [0, 0, 1])
     np.testing.assert_array_equal(gradient(np.median, [4, 1, 3, 2]), [0, 0, 0.5, 0.5])
