@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import scipy.special
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +51,15 @@ def run_source(compiled: Any, *arrays: Any, form: str = "source") -> Any:
     captured = compiled._last.program.captured
     constants = {v.name: v.source for v in captured if isinstance(v.source, np.ndarray)}
     return space[compiled.name](*arrays, **constants)
+
+
+def ways(compiled: Any) -> list[Any]:
+    """Traced, executed, and by its source in both forms."""
+    return [
+        compiled,
+        compiled,
+        *(partial(run_source, compiled, form=form) for form in ("source", "executed")),
+    ]
 
 
 @contextmanager
@@ -1029,6 +1039,46 @@ def test_how_calls_are_written(function: Any, text: str) -> None:
         np.testing.assert_allclose(way(given, i), truth, **close)
         np.testing.assert_allclose(given, eager.numpy(), **close)
     assert text in compiled.source
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: (-2.0) ** x,
+        lambda x: np.power(-2.0, x),
+        lambda x: -(2.0**x),
+        lambda x: (-x) ** 2,
+        lambda x: -(x**2),
+        lambda x: -1.5 - x,
+        lambda x: x ** (-2.0),
+        lambda x: (-1.5 * x) ** 3,
+        lambda x: 3.0 - (-x),
+    ],
+)
+def test_signs_and_powers_of_numbers(function: Any) -> None:
+    for x in (np.float64(3.0), np.array(3.0), np.array([3.0]), np.array([3.0, 4.0])):
+        compiled = compile(function)
+        compiled.name = "f"
+        for got in (
+            compiled(x),
+            compiled(x),
+            *(run_source(compiled, x, form=f) for f in ("source", "executed")),
+        ):
+            np.testing.assert_allclose(got, function(x), rtol=1e-14)
+
+
+@pytest.mark.parametrize("function", [scipy.special.digamma, tinygrad_lr.special.logsumexp])
+def test_functions_of_scipy_are_imported(function: Any) -> None:
+    compiled = compile(f := value_and_grad(lambda x: np.sum(function(x) ** 2)))
+    compiled.name = "f"
+    x = np.array([0.5, 1.5])
+    for way in (
+        compiled,
+        compiled,
+        *(partial(run_source, compiled, form=form) for form in ("source", "executed")),
+    ):
+        for got, expected in zip(way(x), f(x), strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-12)
 
 
 def test_functions_that_no_module_has_are_named_as_they_are() -> None:

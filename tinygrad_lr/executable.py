@@ -643,7 +643,9 @@ class Writer:
             return False
         alike = all(is_number(a) or (is_one(a) and a.array.dtype == v.array.dtype) for a in args)
         if line.function in OPERATORS and alike and not line.options and len(args) == 2:
-            code = f"{self.scalar(args[0])} {OPERATORS[line.function]} {self.scalar(args[1])}"
+            left, right = map(self.scalar, args)
+            left = f"({left})" if left.startswith("-") else left  # -2 ** x is -(2**x)
+            code = f"{left} {OPERATORS[line.function]} {right}"
         elif line.function is cast and is_one(args[0]):
             code = f"{self.bind(v.array.dtype.type)}({self.scalar(args[0])})"
         elif line.function is np.negative and alike and not line.options:

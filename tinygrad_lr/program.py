@@ -1,6 +1,7 @@
 """Straight-line programs of NumPy calls, and how they are written: as source to read, and as code to run."""
 
 import operator
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -539,7 +540,9 @@ def module_of(function: Any) -> str:
     """The module that code imports to call a function; none has what was made within another function."""
     if getattr(function, "__module__", None) == "_operator":
         return "operator"
-    home = name_of(function).rpartition(".")[0]
+    home, _, name = name_of(function).rpartition(".")
+    if home == "scipy.special" and not hasattr(sys.modules[home], name):
+        return "scipy.special._ufuncs"  # where those are that have no public name
     return "" if home == "__main__" or "<" in getattr(function, "__qualname__", "") else home
 
 
