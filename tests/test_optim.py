@@ -68,10 +68,18 @@ def test_the_installed_pytorch_agrees() -> None:
 
 # ---- properties -------------------------------------------------------------------------------------------
 
+
+def rescaled(optimizer: Any) -> Any:
+    """As Gluon's trainer does it, by the size of the batch."""
+    optimizer.rescale = 0.5
+    return optimizer
+
+
 MAKERS: dict[str, Any] = {
     "sgd": lambda params, lr: SGD(params, lr),
     "momentum": lambda params, lr: SGD(params, lr, momentum=0.9),
     "nesterov": lambda params, lr: SGD(params, lr, momentum=0.9, nesterov=True, weight_decay=0.1),
+    "rescaled": lambda params, lr: rescaled(SGD(params, lr)),
     "adam": lambda params, lr: Adam(params, lr),
     "adam-decay": lambda params, lr: Adam(params, lr, weight_decay=0.1),
 }

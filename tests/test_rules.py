@@ -783,6 +783,10 @@ def test_an_axis_of_a_number() -> None:
     assert {"np.repeat", "np.take", "np.max", "np.cumprod", "np.expand_dims"} <= {*found}
 
 
+def strung(parts: Any) -> Any:
+    return np.concatenate([np.ravel(part) for part in parts])
+
+
 def joins(function: Any) -> Callable[..., Any]:
     return lambda x, axis: function([x, 2 * x, x], axis=axis)
 
@@ -800,6 +804,8 @@ BY_AXIS: dict[Any, Callable[..., Any]] = {
     np.repeat: lambda x, axis: np.repeat(x, 3, axis),
     np.roll: lambda x, axis: np.roll(x, 1, axis),
     np.rollaxis: np.rollaxis,
+    np.fft.fftshift: np.fft.fftshift,
+    np.fft.ifftshift: np.fft.ifftshift,
     np.split: lambda x, axis: strung(np.split(x, [1], axis)),
     np.array_split: lambda x, axis: strung(np.array_split(x, 2, axis)),
     np.partition: lambda x, axis: np.partition(x, 1, axis),
@@ -819,7 +825,7 @@ BY_AXIS: dict[Any, Callable[..., Any]] = {
 @pytest.mark.parametrize("function", BY_AXIS, ids=name_of)
 def test_every_axis_of_four(function: Any) -> None:
     """Each counts alike, from either end."""
-    x = np.random.default_rng(0).permutation(np.linspace(0.5, 2, 16)).reshape(2, 2, 2, 2)
+    x = np.random.default_rng(0).permutation(np.linspace(0.5, 2, 36)).reshape(2, 3, 2, 3)
     for axis in range(-x.ndim, x.ndim):
         head = np.random.default_rng(1).uniform(0.5, 2, np.shape(BY_AXIS[function](x, axis)))
         got = gradient(lambda x, axis=axis: BY_AXIS[function](x, axis), x, head=head)
@@ -827,6 +833,63 @@ def test_every_axis_of_four(function: Any) -> None:
             step = 1e-3 * np.reshape(np.arange(x.size) == number, x.shape)
             ends = [np.sum(head * BY_AXIS[function](x + sign * step, axis)) for sign in (1, -1)]
             assert abs(got[step > 0] - (ends[0] - ends[1]) / 2e-3).item() < 1e-4
+
+
+#: functions that know their axes, and of more than three take some only
+OF_FOUR_AXES: dict[Any, Callable[..., Any]] = {
+    **{f: lambda x, f=f: strung(f(x, [1])) for f in (np.hsplit, np.vsplit, np.dsplit)},
+    **{f: lambda x, f=f: f([x, x * x]) for f in (np.hstack, np.vstack, np.dstack, np.column_stack, np.stack)},
+    **{
+        f: lambda x, f=f: f(x, 1) for f in (np.tril, np.triu, np.rot90, np.diagonal, np.trace, np.expand_dims)
+    },
+    **{f: lambda x, f=f: f(x) for f in (np.fliplr, np.flipud, np.atleast_3d, np.squeeze, np.transpose)},
+    **{f: lambda x, f=f: f(x) for f in (np.linalg.diagonal, np.linalg.trace, np.matrix_transpose, np.ravel)},
+    np.block: lambda x: np.block([[x, x * x], [x, x]]),
+    np.tile: lambda x: np.tile(x, (2, 1, 3)),
+    np.pad: lambda x: np.pad(x, ((0, 1), (1, 0), (2, 1), (0, 0)), mode="edge"),
+    np.resize: lambda x: np.resize(x, (3, 1, 2, 2, 4)),
+}
+
+
+@pytest.mark.parametrize("function", OF_FOUR_AXES, ids=name_of)
+def test_four_axes(function: Any) -> None:
+    assert_slopes(OF_FOUR_AXES[function], np.random.default_rng(0).uniform(0.5, 2, (2, 3, 2, 3)))
+
+
+WHOLE = np.array([[3, 1, 2], [5, 4, 7]])
+#: functions of an array of whole numbers and another
+BESIDE_WHOLE: dict[str, tuple[Callable[..., Any], Any]] = {
+    "weights of some axes": (lambda a, w: np.average(a, axis=1, weights=w), [0.5, 0.25, 1.5]),
+    "weights of all": (lambda a, w: np.average(a, weights=w), WHOLE / 4),
+    "probabilities": (lambda a, q: np.quantile(a, q, axis=1), [0.3, 0.6]),
+    "weights of observations": (lambda a, w: np.cov(a, aweights=w), [0.5, 0.25, 1.5]),
+    "weights of counts": (
+        lambda a, w: np.histogram(a, [0, 2, 4.5, 8], weights=w, density=True)[0],
+        WHOLE / 4,
+    ),
+    "distance of heights": (lambda a, dx: np.trapezoid(a, dx=dx), 0.5),
+    "places of heights": (lambda a, x: np.trapezoid(a, x), [0.5, 0.75, 1.5]),
+    "distance of points": (lambda a, h: np.gradient(a, h, axis=1), 0.5),
+    "interpolated at": (lambda a, x: np.interp(x, [0, 2, 5], a[0]), [0.5, 3.5]),
+    "interpolated between": (lambda a, x: np.interp(a, x, [1, 5, 2]), [0.5, 2.5, 5.5]),
+    "factors": (lambda a, x: a @ x, [0.5, 0.25, 1.5]),
+    "slid along": (lambda a, x: np.convolve(a[0], x, "same"), [0.5, 0.25]),
+    "divided": (lambda a, x: a / x, [0.5, 0.25, 1.5]),
+    "exponents": (lambda a, x: x**a, [0.5, 0.25, 1.5]),
+    "bases": (lambda a, x: a**x, [0.5, 0.25, 1.5]),
+    "mean that is given": (lambda a, m: np.var(a, axis=1, mean=m), [[2.5], [5.5]]),
+    "where of polynomials": (lambda a, x: np.polyval(a[0], x), [0.5, 0.25]),
+    "ends": (lambda a, x: np.linspace(a[0], x, 4), [0.5, 0.25, 1.5]),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE_WHOLE)
+def test_whole_numbers_beside_a_tensor(name: str) -> None:
+    """The gradient is that beside the same numbers as floating ones."""
+    function, at = BESIDE_WHOLE[name]
+    assert_slopes(partial(function, WHOLE), at, orders=2)
+    got, expected = (gradient(lambda x, a=a: function(a, x), at) for a in (WHOLE, WHOLE.astype(float)))
+    np.testing.assert_allclose(got, expected, rtol=1e-14)
 
 
 SOME = np.random.default_rng(0).uniform(0.5, 2, (4, 3, 2))
@@ -932,10 +995,6 @@ RARE: dict[str, tuple[Any, ...]] = {
 }
 SIX = [np.random.default_rng(n).uniform(0.5, 2, n) for n in (1, 3, 2, 1, 2, 3)]
 OF_LENGTH_3 = [np.linspace(1, k, 3) for k in range(2, 8)]
-
-
-def strung(parts: Any) -> Any:
-    return np.concatenate([np.ravel(part) for part in parts])
 
 
 #: what takes any number of arrays, of six

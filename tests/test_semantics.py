@@ -419,12 +419,22 @@ def test_scopes_nest_and_are_restored(scopes: list[Any], fails: bool) -> None:
     assert (is_recording(), is_training()) == (False, False)
 
 
-def test_one_scope_can_be_entered_again() -> None:
-    scope = record()
-    for _ in range(2):
-        with scope, pause(), scope:
-            assert is_recording()
-        assert not is_recording()
+def test_one_scope_may_be_entered_several_times() -> None:
+    """Each time what it found is put back, also where it is within itself."""
+    for scope, inside in (
+        (record(), (True, True)),
+        (pause(), (False, False)),
+        (predict_mode(), (True, False)),
+    ):
+        for _ in range(2):
+            with record():
+                with scope:
+                    assert (is_recording(), is_training()) == inside
+                    with record(), pause(train_mode=True), scope, scope:
+                        assert is_training() == inside[1]
+                    assert (is_recording(), is_training()) == inside
+                assert (is_recording(), is_training()) == (True, True)
+            assert (is_recording(), is_training()) == (False, False)
 
 
 def in_thread(work: Callable[[], Any]) -> Any:
@@ -1266,7 +1276,14 @@ def test_in_place_keeps_shape_and_dtype() -> None:
 
 WRITES: dict[str, Callable[[Any], Any]] = {
     "t += 1": lambda t: operator.iadd(t, 1),
+    "t -= 1": lambda t: operator.isub(t, 1),
+    "t /= 2": lambda t: operator.itruediv(t, 2),
+    "t //= 0.05": lambda t: operator.ifloordiv(t, 0.05),
+    "t %= 0.07": lambda t: operator.imod(t, 0.07),
+    "t **= 2": lambda t: operator.ipow(t, 2),
+    "t @= ones": lambda t: operator.imatmul(t, np.ones((2, 2))),
     "t[0] = 9": lambda t: t.__setitem__(0, 9),
+    "t.fill(9)": lambda t: t.fill(9),
     "view": lambda t: operator.imul(t[1:], 3),
     "element": lambda t: operator.imul(t[1, 1, None], 3),
     "transposed": lambda t: operator.iadd(t.T, 1),
@@ -2378,11 +2395,12 @@ def test_what_is_added_up_in_place_belongs_to_nothing_else() -> None:
     same(x.grad, 12 * c + np.array([0, 200, 200]))
 
 
-def test_the_gradient_of_indexing_is_added_up_in_place() -> None:
-    """Rows taken one by one cost no more memory than the whole."""
+@pytest.mark.parametrize("factor", [1, 2])
+def test_the_gradient_of_indexing_is_added_up_in_place(factor: int) -> None:
+    """Rows taken one by one cost no more memory than the whole, of a leaf as of what is computed from it."""
     x = leaf(np.ones((400, 100)))
     with record():
-        y = 2 * x
+        y = x if factor == 1 else factor * x
         total = tensor(0.0)
         for row in y:
             total = total + row[0]
@@ -2392,7 +2410,7 @@ def test_the_gradient_of_indexing_is_added_up_in_place() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 8 * x.array.nbytes
-    same(x.grad, np.where(np.arange(100) == 0, 4, 2) * np.ones((400, 1)))
+    same(x.grad, factor * np.where(np.arange(100) == 0, 2, 1) * np.ones((400, 1)))
 
 
 # ---- several results, arguments by name, and writes that functions do by themselves -----------------------
