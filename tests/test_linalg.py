@@ -93,6 +93,15 @@ def test_determinant_of_a_large_singular_matrix() -> None:
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12 * np.max(np.abs(expected)))
 
 
+def test_determinant_of_a_large_matrix_with_one_large_singular_value() -> None:
+    """Of the others nothing is lost beside it, in which an algorithm without divisions would end."""
+    u, v = np.linalg.qr(np.random.default_rng(0).normal(size=(2, 40, 40)))[0]
+    s = np.append(1, np.linspace(0.09, 0.001, 39))
+    expected = np.linalg.det(u) * np.linalg.det(v) * (u * (np.prod(s) / s)) @ v.T
+    got = gradient(np.linalg.det, (u * s) @ v.T)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-11 * np.max(np.abs(expected)))
+
+
 def test_sign_and_logarithm_of_the_determinant() -> None:
     np.testing.assert_allclose(
         gradient(lambda a: np.linalg.slogdet(a).logabsdet, SQUARE), np.linalg.inv(SQUARE).T, rtol=1e-13

@@ -835,11 +835,15 @@ def test_interpolation_is_linear_in_the_values(xp: list[float]) -> None:
 
 
 def test_ends_of_a_periodic_interpolation_are_ignored() -> None:
-    values = gradients(
-        lambda x, left, right: np.interp(x, [0, 1], [3, 5], left, right, 2.5), [7.25], 1.0, 1.0
-    )
-    np.testing.assert_allclose(values[0], -2 / 1.5)
-    assert values[1:] == [0, 0]
+    for sign in (1, -1, 0):
+        values = gradients(
+            lambda x, left, right, sign=sign: sign * np.interp(x, [0, 1], [3, 5], left, right, 2.5),
+            [7.25],
+            1.0,
+            1.0,
+        )
+        np.testing.assert_allclose(values[0], -2 / 1.5 * sign)
+        assert values[1:] == [0, 0]
 
 
 def test_a_period_may_be_negative() -> None:

@@ -202,16 +202,12 @@ def _kron(g: Any, a: Any, b: Any) -> tuple[Any, Any, Any]:
 
 
 def _kron_a(g: Any, y: Any, a: Any, b: Any) -> Any:
-    if np.ndim(b) == 0:
-        return g * b
     pairs, _, other = _kron(g, a, b)
     axes = range(other.ndim)
     return np.reshape(np.tensordot(pairs, other, ([2 * i + 1 for i in axes], axes)), a.shape)
 
 
 def _kron_b(g: Any, y: Any, a: Any, b: Any) -> Any:
-    if np.ndim(a) == 0:
-        return g * a
     pairs, other, _ = _kron(g, a, b)
     axes = range(other.ndim)
     return np.reshape(np.tensordot(pairs, other, ([2 * i for i in axes], axes)), b.shape)
