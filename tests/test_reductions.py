@@ -423,6 +423,15 @@ def test_polynomials_with_zeros_anywhere(function: Any) -> None:
             np.testing.assert_array_equal(value.array, function(*pair), strict=True)
 
 
+@pytest.mark.parametrize("function", [np.polyadd, np.polysub], ids=name_of)
+def test_sums_of_polynomials_side_by_side(function: Any) -> None:
+    """NumPy adds matrices of coefficients, if they have one shape."""
+    a = np.arange(6.0).reshape(3, 2)
+    of_a, of_b = gradients(function, a, a[::-1])
+    expected = gradients(np.add if function is np.polyadd else np.subtract, a, a[::-1])
+    assert_same([of_a, of_b], expected)
+
+
 # ---- zeros ------------------------------------------------------------------------------------------------
 
 
