@@ -1081,6 +1081,42 @@ def test_functions_of_scipy_are_imported(function: Any) -> None:
             np.testing.assert_allclose(got, expected, rtol=1e-12)
 
 
+WEIGHTS = np.arange(9.0).reshape(3, 3) ** 2
+LINEAR_ALGEBRA: dict[str, tuple[Any, Any]] = {
+    "eigh": (lambda a: np.sum(np.linalg.eigh(a)[1] * WEIGHTS), np.eye(3)),
+    "eigvalsh, second": (
+        lambda a: np.sum(grad(lambda a: np.linalg.eigvalsh(a)[0] ** 2)(a) * WEIGHTS),
+        np.eye(3),
+    ),
+    "svd": (lambda a: np.sum(np.linalg.svd(a)[0] * WEIGHTS), np.eye(3)),
+    "qr": (lambda a: np.sum(np.linalg.qr(a)[0] * WEIGHTS), np.ones((3, 3))),
+    "qr, complete": (lambda a: np.sum(np.linalg.qr(a[:, :1], "complete")[0] * WEIGHTS), None),
+    "slogdet": (lambda a: np.linalg.slogdet(a)[1], None),
+    "cond": (lambda a: np.linalg.cond(a), None),
+}
+
+
+@pytest.mark.parametrize(("function", "without"), LINEAR_ALGEBRA.values(), ids=LINEAR_ALGEBRA)
+def test_decompositions_have_compiled_gradients(function: Any, without: Any) -> None:
+    """Where there is no derivative it is NaN: compiled code cannot ask."""
+    a = np.array([[2.0, 0.5, 0.25], [0.5, 1.0, 0.125], [0.25, 0.125, 3.0]])
+    compiled = compile(f := value_and_grad(function))
+    compiled.name = "f"
+    if without is None:
+        try:
+            expected = f(a)
+        except np.linalg.LinAlgError:
+            assert np.any(np.isnan(compiled(a)[1]))
+            return
+    for way in ways(compiled):
+        for got, expected in zip(way(a), f(a), strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
+    if without is not None:
+        with pytest.raises(np.linalg.LinAlgError):
+            f(without)
+        assert np.any(np.isnan(compiled(without)[1]))
+
+
 def test_functions_that_no_module_has_are_named_as_they_are() -> None:
     def own(a: Any) -> Any:
         return a[0] + a[-1]

@@ -296,6 +296,7 @@ class Writer:
         self._fixed = dict(fixed)  # arrays that are the same at every call: buffers, captured ones, views
         self._bound: dict[int, str] = {}  # of fixed arrays, by their id
         self.origins: dict[int, str] = {}  # how objects that the code knows by name are made, by their id
+        self.imports = {"import numpy as np"}  # what the code as text begins with
         # variables that are NumPy's scalars, whatever their shape; also those that come in as numbers
         self._scalars = {id(v) for v in program.numbers}
         self._derived: dict[tuple[str, int], str] = {}  # other forms of variables, until something is written
@@ -514,6 +515,7 @@ class Writer:
             {id(v): name for v, name in zip(full, outputs, strict=True)},
         )
         self.origins |= writer.origins
+        self.imports |= writer.imports
         body.append(f"return ({''.join(f'{writer.scalar(v)}, ' for v in totals)})")
         text = f"def block({', '.join(arrays + outputs)}):\n    " + "\n    ".join(body) + "\n"
         exec(compile(text, "<block>", "exec"), self.space)
@@ -528,13 +530,15 @@ class Writer:
         squares = self._derived.get(("squares", id(suspect))) or "{0}.dot({0})".format(self.flat(suspect))
         self.space[inf] = math.inf
         name = rescue.program.name = self._new("rescue", self.space)
-        functions: list[str] = []
-        text = function_text(rescue.program, set(), functions)
-        space: dict[str, Any] = {"np": np}
-        exec("\n\n".join([*functions, text]), space)
+        functions, space = list[str](), dict[str, Any]()
+        text = function_text(rescue.program, self.imports, functions)
+        text = "\n\n".join([*functions, text])
+        exec("\n".join([*sorted(self.imports), text]), space)
         self.space[name] = space[name]
         self.origins[id(space[name])] = text
-        row = f"{self.bind(np.copyto)}({gradient}, {name}({', '.join(map(self.text, args))}))"
+        row = f"{name}({', '.join(map(self.text, args))})"
+        whole = args[0].array.ndim > 0 or id(args[0]) in self._fixed
+        row = f"{self.bind(np.copyto)}({gradient}, {row})" if whole else f"{gradient} = {row}"
         self.rows.append(f"if not {squares} < {inf}: {row}")
 
     def _write(self, line: Line) -> None:
@@ -752,14 +756,15 @@ def executed(program: Program) -> str:
 
     result = [text(program.result)] if program.result is not None else []
     last = f"return {', '.join([*result, *(writer.name(v) for _, v in program.stored)]) or None}"
-    made, imports = [], {"import numpy as np"}
+    made, imports = [], writer.imports
     for name, value in space.items():
         if name == "__builtins__":
             continue
-        if callable(value) and value not in (scaled, scatter, _refuse) and not isinstance(value, type):
-            imports |= imported(value)
         origin = writer.origins.get(id(value)) or _origin(value).replace("def f(", f"def {name}(")
-        made.append(f"\n\n{origin}" if origin.startswith("def ") else f"{name} = {origin}")
+        own = "def " in origin
+        if callable(value) and not own and value is not scaled and not isinstance(value, type):
+            imports |= imported(value)
+        made.append(f"\n\n{origin}" if own else f"{name} = {origin}")
     head = f"def {program.name}({parameters(program, given)}):"
     return "\n".join(
         [*sorted(imports), "", *made, "", "", head, *(f"    {row}" for row in (*rows, last)), ""]

@@ -541,7 +541,7 @@ def module_of(function: Any) -> str:
     if getattr(function, "__module__", None) == "_operator":
         return "operator"
     home, _, name = name_of(function).rpartition(".")
-    if home == "scipy.special" and not hasattr(sys.modules[home], name):
+    if home == "scipy.special" and not hasattr(sys.modules.get(home), name):
         return "scipy.special._ufuncs"  # where those are that have no public name
     return "" if home == "__main__" or "<" in getattr(function, "__qualname__", "") else home
 

@@ -135,6 +135,18 @@ derivative(np.linalg.tensorsolve, lambda g, y, a, b, axes=None: _tensorsolve(g, 
 # fmt: on
 
 
+def _unless(wrong: Any, message: str, made: Any) -> Any:
+    """What was made, or an error if something is wrong; in compiled code, which cannot ask, NaN."""
+    anywhere = np.any(wrong)
+    try:
+        known = bool(anywhere)
+    except RuntimeError:
+        return np.where(anywhere, made.dtype.type(np.nan), made)
+    if known:
+        raise np.linalg.LinAlgError(message)
+    return made
+
+
 # ---- determinants -----------------------------------------------------------------------------------------
 
 
@@ -185,20 +197,21 @@ def _cofactors_near_zero(a: Any) -> Any:
     return transposed(adjugate)
 
 
-def _slope_of_logarithm(y: Any, a: Any) -> Any:
+def _slope_of_logarithm(a: Any) -> Any:
     """The gradient of log |det a|: the transposed inverse."""
-    if np.any(y[1] == -np.inf):
+    try:
+        return transposed(np.linalg.inv(a))
+    except np.linalg.LinAlgError:
         raise np.linalg.LinAlgError(
             "the determinant is 0, and its logarithm has an infinite derivative there; np.linalg.det has a "
             "finite one"
-        )
-    return transposed(np.linalg.inv(a))
+        ) from None
 
 
 # fmt: off
 
 derivative(np.linalg.det,     lambda g, y, a: np.expand_dims(g, (-2, -1)) * _cofactors(a))
-derivative(np.linalg.slogdet, lambda g, y, a: np.expand_dims(g[1], (-2, -1)) * _slope_of_logarithm(y, a))
+derivative(np.linalg.slogdet, lambda g, y, a: np.expand_dims(g[1], (-2, -1)) * _slope_of_logarithm(a))
 
 # fmt: on
 
@@ -225,13 +238,13 @@ def _from_square_part(g: Any, q: Any, size: int) -> tuple[Any, Any]:
         return g, q
     turn = transposed(rest) @ g_rest
     bound = np.finfo(q.dtype).eps ** 0.5 * np.sum(np.abs(g_rest), axis=(-2, -1), keepdims=True)
-    if np.any(np.abs(turn - transposed(turn)) > bound):
-        raise np.linalg.LinAlgError(
-            f"the last {rest.shape[-1]} columns of an orthogonal matrix are not determined, only the space "
-            "that they span, and so have no derivative. Use the reduced decomposition: np.linalg.qr(a), "
-            "np.linalg.svd(a, full_matrices=False)."
-        )
-    return g - rest @ (transposed(g_rest) @ q), q
+    message = (
+        f"the last {rest.shape[-1]} columns of an orthogonal matrix are not determined, only the space "
+        "that they span, and so have no derivative. Use the reduced decomposition: np.linalg.qr(a), "
+        "np.linalg.svd(a, full_matrices=False)."
+    )
+    wrong = np.abs(turn - transposed(turn)) > bound
+    return _unless(wrong, message, g - rest @ (transposed(g_rest) @ q)), q
 
 
 def _qr(g: Any, y: Any, a: Any, mode: str = "reduced") -> Any:
@@ -253,10 +266,10 @@ def _qr(g: Any, y: Any, a: Any, mode: str = "reduced") -> Any:
     r, gr, gr_rest = r[..., :size, :size], gr[..., :size, :size], gr[..., :size, size:]
     scales = np.abs(np.einsum("...ii->...i", r))
     rounding = max(a.shape[-2:]) * np.finfo(r.dtype).eps
-    if np.any(scales <= rounding * np.sum(scales, axis=-1, keepdims=True)):
-        raise np.linalg.LinAlgError(
-            f"np.linalg.qr has no derivative where the first {size} columns of the matrix are not independent"
-        )
+    message = (
+        f"np.linalg.qr has no derivative where the first {size} columns of the matrix are not independent"
+    )
+    gq = _unless(scales <= rounding * np.sum(scales, axis=-1, keepdims=True), message, gq)
     gq = gq + a[..., size:] @ transposed(gr_rest)
     gx = gq + q @ _mirrored(r @ transposed(gr) - transposed(gq) @ q)
     gx = transposed(np.linalg.solve(r, transposed(gx)))
@@ -267,12 +280,11 @@ def _quotient(x: Any, d: Any, values: Any, vectors: str) -> Any:
     """x / d, for d made of the given values; where d counts as 0, x must be 0, and 0 it stays."""
     size = np.expand_dims(np.sum(np.abs(values), axis=-1, keepdims=True), -1)
     unknown = np.abs(d) <= np.finfo(d.dtype).eps * size
-    if np.any(unknown & (x != 0)):
-        raise np.linalg.LinAlgError(
-            f"{vectors} are not determined and so have no derivative, nor have the values a second one. "
-            "First derivatives of the values alone can be had: np.linalg.eigvalsh, eigvals, svdvals."
-        )
-    return np.where(unknown, 0, x / np.where(unknown, 1, d))
+    message = (
+        f"{vectors} are not determined and so have no derivative, nor have the values a second one. "
+        "First derivatives of the values alone can be had: np.linalg.eigvalsh, eigvals, svdvals."
+    )
+    return _unless(unknown & (x != 0), message, np.where(unknown, 0, x / np.where(unknown, 1, d)))
 
 
 def _gaps(values: Any) -> Any:
@@ -302,12 +314,12 @@ def _of_diagonal(h: Any, y: Any, g: Any, values: Any) -> Any:
     equal = np.abs(_gaps(values)) <= np.finfo(values.dtype).eps * size
     noise = values.shape[-1] * np.finfo(values.dtype).eps * np.sum(np.abs(h), axis=(-2, -1), keepdims=True)
     elsewhere = ones_on_diagonal(h, *h.shape[-2:]) == 0
-    if np.any(equal & (np.abs(h) > noise) & elsewhere):
-        raise np.linalg.LinAlgError(
-            "equal eigenvalues or singular values have no second derivative. A function of all of them may "
-            "have one: write it without them, as np.sum(a * a) for the sum of the squares of singular values."
-        )
-    return np.diagonal(h, axis1=-2, axis2=-1)
+    message = (
+        "equal eigenvalues or singular values have no second derivative. A function of all of them may "
+        "have one: write it without them, as np.sum(a * a) for the sum of the squares of singular values."
+    )
+    wrong = equal & (np.abs(h) > noise) & elsewhere
+    return _unless(wrong, message, np.diagonal(h, axis1=-2, axis2=-1))
 
 
 @differentiable(_of_diagonal, None)
@@ -477,8 +489,7 @@ def _axes(x: Any, axis: Any) -> tuple[int, ...]:
 
 def _cond(g: Any, y: Any, x: Any, p: Any = None) -> Any:
     """The ratio of the first and the last singular value, or the norm of x times that of its inverse."""
-    if np.any(y == np.inf):
-        raise np.linalg.LinAlgError("np.linalg.cond is infinite at a singular matrix, and has no derivative")
+    g = _unless(y == np.inf, "np.linalg.cond is infinite at a singular matrix, and has no derivative", g)
     if p in (None, 2, -2):
         g, y = np.expand_dims(g, -1), np.expand_dims(y, -1)
         large, small = (0, -1) if p != -2 else (-1, 0)
