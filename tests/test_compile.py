@@ -1093,7 +1093,15 @@ LINEAR_ALGEBRA: dict[str, tuple[Any, Any]] = {
     "qr, complete": (lambda a: np.sum(np.linalg.qr(a[:, :1], "complete")[0] * WEIGHTS), None),
     "slogdet": (lambda a: np.linalg.slogdet(a)[1], None),
     "cond": (lambda a: np.linalg.cond(a), None),
+    "det": (lambda a: np.linalg.det(a), None),
 }
+
+
+def test_a_compiled_gradient_of_the_determinant_is_for_regular_matrices() -> None:
+    compiled = compile(value_and_grad(np.linalg.det))
+    compiled(np.eye(2))
+    with pytest.raises(np.linalg.LinAlgError, match="Singular"):
+        compiled(np.zeros((2, 2)))
 
 
 @pytest.mark.parametrize(("function", "without"), LINEAR_ALGEBRA.values(), ids=LINEAR_ALGEBRA)

@@ -172,7 +172,11 @@ def _cofactors(a: Any, negligible: float = 0) -> Any:
     if size < 2:
         return np.ones_like(a)
     zero = np.all(np.abs(a) <= negligible, axis=(-2, -1), keepdims=True)
-    if np.any(zero):
+    try:
+        any_zero = bool(np.any(zero))
+    except RuntimeError:  # compiled code cannot ask, and is for regular matrices
+        return np.expand_dims(np.linalg.det(a), (-2, -1)) * transposed(np.linalg.inv(a))
+    if any_zero:
         one = ones_on_diagonal(a, size, size)
         return np.where(zero, _cofactors_near_zero(np.where(zero, a, 0)), _cofactors(np.where(zero, one, a)))
     u, v = _border(a)
