@@ -34,10 +34,8 @@ class ArrayMethods:
     __slots__ = ()
     array: Any
     device: str
-    flags: Any
     itemsize: int
     nbytes: int
-    strides: tuple[int, ...]
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
         """Call the function; its arguments may be such as this."""
@@ -49,7 +47,7 @@ class ArrayMethods:
     if not TYPE_CHECKING:  # which would take any name for an attribute
 
         def __getattr__(self, name: str) -> Any:
-            if name in ("device", "flags", "itemsize", "nbytes", "strides"):
+            if name in ("device", "itemsize", "nbytes"):
                 return getattr(self.array, name)
             what = f"a Tensor has no attribute {name!r}"
             if name in vars(np.ndarray) and not name.startswith("_"):
