@@ -361,12 +361,16 @@ def test_the_nuclear_norm_of_a_rotation_has_a_second_derivative() -> None:
 
 
 @pytest.mark.parametrize("function", [np.linalg.eigh, np.linalg.eig], ids=["eigh", "eig"])
-@pytest.mark.parametrize("noise", [0, 1e-16])
-def test_vectors_of_equal_eigenvalues_have_no_derivative(function: Any, noise: float) -> None:
-    """Not even if the values differ by rounding."""
-    a = np.diag([1.0, 1.0 + noise, 2.0])
+@pytest.mark.parametrize("noise", [0, 2.0**-52, 2.0**-51])
+@pytest.mark.parametrize("scale", [1, 2.0**-20, 2.0**20])
+def test_vectors_of_equal_eigenvalues_have_no_derivative(function: Any, noise: float, scale: float) -> None:
+    """Not even if the values differ by rounding; but all others have, however small they are."""
+    head = np.arange(9.0).reshape(3, 3)
     with pytest.raises(LinAlgError, match=r"eigenvectors of equal eigenvalues .* np\.linalg\.eigvalsh"):
-        gradient(lambda a: function(a)[1], a, head=np.arange(9.0).reshape(3, 3))
+        gradient(lambda a: function(a)[1], scale * np.diag([1.0, 1.0 + noise, 2.0]), head=head)
+    apart = np.diag([1.0, 1.5, 2.0])
+    of_apart, scaled = (gradient(lambda a: function(a)[1], a, head=head) for a in (apart, scale * apart))
+    np.testing.assert_allclose(scale * scaled, of_apart)
 
 
 def test_vectors_of_equal_singular_values_have_no_derivative() -> None:

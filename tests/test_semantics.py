@@ -803,6 +803,13 @@ def test_gradients_of_several_dtypes_from_rules_add_up() -> None:
                 z = sum(parts[::-1] if swap else parts)
             z.backward()
             np.testing.assert_allclose(x.grad.array, 2 + 4 * fine, rtol=1e-15)
+        for narrow_last in (False, True):
+            x = leaf([1.0, 2.0])
+            with record():
+                y = x * 1
+                z = y[:] * fine + narrow(y[:]) if narrow_last else narrow(y[:]) + y[:] * fine
+            z.backward()
+            np.testing.assert_allclose(x.grad.array, 1 + fine, rtol=1e-15)
 
 
 @pytest.mark.parametrize("head", [1.0, np.ones(3), np.ones((1, 2)), np.ones((2, 1))], ids=np.shape)
