@@ -30,6 +30,11 @@ def field(x: Any) -> Any:
 @examples(40)
 @given(compositions.programs, compositions.shapes, st.integers(0, 2**16))
 @example([("concatenate", 0, 0), ("add", 0, 0), ("add", 0, 0), ("add", 7, 7)], (1,), 0)
+@example(
+    [("square", 0, 1), ("add", 6, 9), ("add", 3, 2), ("add", 2, 4), ("concatenate", 2, 2), ("power", 6, 9)],
+    (1,),
+    9,
+)
 def test_second_derivatives_all_at_once_are_those_one_by_one(program: Any, shape: Any, seed: int) -> None:
     x = np.asarray(np.random.default_rng(seed).normal(size=shape))
 

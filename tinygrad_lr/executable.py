@@ -82,6 +82,7 @@ def lowered(program: Program) -> Program:
     uses = Counter(id(v) for line in program.lines for v in line.reads)
     uses.update(id(v) for v in program.outputs)
     makers: dict[int, Line] = {}
+    rescued = {id(line.args[0]) for line in program.lines if isinstance(line.function, Rescue)}
 
     def add(line: Line) -> None:
         if line.written is not None:
@@ -129,7 +130,7 @@ def lowered(program: Program) -> Program:
         shapes = [a.array.shape for a in factors] if floats else []
         column = (shape[0], 1)
         how: Line
-        if result.array.size == 1:
+        if result.array.size == 1 and not (result.array.ndim and id(result) in rescued):  # a number
             how = Line(np.vdot, factors, {}, []) if shapes == [shape] * 2 else Line(np.sum, (x,), {}, [])
         elif len(shape) == 2 and len(axes) == 1:
             row, flat = (1, shape[1]), result.array.ndim == 1  # the others keep an axis of length 1
