@@ -509,13 +509,13 @@ def test_one_array_given_twice_is_another_program() -> None:
         assert compiled(a, b) == np.sum(a * b + b)
 
 
-@pytest.mark.parametrize("order", ["A", "K"])
+@pytest.mark.parametrize("order", ["A", "K", "a", "k"])
 def test_the_order_of_memory_raises(order: Any) -> None:
     """The same program serves arrays that lie otherwise, and has buffers of its own."""
     x = np.arange(6.0).reshape(2, 3)
     functions = [lambda x: np.ravel(x.T, order), lambda x: x.ravel(order=order), lambda x: x.flatten(order)]
-    if order == "A":
-        functions += [lambda x: x.reshape(6, order="A"), lambda x: np.reshape(x, 6, "A")]
+    if order in "Aa":
+        functions += [lambda x: x.reshape(6, order=order), lambda x: np.reshape(x, 6, order)]
     for function in functions:
         with pytest.raises(
             TraceError, match=rf"order='{order}' depends on how .* Write order=\"C\" or order=\"F\""

@@ -179,7 +179,7 @@ class Tracer:
     def call(self, row: Any, args: Any, arrays: Any, value: Any, options: Any, plain: Any) -> Any:
         """Note a call, and do what is done without a tracer."""
         order = options.get("order", *args[ORDERED[row.function] :][:1]) if row.function in ORDERED else None
-        if order in ("A", "K"):
+        if str(order).upper() in ("A", "K"):
             raise TraceError(
                 f"{name_of(row.function)} with order={order!r} depends on how its argument lies in memory, "
                 'and compiled code makes arrays that lie otherwise. Write order="C" or order="F".'
