@@ -65,6 +65,27 @@ def test_gradient_hessian_and_their_products_of_a_quadratic_form(rng: Any, n: in
         np.testing.assert_allclose(got, expected, atol=1e-12)
 
 
+@differentiable(lambda g, y, x: g * 2 if np.all(x > 0) else g)
+def by_values(x: Any) -> Any:
+    return 2 * x
+
+
+def test_rules_that_ask_for_values_are_asked_row_by_row() -> None:
+    np.testing.assert_array_equal(jacobian(by_values)(np.ones(3)), 2 * np.eye(3))
+
+
+@pytest.mark.parametrize("transform", [jacobian, hessian])
+def test_errors_of_decompositions_are_not_lost(transform: Any) -> None:
+    """In code that is compiled they are NaN; the rows of a Jacobian are not."""
+
+    def f(a: Any) -> Any:
+        vectors = np.linalg.eigh(a)[1] * np.arange(4.0).reshape(2, 2)
+        return vectors if transform is jacobian else np.sum(vectors)
+
+    with pytest.raises(np.linalg.LinAlgError, match="eigenvectors of equal eigenvalues are not determined"):
+        transform(f)(np.eye(2))
+
+
 @differentiable(lambda g, y, x: np.concatenate(np.split(g, 2)[::-1]))
 def exchanged(x: Any) -> Any:
     return x[::-1]

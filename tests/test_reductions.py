@@ -323,7 +323,11 @@ def as_tuple(value: Any) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
-@examples(8)
+@example(n=5, deg=1, columns=(), weighted=True, options={}, seed=0)
+@example(n=5, deg=1, columns=(), weighted=False, options={"full": True}, seed=0)
+@example(n=5, deg=1, columns=(2,), weighted=True, options={"cov": True}, seed=0)
+@example(n=5, deg=1, columns=(), weighted=False, options={"cov": "unscaled"}, seed=0)
+@examples(4)
 @given(
     n=st.integers(4, 7),
     deg=st.integers(0, 2),

@@ -33,13 +33,10 @@ class ArrayMethods:
 
     __slots__ = ()
     array: Any
+    __array_function__: Callable[..., Any]  # what each of the methods ends in
     device: str
     itemsize: int
     nbytes: int
-
-    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
-        """Call the function; its arguments may be such as this."""
-        raise NotImplementedError
 
     def _call(self, function: Any, *args: Any, **options: Any) -> Any:
         return self.__array_function__(function, (), (self, *args), options)

@@ -71,6 +71,7 @@ class Tracer:
         self.known: dict[int, Any] = {}
         self.kept: list[Any] = []  # the arrays, so that their ids stay theirs
         self.captured: list[Variable] = []
+        self.asked = False  # whether somebody wanted to know a value
         self.passed_on: set[int] = set()  # results that are tensors from elsewhere
         self.reachable: set[int] = set()  # the ids of arrays that the function can write into
         self.attached: dict[Tensor, None] = {}  # whose gradients the program may read or store, in order

@@ -554,8 +554,6 @@ def imported(function: Any) -> set[str]:
 
 def constant(value: Any) -> str:
     """A value that is no variable, as Python writes it."""
-    if isinstance(value, Variable):
-        return value.name
     if isinstance(value, np.dtype):
         return f"np.{value.name}"
     if isinstance(value, type):
@@ -576,8 +574,6 @@ def constant(value: Any) -> str:
         )
     if isinstance(value, float) and not np.isfinite(value):
         return "np.nan" if np.isnan(value) else "np.inf" if value > 0 else "-np.inf"
-    if isinstance(value, tuple):
-        return f"({', '.join(map(constant, value))}{',' if len(value) == 1 else ''})"
     if isinstance(value, list):
         return f"[{', '.join(map(constant, value))}]"
     return "..." if value is ... else repr(value)

@@ -306,6 +306,7 @@ class Tensor(ArrayMethods):
 
     def _check_not_traced(self, how: str) -> None:
         if MODE.get() & TRACING:
+            TRACER.get().asked = True
             raise errors.TraceError(tensor=errors.describe(self), how=how)
 
     def numpy(self) -> Any:
