@@ -478,7 +478,7 @@ FUNCTIONS: dict[str, Any] = {
 }
 CONSTANT_METHODS = {"argmax", "argmin", "argsort", "all", "any", "nonzero", "round", "imag"}
 #: what a tensor has of its own, or gives out as NumPy's
-OWN = {"dtype", "fill", "item", "ndim", "shape", "size", "tolist"}
+OWN = {"dtype", "fill", "item", "itemsize", "nbytes", "ndim", "shape", "size", "tolist"}
 
 
 def test_every_method_that_an_array_has_too_is_tested() -> None:

@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -34,23 +34,9 @@ class ArrayMethods:
     __slots__ = ()
     array: Any
     __array_function__: Callable[..., Any]  # what each of the methods ends in
-    device: str
-    itemsize: int
-    nbytes: int
 
     def _call(self, function: Any, *args: Any, **options: Any) -> Any:
         return self.__array_function__(function, (), (self, *args), options)
-
-    if not TYPE_CHECKING:  # which would take any name for an attribute
-
-        def __getattr__(self, name: str) -> Any:
-            if name in ("device", "itemsize", "nbytes"):
-                return getattr(self.array, name)
-            what = f"a Tensor has no attribute {name!r}"
-            if name in vars(np.ndarray) and not name.startswith("_"):
-                instead = f"np.{name}(x, ...)" if hasattr(np, name) else f"x.numpy().{name}"
-                what += f": write {'x.ravel()' if name == 'flat' else instead}"
-            raise AttributeError(what, name=name, obj=self)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -71,6 +57,16 @@ class ArrayMethods:
     def size(self) -> int:
         """The number of elements."""
         return self.array.size  # type: ignore[no-any-return]
+
+    @property
+    def itemsize(self) -> int:
+        """The number of bytes of an element."""
+        return self.array.itemsize  # type: ignore[no-any-return]
+
+    @property
+    def nbytes(self) -> int:
+        """The number of bytes of all elements."""
+        return self.array.nbytes  # type: ignore[no-any-return]
 
     T = property(lambda self: self._call(np.transpose), doc="The axes in reverse order.")
     mT = property(lambda self: self._call(np.swapaxes, -1, -2), doc="The last two axes swapped.")  # noqa: N815
@@ -125,3 +121,24 @@ class ArrayMethods:
     dot, trace, diagonal, take, repeat = map(_method, (np.dot, np.trace, np.diagonal, np.take, np.repeat))
     squeeze, swapaxes, ravel = map(_method, (np.squeeze, np.swapaxes, np.ravel))
     copy, conj, conjugate = map(_method, (np.copy, np.conj, np.conj))
+
+
+class Missing:
+    """An attribute of NumPy's arrays that is not there: the error says what to write instead.
+
+    `__getattr__` would do, but makes every attribute slower, and unknown to type checkers.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        in_numpy = f"np.{name}(x, ...)" if hasattr(np, name) else f"x.numpy().{name}"
+        self.instead = "x.ravel()" if name == "flat" else in_numpy
+
+    def __get__(self, array: Any, owner: type) -> Any:
+        what = f"a Tensor has no attribute {self.name!r}: write {self.instead}"
+        raise AttributeError(what, name=self.name, obj=array)
+
+
+for _name in dir(np.ndarray):
+    if not _name.startswith("_") and not hasattr(ArrayMethods, _name):
+        setattr(ArrayMethods, _name, Missing(_name))
