@@ -871,6 +871,7 @@ def compile(f: Callable[..., Any]) -> Compiled:
     NumPy's functions on tensors it does when it is traced only; so the numbers that a Generator of its own
     draws would stay the same: draw them before, and pass them in. A tensor or array that it finds in a
     closure or an attribute is the one that was there when it was traced; its values are read at each call.
+    Where a gradient of linear algebra raises LinAlgError, that of compiled code is NaN.
 
     >>> from tinygrad_lr import compile
     >>> from tinygrad_lr.func import grad

@@ -22,6 +22,7 @@ Where a derivative does not exist, or is a matter of convention:
   depends on more is a LinAlgError.
 - *Zero.* A norm has the gradient 0 at 0, and so has a singular value, from svdvals. Ties of the orders 2, -2,
   1, -1, inf and -inf split evenly.
+- *Compiled code* cannot ask for values: there NaN stands for these errors, and det is for regular matrices.
 
 The derivatives of the decompositions are those of M. Giles, An extended collection of matrix derivative
 results for forward and reverse mode AD (2008), if no other source is given.
