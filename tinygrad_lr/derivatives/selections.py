@@ -41,7 +41,7 @@ class Partial:
     def use(self) -> Any:
         total = self.uses[0]()
         for use in self.uses[1:]:
-            total = total + use()
+            total = np.maximum(total, use())
         self.uses, self.depth = [lambda: total], 0
         return total
 
@@ -78,7 +78,8 @@ def use_of(
 
     def moved() -> Any:
         made = rule(used(gradient), *given[1:], **options)
-        return made if isinstance(made, (list, tuple)) else np.abs(made)  # a rule may negate
+        # a rule may negate; and many means would make nothing of it, as many sums infinity
+        return made if isinstance(made, (list, tuple)) else np.where(made, 1.0, 0.0)
 
     def spread() -> Any:
         rest = given[1:] if row.selects else [_nested(_ones, part) for part in given[1:]]
