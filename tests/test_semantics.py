@@ -1658,6 +1658,23 @@ def test_a_cast_can_be_refused() -> None:
     np.testing.assert_array_equal(x.grad.array, [1, 1])
 
 
+@pytest.mark.parametrize("wanted", [np.float16, np.float32, np.float64])
+def test_a_cast_without_a_copy_is_a_cast(wanted: Any) -> None:
+    x = leaf(np.ones(2, np.float32))
+    y = x.astype(wanted, copy=False)
+    assert y.dtype == wanted
+    assert (y is x) == (wanted is np.float32)
+
+
+def test_spans_of_time_are_no_numbers_to_differentiate() -> None:
+    x, spans = leaf([1.0, 2.0]), np.array([3, 4], "m8[s]")
+    with record():
+        products = [x * spans, spans * x, x * spans[0], spans[0] * x]
+    for y in products:
+        with pytest.raises(NothingAttachedError):
+            y.backward()
+
+
 @pytest.mark.parametrize(
     "function",
     [
@@ -1690,12 +1707,18 @@ def test_an_option_or_argument_without_a_rule_raises_when_recorded() -> None:
     x, low = leaf([0.5, 0.25]), leaf(0.3)
 
     @differentiable(lambda g, y, a, b=0, c=0, d=0, axis=None: g, None, ...)
-    def first(a: Any, b: Any, c: Any = 0, d: Any = 0, axis: Any = None, order: Any = None) -> Any:
+    def first(
+        a: Any, b: Any, c: Any = 0, d: Any = 0, axis: Any = None, order: Any = None, where: Any = True
+    ) -> Any:
         return a + 0 * b + 0 * c
 
     with record():
         with pytest.raises(OptionError, match=r"first has .*called with order=. Leave it away"):
             first(x, 1, order=True)
+        with pytest.raises(OptionError, match=r"first has .*called with order=. Leave it away"):
+            first(x, 1, order=True, where=True)
+        with pytest.raises(NothingAttachedError):
+            first(x.detach(), low, axis=1).backward()  # of which the rule is None
         for c in (low, 2 * low):
             for call in (lambda c=c: first(x, 1, c), lambda c=c: first(x, b=1, c=c)):
                 with pytest.raises(NoRuleError, match=r"first has .*with respect to its argument (2|c)"):

@@ -275,8 +275,6 @@ def _check_unmodified(call: Call) -> None:
         what, array = arrays.pop()
         if isinstance(array, (list, tuple)):
             arrays += [(what, part) for part in array]
-        elif isinstance(array, np.generic) or not hasattr(array, "shape"):
-            continue
         elif WRITES.since(call.moment, array):
             function = errors.name_of(call.derivative.function)
             raise errors.ModifiedError(what=what, function=function, shape=array.shape)
