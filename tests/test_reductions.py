@@ -19,7 +19,7 @@ from factory import ROWS
 from search import examples
 from slopes import assert_slopes
 from tinygrad_lr import Tensor, autograd, compile, func, record, tensor
-from tinygrad_lr.derivatives import DERIVATIVES
+from tinygrad_lr.derivatives import DERIVATIVES, statistics
 from tinygrad_lr.errors import ComplexResultError, InPlaceError, NoDerivativeError, name_of
 from tinygrad_lr.testing import check_gradients
 from truths import gradient
@@ -164,7 +164,8 @@ def test_quantile_between_neighbouring_floats() -> None:
     """It is rounded to one of them, and still lies between both."""
     one, next_one = 1.0, np.nextafter(1.0, 2)
     np.testing.assert_array_equal(gradient(np.median, [one, next_one]), [0.5, 0.5])
-    np.testing.assert_array_equal(gradient(lambda x: np.quantile(x, 0.25), [next_one, one]), [0.25, 0.75])
+    for q in (0.25, 0.75):
+        np.testing.assert_array_equal(gradient(lambda x, q=q: np.quantile(x, q), [next_one, one]), [q, 1 - q])
 
 
 METHODS: list[Any] = [
@@ -190,6 +191,29 @@ def test_methods_of_quantiles(method: Any, n: int) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_shares_in_many_quantiles(monkeypatch: pytest.MonkeyPatch, method: Any) -> None:
+    """They add up to one, and with the numbers to the quantile: also where a rank is whole but for rounding.
+
+    NumPy's versions round it in their own ways, and a share may not be lost by that.
+    """
+    rank, off = statistics._rank, 0.0
+    monkeypatch.setattr(statistics, "_rank", lambda n, q, method: rank(n, q * (1 + off), method))
+    whole = np.array([k / n for n in (1, 2, 6, 7, 11, 12) for k in range(n)])
+    parts = np.concatenate([whole * (1 + 1e-11), whole * (1 - 1e-11), whole, [1]])
+    for n, (function, scale) in itertools.product([2, 7, 12], [(np.percentile, 100), (np.nanquantile, 1)]):
+        a, head = np.random.default_rng(n).normal(size=n), 1 + np.arange(parts.size)
+        values, slopes = function(a, scale * parts, method=method), None
+        for off in (0, 1e-10, -1e-10):
+            by_a, by_q = gradients(partial(function, method=method), a, scale * parts)
+            np.testing.assert_allclose(np.sum(by_a), np.sum(head))
+            if off == 0 or method in statistics.INTERPOLATING:  # others jump there
+                np.testing.assert_allclose(by_a @ a, head @ values)
+            between = by_q[~np.isin(values, a)]
+            slopes = between if slopes is None else slopes
+            np.testing.assert_allclose(between, slopes)
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_slopes_of_quantiles_by_their_probability(method: Any) -> None:
     """To the right, also at 0 and 1; none where the quantile is always a number itself, or half-way."""
     a, step = np.array([7.0, 1.0, 4.0, 2.0, 11.0]), 1e-6
@@ -212,6 +236,7 @@ def test_equal_numbers_have_equal_parts_in_a_quantile(method: Any) -> None:
         for q in (0, 0.1, 0.3, 0.5, 0.8, 1):
             got = gradient(lambda x, call=call, q=q: call(x, q), a)
             np.testing.assert_allclose(np.sum(got), 1, rtol=1e-15)
+            np.testing.assert_allclose(got @ a, call(a, q), rtol=1e-14)
             assert all(np.ptp(got[a == value]) == 0 for value in a)
 
 

@@ -98,17 +98,19 @@ def _rank(n: Any, q: Any, method: str) -> tuple[Any, Any, Any]:
 def _beside(y: Any, a: Any, q: Any, axes: Axes, method: str, nan: bool) -> tuple[Any, Any, Any, Any]:
     """The elements on both sides of the quantile y, the weight of the second, and how fast it grows with q.
 
-    y is one of them, or else the next ones to it: how many elements are beyond y tells.
+    y is one of them, or else the next ones to it: how many elements are beyond y tells, as NumPy may have
+    rounded the rank to a whole number where this does not, or not where this does.
     """
     n = np.sum(~np.isnan(a), axis=axes, keepdims=True) if nan else math.prod(a.shape[i] for i in axes)
     q = np.reshape(q, np.shape(q) + (1,) * a.ndim) if np.ndim(q) else q
     rank, weight, rate = _rank(n, q, method)
-    below, above = np.clip(rank, 0, n - 1), np.clip(rank + 1, 0, n - 1)
+    less, up_to = (np.sum(x, axis=axes, keepdims=True) for x in (a < y, a <= y))
+    below = np.maximum(np.clip(rank, less - 1, up_to - 1), 0)
+    above = np.clip(rank + 1, less, n - 1)
     before = np.max(np.where(a < y, a, -math.inf), axis=axes, keepdims=True)
     after = np.min(np.where(a > y, a, math.inf), axis=axes, keepdims=True)
-    lower = np.where(np.sum(a < y, axis=axes, keepdims=True) > below, before, y)
-    upper = np.where(np.sum(a <= y, axis=axes, keepdims=True) > above, y, after)
-    return lower, upper, weight, rate
+    lower, upper = np.where(less > below, before, y), np.where(up_to > above, y, after)
+    return lower, upper, weight + (rank - below), rate
 
 
 def _quantile(
