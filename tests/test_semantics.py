@@ -2465,6 +2465,17 @@ def test_what_is_added_up_in_place_belongs_to_nothing_else() -> None:
     same(x.grad, 12 * c + np.array([0, 200, 200]))
 
 
+def test_what_is_added_up_in_place_keeps_its_digits() -> None:
+    """A gradient of float64 is not added to one of float32 in place: twice 3/4 of half a digit is a digit."""
+    x, c = leaf(np.ones(2, np.float32)), np.array([0.75 * 2**-24])
+    with record():
+        parts = [x[:1] * c, x[:1] * c, x[:1].astype(np.float64)]
+        y = sum(part.sum() for part in parts)
+    y.backward()
+    assert x.grad.dtype == np.float32
+    same(x.grad, np.array([1 + 2**-23, 0], np.float32))
+
+
 @pytest.mark.parametrize("factor", [1, 2])
 def test_the_gradient_of_indexing_is_added_up_in_place(factor: int) -> None:
     """Rows taken one by one cost no more memory than the whole, of a leaf as of what is computed from it."""
