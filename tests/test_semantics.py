@@ -1395,11 +1395,24 @@ def test_a_change_through_a_view_made_before_recording_is_found(view: Any) -> No
         y.backward()
 
 
-def test_a_change_to_one_array_of_a_list_is_found() -> None:
-    a, b = leaf([1.0]), tensor([2.0])
+@pytest.mark.parametrize("number", [0, 1, 7])
+def test_a_change_to_one_array_of_a_list_is_found(number: int) -> None:
+    a, others = leaf([1.0]), [tensor([2.0]) for _ in range(8)]
     with record():
-        y = np.concatenate([a, b])
-    b += 1
+        y = np.concatenate([a, *others])
+    others[number] += 1
+    with pytest.raises(ModifiedError):
+        y.backward()
+
+
+@pytest.mark.parametrize("number", [0, 1, 5])
+def test_a_change_to_one_of_many_results_is_found(number: int) -> None:
+    x = leaf([1.0, 2.0])
+    with record():
+        grids = np.meshgrid(*[x] * 6)
+        y = np.sum(grids[3])
+    changed = grids[number]
+    changed *= 2
     with pytest.raises(ModifiedError):
         y.backward()
 
