@@ -95,6 +95,32 @@ def of_two_axes(shape: Shape) -> Iterator[Call]:
                 yield from ((function, shape, rest) for rest in arguments)
 
 
+def of_axes_of_products(shape: Shape) -> Iterator[Call]:
+    """A stack of vectors or matrices along any axes, with another along others."""
+    values = np.arange(np.prod(shape)).reshape(shape) % 5 - 1.5
+    for i, j, k in itertools.product(range(-3, 3), repeat=3):
+        other = np.moveaxis(values, i, j)
+        yield by_name, shape, (np.vecdot, other, {"axes": [i, (j,)], "keepdims": k < 0})
+        yield by_name, shape, (np.vecdot, other, {"axes": [(i,), j, k], "keepdims": True})
+    for i, j, k in itertools.permutations(range(3)):
+        last = i - 3 * (j < k)
+        yield by_name, shape, (np.vecdot, values, {"axis": last, "keepdims": j == 1})
+        stack = np.transpose(values, (k, j, i))[..., :2]
+        matrices = np.moveaxis(stack, range(3), (k, i, j))
+        yield by_name, shape, (np.matmul, matrices, {"axes": [(i, j), (i, j), (last, k)]})
+        if hasattr(np, "matvec"):
+            yield by_name, shape, (np.matvec, stack[..., 0].T, {"axes": [(i, j), 0, k % 2]})
+            yield by_name, shape, (np.vecmat, stack[0].T, {"axes": [j, (1, 0), last]})
+
+
+def of_known_axes(shape: Shape) -> Iterator[Call]:
+    ndim = len(shape)
+    for split, least, axis in ((np.hsplit, 1, min(ndim - 1, 1)), (np.vsplit, 2, 0), (np.dsplit, 3, 2)):
+        if ndim >= least:
+            yield from ((split, shape, (parts,)) for parts in (shape[axis], [1], [-1, 1], [3, 1, -1], []))
+    yield from ((piled, shape, (f,)) for f in (np.hstack, np.vstack, np.dstack, np.column_stack, np.block))
+
+
 def of_matrices(shape: Shape) -> Iterator[Call]:
     for function in (np.tril, np.triu, np.diagflat, *([np.diag] if len(shape) < 3 else [])):
         yield from ((function, shape, (k,)) for k in OFFSETS)
@@ -108,6 +134,8 @@ def calls() -> dict[Any, list[Call]]:
         *map(of_any_shape, shapes),
         *map(of_an_axis, shapes),
         *map(of_two_axes, shapes),
+        *map(of_axes_of_products, shapes[3:]),
+        *map(of_known_axes, shapes[1:]),
         *map(of_matrices, [(3,), (2, 3), (3, 2), (3, 3), (2, 3, 4)]),
         ((np.transpose, (2, 3, 4), (order,)) for order in itertools.permutations(range(3))),
         ((np.transpose, (2, 3, 4), ((i, j - 3, k - 3),)) for i, j, k in itertools.permutations(range(3))),
@@ -119,6 +147,14 @@ def calls() -> dict[Any, list[Call]]:
     for call in found:
         made[call[0]].append(call)
     return made
+
+
+def by_name(array: Any, function: Any, other: Any, options: Any) -> Any:
+    return function(array, other, **options)
+
+
+def piled(array: Any, function: Any) -> Any:
+    return function([array, 2 * array, np.ones_like(array), -array])
 
 
 def trimmed(core: Any, zeros: Any, trim: Any) -> Any:

@@ -183,7 +183,7 @@ def _margin(a: Any, axis: int, width: int, mode: str, end: Any, length: Any) -> 
     if mode in STATISTICS:
         return np.repeat(STATISTICS[mode](layers(0, length), axis=axis, keepdims=True), width, axis)
     if mode == "linear_ramp":
-        weights = np.reshape(np.arange(width) / max(width, 1), (width,) + (1,) * (a.ndim - axis - 1))
+        weights = np.reshape(np.arange(width) / width, (width,) + (1,) * (a.ndim - axis - 1))
         return end + (layers(0, 1) - end) * weights.astype(a.dtype)
     if a.shape[axis] == 1:
         return np.repeat(a, width, axis)
@@ -200,7 +200,7 @@ def _margin(a: Any, axis: int, width: int, mode: str, end: Any, length: Any) -> 
 def _untiled(g: Any, a: Any) -> Any:
     """The sum of the copies of a that g consists of."""
     shape = (1,) * (g.ndim - a.ndim) + a.shape
-    apart = [k for n, m in zip(shape, g.shape, strict=True) for k in (m // n if n else 1, n)]
+    apart = [k for n, m in zip(shape, g.shape, strict=True) for k in (m // max(n, 1), n)]
     return np.reshape(total(np.reshape(g, apart), tuple(range(0, len(apart), 2))), a.shape)
 
 
