@@ -67,7 +67,7 @@ def of_an_axis(shape: Shape) -> Iterator[Call]:
             np.cumsum: [(axis,)],
             np.sum: [(axis,), (axis, None, None, True)],
             np.mean: [(axis,), (axis, None, None, True)],
-            np.diff: [(k, axis) for k in range(3)] + [(2, axis, 1.0, beside)],
+            np.diff: [(k, axis, *ends) for k in range(4) for ends in [(), (1.0, beside), (beside, 2.0)]],
             np.trapezoid: [(None, 0.5, axis), (np.cumsum(some + 1.0), 1.0, axis)],
             np.add.reduce: [(axis,)],
             np.add.accumulate: [(axis,)],

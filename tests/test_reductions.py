@@ -260,12 +260,16 @@ POLYNOMIALS: list[tuple[Callable[..., Any], tuple[int, ...]]] = [
     (lambda u, v: np.polydiv(u, v)[0], (3, 1)),
     (lambda u, v: np.polydiv(u, v)[0], (2, 3)),  # 0
     (lambda u, v: np.polydiv(u, v)[1], (2, 3)),
+    (lambda u, v: np.polydiv(u, v)[0], (1, 3)),
+    (lambda u, v: np.polydiv(u, v)[1], (1, 3)),
 ]
 
 
 @pytest.mark.parametrize(("function", "sizes"), POLYNOMIALS)
 def test_arithmetic_of_polynomials(function: Any, sizes: tuple[int, ...]) -> None:
-    points = [np.random.default_rng(i).uniform(1, 2, n) for i, n in enumerate(sizes)]
+    points = [
+        np.random.default_rng(i).uniform(1, 2, n) * (-1.0) ** np.arange(1, 1 + n) for i, n in enumerate(sizes)
+    ]
     leaves = [tensor(p) for p in points]
     for leaf in leaves:
         leaf.attach_grad()

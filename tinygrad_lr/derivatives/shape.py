@@ -90,12 +90,10 @@ def _blocks(g: Any, nested: Any) -> Any:
     """What of g belongs to each of the arrays in nested lists, of which the innermost join the last axis."""
     if not isinstance(nested, list):
         return np.reshape(g, np.shape(nested))
-    sizes, axis = [], 0
-    for part in nested:
-        axis = -1
-        while isinstance(part, list):
-            part, axis = part[0], axis - 1
-        sizes.append(np.shape(part)[axis] if np.ndim(part) >= -axis else 1)
+    firsts, axis = nested, -1  # of each part the first array, which has its size
+    while isinstance(firsts[0], list):
+        firsts, axis = [part[0] for part in firsts], axis - 1
+    sizes = [np.shape(a)[axis] if np.ndim(a) >= -axis else 1 for a in firsts]
     return [_blocks(piece, part) for piece, part in zip(_cut(g, sizes, axis), nested, strict=True)]
 
 
