@@ -43,6 +43,34 @@ def of_any_shape(shape: Shape) -> Iterator[Call]:
         yield from ((function, shape, rest) for rest in arguments)
 
 
+def of_nothing(shape: Shape) -> Iterator[Call]:
+    """Calls for arrays without elements."""
+    some, axis = np.zeros(shape), shape.index(0)
+    for function, arguments in {
+        np.ravel: [(), ("F",)],
+        np.reshape: [(shape[::-1],), (0,)],
+        np.flip: [(), (0,)],
+        np.roll: [(1,), (1, axis)],
+        np.tile: [(2,), (0,), ((3, 1, 2),), ((2, 1, 1, 3),)],
+        np.repeat: [(2,), (0,), (2, axis), ([], axis), (2, 0)],
+        np.resize: [((0,),), ((3, 0),)],
+        np.append: [(np.ones(2),), (some, axis), (np.concatenate([some, some + 1], axis), axis)],
+        np.insert: [([], 7.0, axis), (0, 7.0, axis), ([0, 0], 7.0, axis)],
+        np.delete: [([], axis), (slice(None), axis)],
+        np.pad: [(0,), (1,), ([(0, 0)] * len(shape), "edge")],
+        np.split: [(1, axis), ([], axis), ([1, 2], axis)],
+        np.take: [([], axis), ([[]], axis)],
+        np.sum: [(), (axis,), (0,)],
+        np.cumsum: [(), (axis,)],
+        np.ediff1d: [(), (1.0, np.ones(2))],
+        np.outer: [(np.ones(2),)],
+        np.multiply.outer: [(np.ones((1, 2)),)],
+        piled: [(np.hstack,), (np.vstack,), (np.dstack,), (np.stack,), (np.block,)],
+        nested: [(1,), (2,)],
+    }.items():
+        yield from ((function, shape, rest) for rest in arguments)
+
+
 def of_an_axis(shape: Shape) -> Iterator[Call]:
     """Calls along each axis, counted from the front and from the end."""
     for axis in range(-len(shape), len(shape)):
@@ -132,7 +160,9 @@ def calls() -> dict[Any, list[Call]]:
     shapes: list[Shape] = [(), (4,), (2, 3), (2, 3, 4)]
     found = itertools.chain(
         *map(of_any_shape, shapes),
+        *map(of_nothing, [(0,), (2, 0), (0, 3), (2, 0, 3)]),
         *map(of_an_axis, shapes),
+        ((nested, shape, (depth,)) for shape in shapes for depth in range(4)),
         *map(of_two_axes, shapes),
         *map(of_axes_of_products, shapes[3:]),
         *map(of_known_axes, shapes[1:]),
@@ -151,6 +181,14 @@ def calls() -> dict[Any, list[Call]]:
 
 def by_name(array: Any, function: Any, other: Any, options: Any) -> Any:
     return function(array, other, **options)
+
+
+def nested(array: Any, depth: int) -> Any:
+    """A block of blocks, each of them with the same parts in another order."""
+    parts = [array, 2 * array, -array]
+    for _ in range(depth):
+        parts = [parts, [*parts[1:], parts[0]], parts]
+    return np.block(parts)
 
 
 def piled(array: Any, function: Any) -> Any:
