@@ -1028,6 +1028,10 @@ RARE |= {
         lambda *x: np.linalg.multi_dot([x[0], *(np.outer(a, b) for a, b in pairwise(x)), x[-1]]),
         *SIX,
     ),
+    "grid of one": (lambda x: np.meshgrid(x)[0], SIX[1]),
+    "no difference is taken": (lambda x, p: np.diff(x, 0, 1, p, p), SOME, SOME[:, :1]),
+    "dots for fewer axes": (lambda a, b: np.einsum("...i,...i", a, b), SOME, SOME[0]),
+    "quotients that are rounded": (np.fmod, [2.2, -2.4], 0.7),
 }
 if hasattr(np, "cumulative_sum"):  # NumPy 2.1
     RARE["initial sum"] = lambda x: np.cumulative_sum(x, axis=1, include_initial=True), SOME

@@ -219,7 +219,7 @@ def _unrepeated(g: Any, a: Any, repeats: Any, axis: Any) -> Any:
 def _on_diagonal(g: Any, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """Zeros in the shape of a, with g on its diagonal."""
     rows, columns = a.shape[axis1], a.shape[axis2]
-    begin = min(max(-offset, 0), rows)
+    begin = max(-offset, 0)
     column = scatter(g, (..., slice(begin, begin + g.shape[-1])), (*g.shape[:-1], rows))
     on = np.expand_dims(counting(rows, g), 1) + offset == counting(columns, g)
     return np.moveaxis(np.where(on, np.expand_dims(column, -1), 0), (-2, -1), (axis1, axis2))
