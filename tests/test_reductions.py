@@ -520,7 +520,7 @@ def test_product_of_float16_numbers_of_which_parts_overflow() -> None:
 # ---- equal elements ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("constant", [0.0, 1.0, 0.1, 1 / 3, 1e300])
+@pytest.mark.parametrize("constant", [0.0, 1.0, 0.1, -0.1, 1 / 3, 1e300])
 @pytest.mark.parametrize(
     "options",
     [{}, {"axis": 0}, {"axis": 1, "keepdims": True}, {"ddof": 1}, {"where": np.eye(3) == 0}],
@@ -633,15 +633,19 @@ def test_only_the_sweep_is_silent_about_nan() -> None:
         assert np.all(np.isfinite(x.grad.array))
 
 
-@pytest.mark.parametrize("function", [np.sum, np.prod, np.mean, np.var, np.std, np.median], ids=name_of)
+@pytest.mark.parametrize(
+    "function", [np.sum, np.prod, np.mean, np.var, np.std, np.median, np.nanquantile], ids=name_of
+)
 @pytest.mark.parametrize("axis", [None, 0, 1])
 def test_of_nothing(function: Any, axis: Any) -> None:
-    x = tensor(np.zeros((0, 2)))
+    x, q = tensor(np.zeros((0, 2))), tensor(0.3)
     x.attach_grad()
+    q.attach_grad()
     with record(), warnings.catch_warnings(action="ignore"):
-        y = function(x, axis=axis)
+        y = function(x, q, axis=axis) if function is np.nanquantile else function(x, axis=axis) + 0 * q
     y.backward()
     assert x.grad.shape == (0, 2)
+    assert q.grad.item() == 0
 
 
 MASKED = [f for f in ROWS if "where" in ROWS[f].options]
@@ -762,6 +766,13 @@ def test_both_results_of_average() -> None:
 
     a, w = [1.0, -2.0, 0.5], [0.5, 2.0, 3.0]
     assert_same(gradients(both, a, w, order=2), gradients(lambda x, w: (x * w).sum(), a, w, order=2))
+
+
+@pytest.mark.parametrize("options", [{}, {"axis": 1}, {"axis": (1, 0)}, {"axis": 1, "keepdims": True}])
+def test_an_average_without_weights_is_a_mean(options: dict[str, Any]) -> None:
+    a = np.arange(6.0).reshape(2, 3)
+    for function in (np.average, lambda x, **options: np.average(x, returned=True, **options)[0]):
+        assert_same(gradients(partial(function, **options), a), gradients(partial(np.mean, **options), a))
 
 
 def test_weights_of_each_row_of_their_own() -> None:

@@ -24,12 +24,11 @@ def _average_a(
     *,
     keepdims: Any = False,
 ) -> Any:
-    axes = _axes(axis, a.ndim)
-    g = _spread(g[0] if returned else g, axes, keepdims)
+    axes, g = _axes(axis, a.ndim), g[0] if returned else g
     if weights is None:
-        return _mean(g, a, axes, True, True)
+        return _mean(g, a, axis, keepdims, True)
     weights = _aligned(weights, a, axes)
-    return g * (weights / np.sum(weights, axis=axes, keepdims=True))
+    return _spread(g, axes, keepdims) * (weights / np.sum(weights, axis=axes, keepdims=True))
 
 
 def _average_weights(
@@ -77,7 +76,7 @@ INTERPOLATING = {
 }
 
 
-#: those that pick an element
+#: those that pick an element, also the only one that knows weights
 SELECTING = {"inverted_cdf", "closest_observation", "lower", "higher", "nearest"}
 
 
@@ -113,13 +112,11 @@ def _beside(y: Any, a: Any, q: Any, axes: Axes, method: str, nan: bool) -> tuple
     return lower, upper, weight + (rank - below), rate
 
 
-def _quantile(
-    g: Any, y: Any, a: Any, q: Any, axis: Any, keepdims: Any, method: str, weights: Any, nan: bool
-) -> Any:
+def _quantile(g: Any, y: Any, a: Any, q: Any, axis: Any, keepdims: Any, method: str, nan: bool) -> Any:
     """The elements that the quantile lies between share the gradient as they share in the quantile."""
     axes = _axes(axis, a.ndim)
     g, y = _spread(g, axes, keepdims), _spread(y, axes, keepdims)
-    if weights is not None or method in SELECTING or a.size == 0:
+    if method in SELECTING or a.size == 0:
         return _evenly(g, a == y, axes)
     lower, upper, weight, _ = _beside(y, a, q, axes, method, nan)
     weight = weight.astype(g.dtype)
@@ -131,12 +128,10 @@ def _quantile(
     return shared(1 - weight, a == lower) + shared(weight, a == upper)
 
 
-def _quantile_q(
-    g: Any, y: Any, a: Any, q: Any, axis: Any, keepdims: Any, method: str, weights: Any, nan: bool
-) -> Any:
+def _quantile_q(g: Any, y: Any, a: Any, q: Any, axis: Any, keepdims: Any, method: str, nan: bool) -> Any:
     axes = _axes(axis, a.ndim)
     g, y = _spread(g, axes, keepdims), _spread(y, axes, keepdims)
-    if weights is not None or method not in INTERPOLATING or a.size == 0:
+    if method not in INTERPOLATING or a.size == 0:
         return 0 * q
     lower, upper, _, rate = _beside(y, a, q, axes, method, nan)
     return np.sum(g * (upper - lower) * rate, axis=tuple(range(-a.ndim, 0))).astype(g.dtype)
@@ -155,7 +150,7 @@ def _quantiles(function: Any, scale: int, nan: bool) -> None:
                     f"np.{function.__name__} has no derivative for q of shape {np.shape(q)}: the axes of its "
                     "result come in an order of their own. Give q in one dimension, and reshape the result"
                 )
-            return of(g, y, a, q / scale, axis, keepdims, method, weights, nan)
+            return of(g, y, a, q / scale, axis, keepdims, method, nan)
 
         return rule
 
@@ -164,7 +159,7 @@ def _quantiles(function: Any, scale: int, nan: bool) -> None:
 
 def _median(nan: bool) -> Any:
     return lambda g, y, a, axis=None, out=None, overwrite_input=False, keepdims=False: _quantile(
-        g, y, a, 0.5, axis, keepdims, "linear", None, nan
+        g, y, a, 0.5, axis, keepdims, "linear", nan
     )
 
 
@@ -287,7 +282,7 @@ def _histogram_weights(
     inside = (a >= edges[0]) & (a <= edges[-1])
     if density:
         g = (g / np.diff(edges) - np.sum(g * counts)) / np.sum(np.where(inside, weights, 0))
-    bin_of = np.clip(np.searchsorted(edges, a, side="right") - 1, 0, counts.size - 1)
+    bin_of = np.minimum(np.searchsorted(edges, a, side="right"), counts.size) - 1
     return np.where(inside, g[bin_of], 0)
 
 
