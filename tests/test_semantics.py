@@ -1711,6 +1711,34 @@ def test_a_function_without_a_row_raises_when_recorded(function: Any) -> None:
         same(a, b)
 
 
+def test_lists_in_lists_are_arrays_with_tensors_in_them() -> None:
+    x, y = leaf(0.5), leaf([2.0, 3.0])
+    with record():
+        of_numbers = y * [[x, 1.0], (2 * x, x)]
+        of_rows = np.subtract([[y, [1.0, 2.0]], [(x, x), y]], of_numbers)
+        total = np.sum(of_numbers * of_rows)
+    total.backward()
+    same(of_numbers, [[1, 3], [2, 1.5]])
+    same(of_rows, [[[1, 0], [-1, 0.5]], [[-0.5, -2.5], [0, 1.5]]])
+    same(x.grad, -22)
+    same(y.grad, [-2.75, -4.5])
+
+
+def test_a_gradient_with_its_graph_keeps_the_graph() -> None:
+    """Whatever `retain_graph` says."""
+
+    def cube(x: Any) -> Any:
+        with record():
+            return (x * x) * x
+
+    x = leaf(3.0)
+    slope = autograd.grad(cube(x), x, retain_graph=False, create_graph=True)
+    same(autograd.grad(slope, x), 18)
+    cube(x).backward(retain_graph=False, create_graph=True)
+    same(x.grad, 27)
+    same(autograd.grad(x.grad, x), 18)
+
+
 @pytest.mark.parametrize(
     ("function", "name"),
     [
