@@ -831,8 +831,9 @@ def test_several_heads() -> None:
         b = a.sum() * 3
     autograd.backward([a, b, a], [np.array([1.0, 2.0]), None, None])
     same(x.grad, np.array([1 + 3 + 1, 2 + 3 + 1]) * [2, 4])
-    with pytest.raises(ValueError, match="2 heads need a list of 2"):
-        autograd.backward([a, b], [None])
+    for head_grads in ([None], [None] * 3, np.ones(2)):
+        with pytest.raises(ValueError, match="2 heads need a list of 2"):
+            autograd.backward([a, b], head_grads)
     with pytest.raises(TypeError, match="head must be a Tensor, not float"):
         autograd.backward([a, 3.0], [None, None])
 
@@ -2385,6 +2386,17 @@ def test_a_rule_may_return_a_number(monkeypatch: pytest.MonkeyPatch, number: Any
     y.backward()
     same(x.grad, [7, 7])
     assert arrived == [dtype]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("made", [np.float16, np.float32, np.float64])
+def test_a_gradient_has_the_dtype_of_its_tensor_whatever_a_rule_makes(dtype: Any, made: Any) -> None:
+    x = leaf(np.array([1.0, 2.0], dtype))
+    with record():
+        y = differentiable(lambda g, y, x: np.full(2, 3, made))(lambda x: x)(x)
+    y.backward()
+    same(x.grad, np.array([3, 3], dtype))
+    assert x.grad.dtype == dtype
 
 
 # ---- origins ----------------------------------------------------------------------------------------------
