@@ -239,6 +239,8 @@ def test_piecewise_of_a_matrix_a_number_and_another_dtype() -> None:
     )
     assert gradient(lambda x: np.piecewise(x, [x < 0, x >= 0], [lambda v: -v, lambda v: 3 * v]), 2.0) == 3
     assert gradient(lambda x: np.piecewise(x, x < 0, [lambda v: -v, lambda v: 3 * v]), -2.0) == -1
+    truths = np.array([False, True])
+    assert gradient(lambda x: np.piecewise(x, truths, [lambda v: -v, lambda v: 3 * v]), -2.0) == 3
     x = tensor([1.0, 2.0], np.float32)
     x.attach_grad()
     with record():

@@ -112,6 +112,23 @@ def test_the_initial_value_is_one_of_them(a: Any, initial: int, data: st.DataObj
         assert_same(gradients(given_apart, a, initial, order=2), gradients(joined, a, initial, order=2))
 
 
+@pytest.mark.parametrize(
+    "function",
+    [np.sum, np.nansum, np.prod, np.nanprod, np.max, np.min, np.nanmax, np.nanmin, np.logaddexp.reduce],
+    ids=name_of,
+)
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_the_initial_value_of_each_row(function: Any, keepdims: bool) -> None:
+    def given_apart(x: Any, t: Any) -> Any:
+        return function(x, axis=1, initial=t, keepdims=keepdims)
+
+    def joined(x: Any, t: Any) -> Any:
+        return function(np.concatenate([x, t * np.ones((2, 1))], axis=1), axis=1)
+
+    a, initial = [[0.5, 2.0, 1.5], [0.7, 1.2, -0.3]], 1.2
+    assert_same(gradients(given_apart, a, initial, order=2), gradients(joined, a, initial, order=2))
+
+
 def test_the_initial_value_ties_with_one_element() -> None:
     """Alone among the elements, it does not have all of the gradient."""
     np.testing.assert_array_equal(gradient(lambda x: np.max(x, initial=3), [1, 3]), [0, 0.5])

@@ -180,16 +180,16 @@ def _by_rows(a: Any, turned: bool) -> Any:
     return a.T if turned else np.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1] if a.ndim else 1))
 
 
-def _variables(c: Any, m: Any, y: Any, rowvar: Any) -> Any:
-    """A row for each variable, those of y after those of m; c is their matrix of covariances."""
-    turned = _turned(m, y, c.shape[0] if c.ndim else 1, rowvar)
+def _variables(count: int, m: Any, y: Any, rowvar: Any) -> Any:
+    """A row for each variable, those of y after those of m."""
+    turned = _turned(m, y, count, rowvar)
     rows = [_by_rows(a, t) for a, t in zip((m, y), turned, strict=True) if a is not None]
     return np.concatenate(rows)
 
 
-def _back(made: Any, which: int, c: Any, m: Any, y: Any, rowvar: Any) -> Any:
+def _back(made: Any, which: int, m: Any, y: Any, rowvar: Any) -> Any:
     """What belongs to m (which=0) or y (which=1) of a gradient for the variables of both."""
-    turned = _turned(m, y, c.shape[0] if c.ndim else 1, rowvar)
+    turned = _turned(m, y, len(made), rowvar)
     own = len(_by_rows(m, turned[0]))
     part = (made[:own], made[own:])[which]
     return part.T if turned[which] else np.reshape(part, (m, y)[which].shape)
@@ -231,16 +231,18 @@ def _cov(
 
     Its rows are centred as well: that x was centred needs no further care.
     """
-    x, g = _variables(c, m, y, rowvar), _square(g)
+    g = _square(g)
+    x = _variables(len(g), m, y, rowvar)
     w, total, divisor = _weights(x.shape[1], (0 if bias else 1) if ddof is None else ddof, fweights, aweights)
-    return _back((g + g.T) @ (_centred(x, w, total) * w) / divisor, which, c, m, y, rowvar)
+    return _back((g + g.T) @ (_centred(x, w, total) * w) / divisor, which, m, y, rowvar)
 
 
 def _cov_aweights(
     g: Any, c: Any, m: Any, y: Any, rowvar: Any, bias: Any, ddof: Any, fweights: Any, aweights: Any
 ) -> Any:
     """A weight is in the sum of products and in what divides it; that it moves the means has no effect."""
-    x, g = _variables(c, m, y, rowvar), _square(g)
+    g = _square(g)
+    x = _variables(len(g), m, y, rowvar)
     ddof = (0 if bias else 1) if ddof is None else ddof
     w, total, divisor = _weights(x.shape[1], ddof, fweights, aweights)
     x = _centred(x, w, total)
