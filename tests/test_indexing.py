@@ -211,7 +211,7 @@ PIECES: dict[str, Callable[[Any], Any]] = {
     "one condition": lambda x: np.piecewise(x, x < 0, [lambda v: v**2, lambda v: np.exp(v)]),
     "the last one wins": lambda x: np.piecewise(x, [x < 1, x < 0], [lambda v: v**2, lambda v: v**3]),
     "numbers": lambda x: np.piecewise(x, [x < 0, x > 0.9], [3, 2.5, lambda v: v * v]),
-    "never": lambda x: np.piecewise(x, [x > 9], [lambda v: 1 / (v - v), lambda v: v * v]),
+    "never": lambda x: np.piecewise(x, [x > 9], [lambda v: v / np.max(v), lambda v: v * v]),
     "arguments": lambda x: np.piecewise(
         x, [x < 0], [lambda v, a, b=1: a * v * b, lambda v, a, b: a + b * v], 2, b=3
     ),

@@ -731,7 +731,12 @@ def test_logarithms_of_sums_grow_by_what_all_terms_grow_by(a: Any, shift: float)
 
 
 @pytest.mark.parametrize(
-    "function", [np.max, np.min, np.nanmax, np.ptp, np.maximum.reduce, np.logaddexp.reduce], ids=name_of
+    "function",
+    [
+        *(np.max, np.min, np.nanmax, np.ptp, np.maximum.reduce, np.logaddexp.reduce),
+        *(np.maximum.accumulate, np.fmin.accumulate, np.cumprod),
+    ],
+    ids=name_of,
 )
 @quick
 @given(hnp.arrays(float, (3, 2), elements=st.sampled_from([-np.inf, 0.0, 1.0, np.inf])))
@@ -741,7 +746,7 @@ def test_a_row_beside_others_has_the_gradient_that_it_has_alone(function: Any, r
     with np.errstate(invalid="ignore"):
         together = gradient(lambda x: function(x, axis=1), rows)
         alone = [gradient(function, row) for row in rows]
-    np.testing.assert_allclose(together, alone, rtol=1e-14)
+    np.testing.assert_allclose(together, np.reshape(alone, rows.shape), rtol=1e-14)
 
 
 @given(hnp.arrays(float, 4, elements=st.floats(-5, 5) | st.floats(-200, 200) | st.just(-np.inf)))
@@ -869,6 +874,18 @@ def test_correlations(rowvar: bool, second: int | None) -> None:
             got = function(*leaves, **options)
         np.testing.assert_array_equal(got.array, function(*data, **options), strict=True)
     check_gradients(function, *data)
+
+
+@pytest.mark.parametrize("ddof", [0, 1])
+def test_the_scale_of_weights_of_covariances_has_no_say(ddof: int) -> None:
+    rows, weights = np.sin(np.arange(8.0)).reshape(2, 4), np.array([1.0, 3.0, 2.0, 0.5])
+
+    def cov(m: Any, w: Any) -> Any:
+        return np.cov(m, ddof=ddof, aweights=w)
+
+    of_m, of_w = gradients(cov, rows, weights)
+    for scale in (1 / 8, 8):
+        assert_same(gradients(cov, rows, scale * weights), [of_m, of_w / scale])
 
 
 def test_correlations_are_never_beyond_one() -> None:

@@ -186,16 +186,17 @@ def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **options: Any)
         )
     y = np.zeros_like(x)
     for condition, function in zip(conditions, funclist, strict=True):
+        values: Any = function
         if callable(function):
             inside = x[condition]
             if inside.size == 0:
                 continue
             if np.isnan(inside.size):  # of a Dask array: not known before it is computed
-                function = function(x, *args, **options)
+                values = function(x, *args, **options)
             else:
-                function = scatter(function(inside, *args, **options), condition, x.shape)
+                values = scatter(function(inside, *args, **options), condition, x.shape)
         where = np.reshape(condition, condition.shape + (1,) * (x.ndim - condition.ndim))
-        y = np.where(where, function, y).astype(x.dtype)
+        y = np.where(where, values, y).astype(x.dtype)
     return y
 
 
