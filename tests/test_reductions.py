@@ -854,6 +854,11 @@ def test_interpolation_is_linear_in_the_values(xp: list[float]) -> None:
         slopes = gradient(lambda fp, at=at: np.interp(at, xp, fp), fp)
         assert slopes @ fp == np.interp(at, xp, fp)
         assert np.sum(slopes) == 1
+    all_slopes = func.grad(lambda *points: np.sum(np.interp(*points) ** 2), (0, 1, 2))
+    compiled, points = compile(all_slopes), (x, np.array(xp), fp)
+    for _ in range(2):  # what runs is made by the first call, and does not warn either
+        for got, expected in zip(compiled(*points), all_slopes(*points), strict=True):
+            np.testing.assert_allclose(got, expected)
 
 
 def test_ends_of_a_periodic_interpolation_are_ignored() -> None:
