@@ -18,6 +18,7 @@ import tracemalloc
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
@@ -1710,6 +1711,52 @@ def test_a_function_without_a_row_raises_when_recorded(function: Any) -> None:
         same(a, b)
 
 
+def test_lists_in_lists_are_arrays_with_tensors_in_them() -> None:
+    x, y = leaf(0.5), leaf([2.0, 3.0])
+    with record():
+        of_numbers = y * [[x, 1.0], (2 * x, x)]
+        of_rows = np.subtract([[y, [1.0, 2.0]], [(x, x), y]], of_numbers)
+        total = np.sum(of_numbers * of_rows)
+    total.backward()
+    same(of_numbers, [[1, 3], [2, 1.5]])
+    same(of_rows, [[[1, 0], [-1, 0.5]], [[-0.5, -2.5], [0, 1.5]]])
+    same(x.grad, -22)
+    same(y.grad, [-2.75, -4.5])
+
+
+def test_a_gradient_with_its_graph_keeps_the_graph() -> None:
+    """Whatever `retain_graph` says."""
+
+    def cube(x: Any) -> Any:
+        with record():
+            return (x * x) * x
+
+    x = leaf(3.0)
+    slope = autograd.grad(cube(x), x, retain_graph=False, create_graph=True)
+    same(autograd.grad(slope, x), 18)
+    cube(x).backward(retain_graph=False, create_graph=True)
+    same(x.grad, 27)
+    same(autograd.grad(x.grad, x), 18)
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (np.corrcoef, "x"),
+        (partial(np.polyadd, a2=[1.0, 2.0]), "a1"),
+        (partial(np.apply_along_axis, np.sum, 0), "arr"),
+        (partial(np.apply_over_axes, np.sum, axes=0), "a"),
+        (partial(np.piecewise, condlist=[[True, False]], funclist=[np.negative, np.square]), "x"),
+    ],
+    ids=["corrcoef", "polyadd", "apply_along_axis", "apply_over_axes", "piecewise"],
+)
+def test_a_function_of_others_is_differentiated_with_its_arguments_by_name(function: Any, name: str) -> None:
+    x = leaf([0.5, 0.25])
+    with record():
+        y = np.sum(function(**{name: 2 * x}))
+    y.backward()
+
+
 def masked_out(x: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NumPy's own, of elements that nobody computed
@@ -2593,6 +2640,8 @@ def test_what_an_array_has_a_tensor_has() -> None:
     x = tensor([1.0, -2.0, 3.0])
     numbers = [*range(-4, 5), *map(tensor, range(-4, 5))]
     assert [int(number) for number in numbers if number in x] == [-2, 1, 3] * 2
+    with record():
+        assert [leaf(1.0)] in leaf([1.0, 2.0])
     same(round(tensor([1.26]), 1), [1.3])
     same(round(tensor([1.26, -2.6])), [1, -3])
     assert x.sweep == 0
