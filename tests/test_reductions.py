@@ -309,12 +309,12 @@ def test_roots_of_a_power_do_not_move(p: list[float]) -> None:
     np.testing.assert_array_equal(func.grad(lambda p: np.sum(np.roots(p)))(np.array(p)), np.zeros(len(p)))
 
 
-@pytest.mark.parametrize("p", [[], 2.0, [0.0, 0.0], [[1.0, 2.0]]])
+@pytest.mark.parametrize("p", [[], [0.0, 0.0], [[1.0, 2.0]]])
 def test_roots_of_what_is_no_polynomial(p: Any) -> None:
     x = tensor(p, float)
     x.attach_grad()
     with record():
-        if x.ndim < 2:
+        if x.ndim == 1:
             assert np.roots(x).shape == np.roots(x.array).shape == (0,)
         else:
             with pytest.raises(ValueError, match="Input must be a rank-1 array"):
