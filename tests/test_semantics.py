@@ -831,8 +831,9 @@ def test_several_heads() -> None:
         b = a.sum() * 3
     autograd.backward([a, b, a], [np.array([1.0, 2.0]), None, None])
     same(x.grad, np.array([1 + 3 + 1, 2 + 3 + 1]) * [2, 4])
-    with pytest.raises(ValueError, match="2 heads need a list of 2"):
-        autograd.backward([a, b], [None])
+    for head_grads in ([None], [None] * 3, np.ones(2)):
+        with pytest.raises(ValueError, match="2 heads need a list of 2"):
+            autograd.backward([a, b], head_grads)
     with pytest.raises(TypeError, match="head must be a Tensor, not float"):
         autograd.backward([a, 3.0], [None, None])
 
@@ -2387,6 +2388,17 @@ def test_a_rule_may_return_a_number(monkeypatch: pytest.MonkeyPatch, number: Any
     assert arrived == [dtype]
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("made", [np.float16, np.float32, np.float64])
+def test_a_gradient_has_the_dtype_of_its_tensor_whatever_a_rule_makes(dtype: Any, made: Any) -> None:
+    x = leaf(np.array([1.0, 2.0], dtype))
+    with record():
+        y = differentiable(lambda g, y, x: np.full(2, 3, made))(lambda x: x)(x)
+    y.backward()
+    same(x.grad, np.array([3, 3], dtype))
+    assert x.grad.dtype == dtype
+
+
 # ---- origins ----------------------------------------------------------------------------------------------
 
 
@@ -2462,11 +2474,11 @@ def test_what_a_selection_leaves_out_has_the_gradient_zero(name: str) -> None:
 REPEATED: dict[str, Callable[[Any, list[Any]], Any]] = {
     "moved": lambda t, _: np.abs(-t),
     "elementwise": lambda t, _: t * 1.0,
-    "broadcast": lambda t, _: np.sum(t + np.zeros((1, 2)), 0),
-    "sum of many": lambda t, _: np.sum(t + np.zeros((16, 1)), 0) / 16,
-    "mean of many": lambda t, _: 16 * np.mean(np.concatenate([t[None], np.zeros((15, 2))]), 0),
+    "broadcast": lambda t, _: np.sum(t + np.zeros((1, 2), t.dtype), 0),
+    "sum of many": lambda t, _: np.sum(t + np.zeros((16, 1), t.dtype), 0) / 16,
+    "mean of many": lambda t, _: 16 * np.mean(np.concatenate([t[None], np.zeros((15, 2), t.dtype)]), 0),
     "used twice": lambda t, _: t / 2 + t / 2,
-    "product": lambda t, _: np.sqrt(t * t + 1e-300) * 0.5 + t * 0.5,
+    "product": lambda t, _: np.sqrt(t * t + 1e-30) * 0.5 + t * 0.5,
     "several results": lambda t, _: np.modf(t)[0],
     "part of a part": lambda t, _: t[::-1][::-1],
     "and another part": lambda t, parts: (t[:], parts.append(t[1:]))[0],
@@ -2476,10 +2488,10 @@ REPEATED: dict[str, Callable[[Any, list[Any]], Any]] = {
 
 
 @pytest.mark.parametrize("name", REPEATED)
-@pytest.mark.parametrize("levels", [1, 1200])
+@pytest.mark.parametrize("levels", [1, 300])
 def test_what_a_selection_leaves_out_is_followed_through_a_long_chain(name: str, levels: int) -> None:
     """Without recursion, and without numbers that overflow or vanish on the way."""
-    x, parts = leaf([0.0, 0.25]), []
+    x, parts = leaf(np.array([0, 0.25], np.float32)), []
     with record():
         y: Any = np.sqrt(x)
         for _ in range(levels):
@@ -2488,7 +2500,7 @@ def test_what_a_selection_leaves_out_is_followed_through_a_long_chain(name: str,
         left_out = left_out + sum([np.where(True, part, 0).sum() for part in parts])
         used = np.sum(np.where([True, False], y, 0) * [0, 1])
     left_out.backward(retain_graph=True)
-    np.testing.assert_allclose(x.grad.array, [0, 1 + len(parts)], rtol=1e-9)
+    np.testing.assert_allclose(x.grad.array, [0, 1 + len(parts)], rtol=1e-5)
     with np.errstate(invalid="ignore"):
         used.backward()
     assert np.isnan(x.grad.array[0])  # 0 * inf
