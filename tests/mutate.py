@@ -1,13 +1,16 @@
 """How many faults the suite notices: plants them one at a time, and runs the tests that come by.
 
     pip install cosmic-ray pytest-cov
-    python tests/mutate.py --minutes 30 tinygrad_lr/derivatives/*.py
+    python tests/mutate.py --minutes 30 tinygrad_lr/sweep.py tinygrad_lr/derivatives/*.py
 
 The faults are those of cosmic-ray (other operators, comparisons, numbers; conditions negated; loops without a
 turn; decorators gone), in random order until the time is up. Its own runner starts Python and imports
-everything anew for each fault; here a process that has imported NumPy, SciPy and Hypothesis is forked, the
-module is replaced on import, and only the tests that reach the line are run, the quickest first. What these
-are is recorded once, in `.mutation`, to be removed when the suite has changed. Needs a system with fork.
+everything anew for each fault, which takes seconds. Here one process imports everything once, tests and all.
+For a fault within functions it forks, and the child exchanges their code and runs the tests that reach the
+line, the quickest first: most faults are noticed in a fifth of a second. What is run on import, such as a
+number in a row of the table, takes a fork without the package, which imports the module with the fault in it.
+Which tests reach a line is recorded once, in `.mutation`, to be removed when the suite has changed. Needs a
+system with fork.
 
 Printed are the faults that no test noticed, each with its line, and those with which the tests came to no
 end: an endless loop, or a machine with too much to do. Most of the former are none: another program that
@@ -17,19 +20,23 @@ computes the same.
 import argparse
 import ast
 import difflib
+import gc
 import importlib.abc
 import importlib.util
+import marshal
 import os
 import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from inspect import CO_NEWLOCALS
+from multiprocessing import Pipe
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent.parent
@@ -92,6 +99,34 @@ def faults(path: Path) -> Iterator[Fault]:
             places = [start for node in nodes for start, _ in operator.mutation_positions(node)]
             for occurrence, (line, _) in enumerate(places):
                 yield Fault(path, operator, occurrence, line)
+
+
+def identity(code: CodeType) -> Any:
+    """What tells the code of one function from that of another, in the process and in the file."""
+    return code.co_filename, code.co_qualname, code.co_code, tuple(code.co_positions())
+
+
+def exchanged(old: CodeType, new: CodeType) -> dict[Any, CodeType] | None:
+    """The code of the functions that differ in two versions of a module; None if more than that differs."""
+    found = {}
+
+    def same(old: CodeType, new: CodeType, within: bool) -> bool:
+        """Whether both are the same but for functions; `within` one the same is not asked for."""
+        if len(old.co_consts) != len(new.co_consts) or old.co_code != new.co_code:
+            return within
+        for a, b in zip(old.co_consts, new.co_consts, strict=True):
+            if not (isinstance(a, CodeType) and isinstance(b, CodeType)):
+                if not within and repr(a) != repr(b):
+                    return False
+            elif a.co_flags & CO_NEWLOCALS:
+                if a != b or identity(a) != identity(b):
+                    found[identity(a)] = b
+                    same(a, b, True)
+            elif not same(a, b, within):  # a class
+                return False
+        return within or old.co_names == new.co_names
+
+    return found if same(old, new, False) and found else None
 
 
 class Planted(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -158,8 +193,8 @@ def recorded() -> tuple[dict[str, float], dict[Path, dict[int, list[str]]]]:
     }
 
 
-def noticed(fault: Fault, source: str, tests: list[str], limit: float) -> bool | None:
-    """Whether a test fails where the fault is planted; None if the tests had no end within the limit."""
+def outcome(run: Callable[[], int], limit: float) -> bool | None:
+    """Whether a run, in a fork, ends with anything but 0; None if it has no end within the limit."""
     child = os.fork()
     if not child:
         os.setsid()
@@ -167,24 +202,7 @@ def noticed(fault: Fault, source: str, tests: list[str], limit: float) -> bool |
         os.dup2(silence, 1), os.dup2(silence, 2)
         status = 1
         try:
-            sys.meta_path.insert(0, Planted(fault, source))
-            os.chdir(HERE)
-            with tempfile.TemporaryDirectory() as folder:  # nothing is learned from the faults before
-                os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = folder
-                import pytest
-                from hypothesis import Phase, settings
-
-                # whether there is a failing example, not the smallest one
-                found = [Phase.explicit, Phase.reuse, Phase.generate]
-                settings.register_profile("found", phases=found)
-                settings.load_profile("found")
-
-                quiet = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
-                options = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", *quiet]
-                status = int(pytest.main([*options, *tests]))
-                if status == pytest.ExitCode.USAGE_ERROR:  # the fault has changed the names of tests
-                    files = {test.partition("::")[0] for test in tests}
-                    status = int(pytest.main([*options, *files]))
+            status = run()
         finally:
             os._exit(status)
     end = time.monotonic() + limit
@@ -192,10 +210,86 @@ def noticed(fault: Fault, source: str, tests: list[str], limit: float) -> bool |
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             return os.waitstatus_to_exitcode(status) != 0
-        time.sleep(0.02)
+        time.sleep(0.005)
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return None
+
+
+def pytest_run(*arguments: str, plugins: Any = ()) -> int:
+    """pytest, in this process, without a word of it kept."""
+    import pytest
+    from hypothesis import Phase, settings
+
+    from conftest import dev
+
+    # whether there is a failing example, not the smallest one; and nothing is learned from the faults before
+    settings.register_profile("found", dev, phases=[Phase.explicit, Phase.generate], database=None)
+    quiet = ["-W", "ignore::pytest.PytestAssertRewriteWarning", "--hypothesis-profile=found"]
+    options = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", *quiet]
+    return int(pytest.main([*options, *arguments], plugins))
+
+
+def on_import(fault: Fault, source: str, tests: list[str]) -> int:
+    """The tests with the fault in the module when it is imported."""
+    sys.meta_path.insert(0, Planted(fault, source))
+    status = pytest_run(*tests)
+    if status == 4:  # a usage error: the fault has changed the names of tests
+        status = pytest_run(*{test.partition("::")[0] for test in tests})
+    return status
+
+
+class Collected:
+    """A plugin of pytest that runs no test of its own accord, but those that it is told to, in forks."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+
+    def pytest_runtestloop(self, session: Any) -> bool:
+        items = {item.nodeid: item for item in session.items}
+        live: dict[Any, list[FunctionType]] = {}
+        for function in [f for f in gc.get_objects() if isinstance(f, FunctionType)]:
+            if function.__code__.co_filename.startswith(str(HERE)):
+                live.setdefault(identity(function.__code__), []).append(function)
+        gc.freeze()
+        self.connection.send((set(items), set(live)))
+        while job := self.connection.recv():
+            code, tests, limit = marshal.loads(job)
+            run = partial(self.run, items, live, code, tests)
+            self.connection.send(outcome(run, limit))
+        return True
+
+    def run(self, items: Any, live: Any, code: dict[Any, CodeType], tests: list[str]) -> int:
+        for place, new in code.items():
+            for function in live.get(place, ()):
+                function.__code__ = new
+        for test in tests:
+            items[test].config.hook.pytest_runtest_protocol(item=items[test], nextitem=None)
+        return 0
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.failed:
+            os._exit(1)
+
+
+def collected() -> tuple[Any, set[str], set[Any]]:
+    """A process with everything imported: the connection to it, the tests it has, and the functions."""
+    here, there = Pipe()
+    if not os.fork():
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os._exit(pytest_run(*(f"tests/test_{name}.py" for name in SUITE), plugins=[Collected(there)]))
+    return here, *here.recv()
+
+
+def quickest(tests: set[str], seconds: dict[str, float], limit: float) -> tuple[list[str], float]:
+    """The quickest of some tests, as many as fit into a limit, and how long they take."""
+    found, total = [], 0.0
+    for test in sorted(tests, key=seconds.__getitem__):
+        found.append(test)
+        total += seconds[test]
+        if total > limit:
+            break
+    return found, 10 * total + 300
 
 
 def main() -> None:
@@ -207,11 +301,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=60, help="of tests, at most, for each fault")
     arguments = parser.parse_args()
+    os.chdir(HERE)
     sys.path[:0] = [str(HERE), str(HERE / "viz"), str(HERE / "tests")]
     seconds, reaching = recorded()
     import hypothesis.extra.numpy  # noqa: F401  # shared by all forks
     import scipy.special  # noqa: F401
 
+    connection, known, live = collected()
+    seconds = {test: time for test, time in seconds.items() if test in known}
+    at_import = {test for test in seconds if test.startswith(AT_IMPORT)}
     planted = [fault for path in arguments.modules for fault in faults(path.resolve())]
     random.Random(arguments.seed).shuffle(planted)
     end = time.monotonic() + 60 * arguments.minutes
@@ -223,19 +321,22 @@ def main() -> None:
             continue
         contexts = set(reaching[fault.path].get(fault.line, []))
         reach = contexts & set(seconds)
-        if not reach or "" in contexts:  # a line that is run on import, such as a row of the table
-            reach |= {test for test in seconds if test.startswith(AT_IMPORT)}
-        tests, total = [], 0.0
-        for test in sorted(reach, key=seconds.__getitem__):
-            tests.append(test)
-            total += seconds[test]
-            if total > arguments.seconds:
-                break
-        failed = noticed(fault, source, tests, 10 * total + 300)
+        old, new = (compile(text, str(fault.path), "exec") for text in (fault.path.read_text(), source))
+        functions = exchanged(old, new) or {}
+        failed: bool | None = False
+        if reach and not live.isdisjoint(functions):
+            connection.send(marshal.dumps((functions, *quickest(reach, seconds, arguments.seconds))))
+            failed = connection.recv()
+        elif not reach or "" in contexts:
+            reach |= at_import
+        if failed is False and (live.isdisjoint(functions) or "" in contexts):  # it is run on import
+            tests, limit = quickest(reach, seconds, arguments.seconds)
+            failed = outcome(partial(on_import, fault, source, tests), limit)
         verdict = "endless" if failed is None else "noticed" if failed else "missed"
         count[verdict] += 1
         if not failed:
             print(f"{verdict}: {fault}\n", flush=True)
+    connection.send(None)
     print(f"{sum(count.values())} of {len(planted)} faults planted:", count)
 
 

@@ -43,6 +43,34 @@ def of_any_shape(shape: Shape) -> Iterator[Call]:
         yield from ((function, shape, rest) for rest in arguments)
 
 
+def of_nothing(shape: Shape) -> Iterator[Call]:
+    """Calls for arrays without elements."""
+    some, axis = np.zeros(shape), shape.index(0)
+    for function, arguments in {
+        np.ravel: [(), ("F",)],
+        np.reshape: [(shape[::-1],), (0,)],
+        np.flip: [(), (0,)],
+        np.roll: [(1,), (1, axis)],
+        np.tile: [(2,), (0,), ((3, 1, 2),), ((2, 1, 1, 3),)],
+        np.repeat: [(2,), (0,), (2, axis), ([], axis), (2, 0)],
+        np.resize: [((0,),), ((3, 0),)],
+        np.append: [(np.ones(2),), (some, axis), (np.concatenate([some, some + 1], axis), axis)],
+        np.insert: [([], 7.0, axis), (0, 7.0, axis), ([0, 0], 7.0, axis)],
+        np.delete: [([], axis), (slice(None), axis)],
+        np.pad: [(0,), (1,), ([(0, 0)] * len(shape), "edge")],
+        np.split: [(1, axis), ([], axis), ([1, 2], axis)],
+        np.take: [([], axis), ([[]], axis)],
+        np.sum: [(), (axis,), (0,)],
+        np.cumsum: [(), (axis,)],
+        np.ediff1d: [(), (1.0, np.ones(2))],
+        np.outer: [(np.ones(2),)],
+        np.multiply.outer: [(np.ones((1, 2)),)],
+        piled: [(np.hstack,), (np.vstack,), (np.dstack,), (np.stack,), (np.block,)],
+        nested: [(1,), (2,)],
+    }.items():
+        yield from ((function, shape, rest) for rest in arguments)
+
+
 def of_an_axis(shape: Shape) -> Iterator[Call]:
     """Calls along each axis, counted from the front and from the end."""
     for axis in range(-len(shape), len(shape)):
@@ -67,7 +95,7 @@ def of_an_axis(shape: Shape) -> Iterator[Call]:
             np.cumsum: [(axis,)],
             np.sum: [(axis,), (axis, None, None, True)],
             np.mean: [(axis,), (axis, None, None, True)],
-            np.diff: [(k, axis) for k in range(3)] + [(2, axis, 1.0, beside)],
+            np.diff: [(k, axis, *ends) for k in range(4) for ends in [(), (1.0, beside), (beside, 2.0)]],
             np.trapezoid: [(None, 0.5, axis), (np.cumsum(some + 1.0), 1.0, axis)],
             np.add.reduce: [(axis,)],
             np.add.accumulate: [(axis,)],
@@ -95,6 +123,32 @@ def of_two_axes(shape: Shape) -> Iterator[Call]:
                 yield from ((function, shape, rest) for rest in arguments)
 
 
+def of_axes_of_products(shape: Shape) -> Iterator[Call]:
+    """A stack of vectors or matrices along any axes, with another along others."""
+    values = np.arange(np.prod(shape)).reshape(shape) % 5 - 1.5
+    for i, j, k in itertools.product(range(-3, 3), repeat=3):
+        other = np.moveaxis(values, i, j)
+        yield by_name, shape, (np.vecdot, other, {"axes": [i, (j,)], "keepdims": k < 0})
+        yield by_name, shape, (np.vecdot, other, {"axes": [(i,), j, k], "keepdims": True})
+    for i, j, k in itertools.permutations(range(3)):
+        last = i - 3 * (j < k)
+        yield by_name, shape, (np.vecdot, values, {"axis": last, "keepdims": j == 1})
+        stack = np.transpose(values, (k, j, i))[..., :2]
+        matrices = np.moveaxis(stack, range(3), (k, i, j))
+        yield by_name, shape, (np.matmul, matrices, {"axes": [(i, j), (i, j), (last, k)]})
+        if hasattr(np, "matvec"):
+            yield by_name, shape, (np.matvec, stack[..., 0].T, {"axes": [(i, j), 0, k % 2]})
+            yield by_name, shape, (np.vecmat, stack[0].T, {"axes": [j, (1, 0), last]})
+
+
+def of_known_axes(shape: Shape) -> Iterator[Call]:
+    ndim = len(shape)
+    for split, least, axis in ((np.hsplit, 1, min(ndim - 1, 1)), (np.vsplit, 2, 0), (np.dsplit, 3, 2)):
+        if ndim >= least:
+            yield from ((split, shape, (parts,)) for parts in (shape[axis], [1], [-1, 1], [3, 1, -1], []))
+    yield from ((piled, shape, (f,)) for f in (np.hstack, np.vstack, np.dstack, np.column_stack, np.block))
+
+
 def of_matrices(shape: Shape) -> Iterator[Call]:
     for function in (np.tril, np.triu, np.diagflat, *([np.diag] if len(shape) < 3 else [])):
         yield from ((function, shape, (k,)) for k in OFFSETS)
@@ -106,8 +160,12 @@ def calls() -> dict[Any, list[Call]]:
     shapes: list[Shape] = [(), (4,), (2, 3), (2, 3, 4)]
     found = itertools.chain(
         *map(of_any_shape, shapes),
+        *map(of_nothing, [(0,), (2, 0), (0, 3), (2, 0, 3)]),
         *map(of_an_axis, shapes),
+        ((nested, shape, (depth,)) for shape in shapes for depth in range(4)),
         *map(of_two_axes, shapes),
+        *map(of_axes_of_products, shapes[3:]),
+        *map(of_known_axes, shapes[1:]),
         *map(of_matrices, [(3,), (2, 3), (3, 2), (3, 3), (2, 3, 4)]),
         ((np.transpose, (2, 3, 4), (order,)) for order in itertools.permutations(range(3))),
         ((np.transpose, (2, 3, 4), ((i, j - 3, k - 3),)) for i, j, k in itertools.permutations(range(3))),
@@ -119,6 +177,22 @@ def calls() -> dict[Any, list[Call]]:
     for call in found:
         made[call[0]].append(call)
     return made
+
+
+def by_name(array: Any, function: Any, other: Any, options: Any) -> Any:
+    return function(array, other, **options)
+
+
+def nested(array: Any, depth: int) -> Any:
+    """A block of blocks, each of them with the same parts in another order."""
+    parts = [array, 2 * array, -array]
+    for _ in range(depth):
+        parts = [parts, [*parts[1:], parts[0]], parts]
+    return np.block(parts)
+
+
+def piled(array: Any, function: Any) -> Any:
+    return function([array, 2 * array, np.ones_like(array), -array])
 
 
 def trimmed(core: Any, zeros: Any, trim: Any) -> Any:

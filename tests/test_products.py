@@ -205,20 +205,36 @@ def test_third_order() -> None:
         assert_slopes(cube, x, orders=3)
 
 
-def test_numbers_as_factors() -> None:
-    x = np.array([1.0, 2.0, 4.0])
-    for function in (
-        lambda x: np.dot(x, 3),
-        lambda x: np.dot(3.0, x),
-        lambda x: np.inner(3, x),
-        lambda x: np.kron(x, 3),
-        lambda x: np.outer(3, x)[0],
-        lambda x: np.tensordot(x, 3.0, axes=0),
-        lambda x: np.einsum("i,", x, 3),
-        lambda x: np.einsum(",i", 3.0, x),
-    ):
-        np.testing.assert_array_equal(gradient(function, x, head=[1.0, 10.0, 100.0]), [3, 30, 300])
+FACTORS: list[Any] = [
+    *(np.dot, np.inner, np.kron, np.outer, np.multiply.outer, lambda a, b: np.tensordot(a, b, axes=0)),
+    *(lambda a, b: np.einsum("...,...", a, b), lambda a, b: np.einsum(a, [...], b, [...])),
+]
+
+
+@pytest.mark.parametrize("function", FACTORS, ids=range(8))
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (2, 3, 4)], ids=str)
+def test_numbers_as_factors(function: Any, shape: tuple[int, ...]) -> None:
+    """On either side, as a tensor or beside one."""
+    x = RNG.uniform(-1, 1, shape)
+    head = RNG.uniform(-1, 1, np.shape(function(x, 0.5)))
+    for turned in (function, lambda a, b: np.reshape(function(b, a), head.shape)):
+        assert_slopes(turned, x, 0.5, head=head, orders=2)
+        for number in (3, 3.0, np.float64(3), np.array(3)):
+            got = gradient(lambda x, n=number, f=turned: f(x, n), x, head=head)
+            np.testing.assert_array_equal(got, 3 * np.reshape(head, shape))
     np.testing.assert_array_equal(gradient(lambda x: np.vdot(2, x), 3.0), 2)
+
+
+@pytest.mark.parametrize("subscripts", ["...i,...ij", "...i,j...i->...j", "i...,...i->...", "...,...->..."])
+@pytest.mark.parametrize("axes", [(1, 3), (2, 0), (3, 2)], ids=str)
+def test_the_axes_that_dots_stand_for_meet_from_the_last_one(subscripts: str, axes: tuple[int, int]) -> None:
+    """However many there are of each array, and of whatever sizes: here all are equal, or one."""
+    for size in (1, 2):
+        shapes = [
+            (size,) * n + (2,) * len(part.replace("...", ""))
+            for n, part in zip(axes, subscripts.partition("->")[0].split(","), strict=True)
+        ]
+        assert_slopes(lambda *x: np.einsum(subscripts, *x), *(RNG.uniform(-1, 1, shape) for shape in shapes))
 
 
 @pytest.mark.filterwarnings("ignore:'where' used without 'out'")

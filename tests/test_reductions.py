@@ -260,12 +260,16 @@ POLYNOMIALS: list[tuple[Callable[..., Any], tuple[int, ...]]] = [
     (lambda u, v: np.polydiv(u, v)[0], (3, 1)),
     (lambda u, v: np.polydiv(u, v)[0], (2, 3)),  # 0
     (lambda u, v: np.polydiv(u, v)[1], (2, 3)),
+    (lambda u, v: np.polydiv(u, v)[0], (1, 3)),
+    (lambda u, v: np.polydiv(u, v)[1], (1, 3)),
 ]
 
 
 @pytest.mark.parametrize(("function", "sizes"), POLYNOMIALS)
 def test_arithmetic_of_polynomials(function: Any, sizes: tuple[int, ...]) -> None:
-    points = [np.random.default_rng(i).uniform(1, 2, n) for i, n in enumerate(sizes)]
+    points = [
+        np.random.default_rng(i).uniform(1, 2, n) * (-1.0) ** np.arange(1, 1 + n) for i, n in enumerate(sizes)
+    ]
     leaves = [tensor(p) for p in points]
     for leaf in leaves:
         leaf.attach_grad()
@@ -386,12 +390,13 @@ def test_fits_of_what_is_not_fitting_raise_as_numpys_do(x: Any, y: Any, deg: int
         np.polyfit(*leaves[:2], deg, w=leaves[2])
 
 
-def test_fits_of_too_few_points() -> None:
+@pytest.mark.parametrize("deg", [1, 2])
+def test_fits_of_too_few_points(deg: int) -> None:
     x = tensor(np.ones(4))
     x.attach_grad()
     with record():
         with pytest.warns(np.exceptions.RankWarning, match="poorly conditioned") as warned:
-            np.polyfit(x, np.arange(4.0), 2)
+            np.polyfit(x, np.arange(4.0), deg)
         with pytest.raises(ValueError, match="number of data points must exceed order"):
             np.polyfit(x * np.arange(4.0), np.arange(4.0), 3, cov=True)
     assert warned[0].filename == __file__
@@ -403,10 +408,14 @@ def test_the_polynomial_of_a_matrix() -> None:
     np.testing.assert_allclose(gradient(lambda a: np.poly(a)[1], a), -np.eye(3), atol=1e-12)
     last, det = gradient(lambda a: np.poly(a)[3], a), gradient(lambda a: -np.linalg.det(a), a)
     np.testing.assert_allclose(last, det, atol=1e-12)
-    x = tensor(np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 2, 2), (0, 0)], ids=str)
+def test_what_has_no_polynomial(shape: Any) -> None:
+    x = tensor(np.zeros(shape))
     x.attach_grad()
     with record():
-        assert np.poly(x[0, :0]) == 1
+        assert np.poly(np.ravel(x)[:0]) == 1
         with pytest.raises(ValueError, match="input must be 1d or non-empty square 2d array"):
             np.poly(x)
 

@@ -945,6 +945,8 @@ RARE: dict[str, tuple[Any, ...]] = {
     ),
     "cov of a number": (lambda x: np.cov(x, ddof=0) + x, 0.7),
     "cov of two numbers": (lambda x, y: np.cov(x, y, ddof=0) + x, 0.7, 0.2),
+    "ends beside no differences": (lambda x, a, b: np.diff(x, 0, 1, a, b), SOME[0], SOME[1, :, :1], SOME[2]),
+    "polynomials side by side": (lambda x: np.polyval(SOME, x), SOME[0]),
     "many of ix_": (lambda *x: strung(np.ix_(*x)), *(SOME[0, 0, :1] + k for k in range(40))),
     "turns of more than a round": (
         lambda x: np.stack([np.rot90(x, k) for k in (-9, -7, -6, -5, 4, 5, 6, 7, 11)]),
@@ -1026,6 +1028,10 @@ RARE |= {
         lambda *x: np.linalg.multi_dot([x[0], *(np.outer(a, b) for a, b in pairwise(x)), x[-1]]),
         *SIX,
     ),
+    "grid of one": (lambda x: np.meshgrid(x)[0], SIX[1]),
+    "no difference is taken": (lambda x, p: np.diff(x, 0, 1, p, p), SOME, SOME[:, :1]),
+    "dots for fewer axes": (lambda a, b: np.einsum("...i,...i", a, b), SOME, SOME[0]),
+    "quotients that are rounded": (np.fmod, [2.2, -2.4], 0.7),
 }
 if hasattr(np, "cumulative_sum"):  # NumPy 2.1
     RARE["initial sum"] = lambda x: np.cumulative_sum(x, axis=1, include_initial=True), SOME

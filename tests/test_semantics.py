@@ -1395,11 +1395,24 @@ def test_a_change_through_a_view_made_before_recording_is_found(view: Any) -> No
         y.backward()
 
 
-def test_a_change_to_one_array_of_a_list_is_found() -> None:
-    a, b = leaf([1.0]), tensor([2.0])
+@pytest.mark.parametrize("number", [0, 1, 7])
+def test_a_change_to_one_array_of_a_list_is_found(number: int) -> None:
+    a, others = leaf([1.0]), [tensor([2.0]) for _ in range(8)]
     with record():
-        y = np.concatenate([a, b])
-    b += 1
+        y = np.concatenate([a, *others])
+    others[number] += 1
+    with pytest.raises(ModifiedError):
+        y.backward()
+
+
+@pytest.mark.parametrize("number", [0, 1, 5])
+def test_a_change_to_one_of_many_results_is_found(number: int) -> None:
+    x = leaf([1.0, 2.0])
+    with record():
+        grids = np.meshgrid(*[x] * 6)
+        y = np.sum(grids[3])
+    changed = grids[number]
+    changed *= 2
     with pytest.raises(ModifiedError):
         y.backward()
 
@@ -2463,6 +2476,17 @@ def test_what_is_added_up_in_place_belongs_to_nothing_else() -> None:
         y = ((u + v) * c).sum() + 100 * part.sum()
     y.backward()
     same(x.grad, 12 * c + np.array([0, 200, 200]))
+
+
+def test_what_is_added_up_in_place_keeps_its_digits() -> None:
+    """A gradient of float64 is not added to one of float32 in place: twice 3/4 of half a digit is a digit."""
+    x, c = leaf(np.ones(2, np.float32)), np.array([0.75 * 2**-24])
+    with record():
+        parts = [x[:1] * c, x[:1] * c, x[:1].astype(np.float64)]
+        y = sum(part.sum() for part in parts)
+    y.backward()
+    assert x.grad.dtype == np.float32
+    same(x.grad, np.array([1 + 2**-23, 0], np.float32))
 
 
 @pytest.mark.parametrize("factor", [1, 2])

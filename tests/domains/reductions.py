@@ -319,7 +319,7 @@ def interpolations(draw: st.DrawFn) -> Call:
         xp, fp = xp[order] + turns, fp[order]
     options = {"left": draw(st.none() | st.just(0.5)), "right": None, "period": period}
     if draw(st.booleans()):
-        options["left"], options["right"] = (filled(draw, (), normal).item() for _ in range(2))
+        options["left"], options["right"] = (filled(draw, (), normal) for _ in range(2))
     return with_options(draw, (x, xp, fp), options)
 
 

@@ -170,8 +170,7 @@ def _last(a: Any) -> Axes:
 
 
 def _last_but_one(a: Any) -> Axes:
-    """The axis of a right factor that dot sums over; a vector has but one."""
-    return (max(np.ndim(a) - 2, 0),)
+    return (np.ndim(a) - 2,)
 
 
 def _dot_a(g: Any, y: Any, a: Any, b: Any, out: Any = None) -> Any:

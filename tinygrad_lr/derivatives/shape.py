@@ -90,12 +90,10 @@ def _blocks(g: Any, nested: Any) -> Any:
     """What of g belongs to each of the arrays in nested lists, of which the innermost join the last axis."""
     if not isinstance(nested, list):
         return np.reshape(g, np.shape(nested))
-    sizes, axis = [], 0
-    for part in nested:
-        axis = -1
-        while isinstance(part, list):
-            part, axis = part[0], axis - 1
-        sizes.append(np.shape(part)[axis] if np.ndim(part) >= -axis else 1)
+    firsts, axis = nested, -1  # of each part the first array, which has its size
+    while isinstance(firsts[0], list):
+        firsts, axis = [part[0] for part in firsts], axis - 1
+    sizes = [np.shape(a)[axis] if np.ndim(a) >= -axis else 1 for a in firsts]
     return [_blocks(piece, part) for piece, part in zip(_cut(g, sizes, axis), nested, strict=True)]
 
 
@@ -183,7 +181,7 @@ def _margin(a: Any, axis: int, width: int, mode: str, end: Any, length: Any) -> 
     if mode in STATISTICS:
         return np.repeat(STATISTICS[mode](layers(0, length), axis=axis, keepdims=True), width, axis)
     if mode == "linear_ramp":
-        weights = np.reshape(np.arange(width) / max(width, 1), (width,) + (1,) * (a.ndim - axis - 1))
+        weights = np.reshape(np.arange(width) / width, (width,) + (1,) * (a.ndim - axis - 1))
         return end + (layers(0, 1) - end) * weights.astype(a.dtype)
     if a.shape[axis] == 1:
         return np.repeat(a, width, axis)
@@ -200,7 +198,7 @@ def _margin(a: Any, axis: int, width: int, mode: str, end: Any, length: Any) -> 
 def _untiled(g: Any, a: Any) -> Any:
     """The sum of the copies of a that g consists of."""
     shape = (1,) * (g.ndim - a.ndim) + a.shape
-    apart = [k for n, m in zip(shape, g.shape, strict=True) for k in (m // n if n else 1, n)]
+    apart = [k for n, m in zip(shape, g.shape, strict=True) for k in (m // max(n, 1), n)]
     return np.reshape(total(np.reshape(g, apart), tuple(range(0, len(apart), 2))), a.shape)
 
 
@@ -221,7 +219,7 @@ def _unrepeated(g: Any, a: Any, repeats: Any, axis: Any) -> Any:
 def _on_diagonal(g: Any, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """Zeros in the shape of a, with g on its diagonal."""
     rows, columns = a.shape[axis1], a.shape[axis2]
-    begin = min(max(-offset, 0), rows)
+    begin = max(-offset, 0)
     column = scatter(g, (..., slice(begin, begin + g.shape[-1])), (*g.shape[:-1], rows))
     on = np.expand_dims(counting(rows, g), 1) + offset == counting(columns, g)
     return np.moveaxis(np.where(on, np.expand_dims(column, -1), 0), (-2, -1), (axis1, axis2))
