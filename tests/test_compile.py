@@ -34,7 +34,7 @@ from tinygrad_lr.cli import main
 from tinygrad_lr.compiler import CACHE_SIZE, _watcher, compile
 from tinygrad_lr.derivatives.linalg import real_eig
 from tinygrad_lr.derivatives.selections import LEFT_OUT
-from tinygrad_lr.errors import NothingAttachedError, TraceError
+from tinygrad_lr.errors import GraphFreedError, NothingAttachedError, TraceError
 from tinygrad_lr.func import grad, value_and_grad
 from tinygrad_lr.optim import StepLR
 from tinygrad_lr.program import Answer, Line, Program, Variable, simplified, source
@@ -444,6 +444,24 @@ def test_trainer_with_compile_wants_the_usual_training_step() -> None:
 
     with pytest.raises(TypeError, match=r"cannot use the training_step of Own.*leave compile away"):
         tinygrad_lr.Trainer(1, compile=True).fit(Own(), SyntheticRegressionData([1.0, 2.0], 0.5))
+
+
+@pytest.mark.parametrize("run", [lambda f: f, compile])
+def test_a_graph_is_freed_by_a_backward_that_is_compiled_as_well(run: Any) -> None:
+    x = tensor([1.0, 2.0])
+    x.attach_grad()
+
+    def twice(c: Any, retain_graph: bool) -> Any:
+        with record():
+            y = np.sum(c * x * x)
+        y.backward(retain_graph=retain_graph)
+        y.backward()
+        return y
+
+    run(twice)(tensor(3.0), True)
+    np.testing.assert_array_equal(x.grad.array, [6, 12])
+    with pytest.raises(GraphFreedError):
+        run(twice)(tensor(3.0), False)
 
 
 @pytest.mark.parametrize("options", [[], ["--executed"]])

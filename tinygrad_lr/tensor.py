@@ -712,7 +712,7 @@ def _gradients(
         return gradients
     with _recording_sweep():
         lifted = [(head, g if isinstance(g, Tensor) else Tensor(g, None, UNATTACHED)) for head, g in pairs]
-        return sweep(lifted, True, tensor_at, listeners)
+        return sweep(lifted, retain_graph, tensor_at, listeners)
 
 
 @contextmanager
