@@ -1112,6 +1112,7 @@ LINEAR_ALGEBRA: dict[str, tuple[Any, Any]] = {
     "slogdet": (lambda a: np.linalg.slogdet(a)[1], None),
     "cond": (lambda a: np.linalg.cond(a), None),
     "det": (lambda a: np.linalg.det(a), None),
+    "det of a stack": (lambda a: np.sum(np.linalg.det(np.stack([a, a.T @ a]))), None),
 }
 
 

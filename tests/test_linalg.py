@@ -14,6 +14,7 @@ from tinygrad_lr.func import hvp
 from truths import gradient
 
 LinAlgError = np.linalg.LinAlgError
+EPS = np.finfo(float).eps
 RNG = np.random.default_rng(0)
 SQUARE = np.array([[2.0, 0.5, -0.3], [0.4, -1.0, 0.7], [0.3, -0.2, 1.1]])
 SYMMETRIC = np.array([[2.0, 0.5, -0.3], [0.5, -1.0, 0.7], [-0.3, 0.7, 0.6]])
@@ -80,7 +81,10 @@ def test_higher_derivatives_of_the_determinant_of_a_singular_matrix(name: str) -
 
 def test_determinants_of_a_stack_with_singular_matrices() -> None:
     stack = np.stack([SQUARE, SINGULAR, np.zeros((3, 3)), np.ones((3, 3)), np.eye(3)])
-    np.testing.assert_allclose(gradient(np.linalg.det, stack), [cofactors(a) for a in stack], atol=1e-13)
+    expected = [cofactors(a) for a in stack]
+    for shape in ((5, 3, 3), (5, 1, 3, 3), (1, 5, 3, 3)):
+        found = gradient(np.linalg.det, np.reshape(stack, shape))
+        np.testing.assert_allclose(found, np.reshape(expected, shape), atol=1e-13)
     assert_slopes(np.linalg.det, stack, orders=2)
     assert gradient(np.linalg.det, np.zeros((0, 2, 2))).shape == (0, 2, 2)
 
@@ -175,12 +179,14 @@ def test_axes_of_tensorsolve_in_any_order() -> None:
         assert_slopes(lambda a, b, axes=axes: np.linalg.tensorsolve(a, b, axes), a, b)
 
 
-def test_least_squares_take_the_rank_that_numpy_finds() -> None:
-    """A singular value of ten rounding errors counts as 0 in a matrix of 40 rows: its longer side decides."""
-    eps = np.finfo(float).eps
-    a, b = np.eye(40, 2) * [1, 10 * eps], np.ones(40)
-    assert np.linalg.lstsq(a, b)[2] == 1
-    np.testing.assert_array_equal(gradient(lambda b: np.linalg.lstsq(a, b)[0], b), np.eye(40)[0])
+@pytest.mark.parametrize("rcond", [None, -1, 1e-3])
+@pytest.mark.parametrize("small", [0.5 * EPS, 2 * EPS, 10 * EPS, 1e-4, 1e-2])
+def test_least_squares_take_the_rank_that_numpy_finds(rcond: float | None, small: float) -> None:
+    """By default the longer side decides: of 40 rows a singular value of ten rounding errors counts as 0."""
+    a, b = np.eye(40, 2) * [1, small], np.ones(40)
+    rank = np.linalg.lstsq(a, b, rcond)[2]
+    found = gradient(lambda b: np.linalg.lstsq(a, b, rcond)[0], b)
+    np.testing.assert_allclose(found, np.eye(40, 2) @ [1, 1 / small if rank == 2 else 0])
 
 
 def test_least_squares_without_a_remainder() -> None:
@@ -279,7 +285,7 @@ def test_complex_eigenvalues_have_no_derivative() -> None:
         real_eig(rotation)
 
 
-@pytest.mark.parametrize("shape", [(4, 2), (5, 2), (2, 4)])
+@pytest.mark.parametrize("shape", [(4, 2), (5, 2), (2, 4), (3, 4, 2), (2, 2, 5)])
 def test_spaces_that_a_matrix_leaves_out(shape: tuple[int, int]) -> None:
     """The last columns of q and of the full u and v are determined as a space, or alone up to a sign."""
     a = RNG.uniform(-1, 1, shape)
@@ -287,12 +293,12 @@ def test_spaces_that_a_matrix_leaves_out(shape: tuple[int, int]) -> None:
     def rest(q: Any) -> Any:
         return q[..., 2:] @ np.swapaxes(q[..., 2:], -1, -2)
 
-    if shape[0] > shape[1]:
+    if shape[-2] > shape[-1]:
         assert_slopes(lambda a: rest(np.linalg.qr(a, mode="complete")[0]), a, orders=2)
         assert_slopes(lambda a: np.linalg.qr(a, mode="complete")[1], a, orders=2)
         assert_slopes(lambda a: rest(np.linalg.svd(a)[0]), a, orders=2)
-        assert_slopes(lambda a: np.linalg.svd(a)[0][:, :2], a, orders=2)
-        head = np.arange(1.0, 1 + shape[0] ** 2).reshape(shape[0], -1)
+        assert_slopes(lambda a: np.linalg.svd(a)[0][..., :2], a, orders=2)
+        head = np.arange(np.prod(shape[:-1]) * shape[-2]).reshape(*shape[:-1], -1)
         for function in (lambda a: np.linalg.qr(a, mode="complete")[0], lambda a: np.linalg.svd(a)[0]):
             with pytest.raises(LinAlgError, match=r"last \d columns of an orthogonal .*full_matrices=False"):
                 gradient(function, a, head=head)
@@ -306,7 +312,9 @@ def test_a_mode_of_qr_without_a_derivative() -> None:
 
 
 def test_dependent_columns_have_no_decomposition() -> None:
-    for a in (np.eye(3, 1) * [1, 0], np.outer([1, 1.1, 0.7], [0.3, 0.9]), np.ones((2, 3)), np.zeros((2, 2))):
+    nearly = np.eye(40, 2) * [1, 10 * EPS]
+    dependent = (np.outer([1, 1.1, 0.7], [0.3, 0.9]), np.ones((2, 3)), np.zeros((2, 2)), nearly, nearly.T)
+    for a in (np.eye(3, 1) * [1, 0], *dependent):
         with pytest.raises(LinAlgError, match=r"np\.linalg\.qr .* first 2 columns .* not independent"):
             gradient(lambda a: np.linalg.qr(a)[1], a)
 

@@ -100,6 +100,13 @@ def test_einsum_takes_many_arrays(call: Any) -> None:
     assert_slopes(call, *RNG.uniform(0.8, 1.2, (40, 2)))
 
 
+def test_a_plan_takes_more_arrays_than_one_product() -> None:
+    x = RNG.uniform(0.8, 1.2, (64, 2))
+    pairs = [part for i, row in enumerate(x) for part in (row, [i // 2])]
+    got = gradient(lambda last: np.einsum(*pairs[:-2], last, pairs[-1], optimize=True), x[-1])
+    np.testing.assert_allclose(got, x[-2] * np.prod(np.sum(x[:-2:2] * x[1:-2:2], axis=1)))
+
+
 def test_axes_that_the_result_leaves_out() -> None:
     """The optimizer of einsum sums over them; without it NumPy refuses to."""
     assert_slopes(

@@ -43,6 +43,8 @@ POINTS: list[tuple[Any, float, list[float]]] = [
     (sc.exprel, -1e4, [1e-8, 2e-12]),
     (sc.gammaln, 1e10, [23.025850929890456840, 1.00000000005e-10]),
     (sc.rgamma, -2.0, [2, -3.6911373403938686]),
+    (sc.rgamma, 0.0, [1, 2 * np.euler_gamma]),
+    (sc.rgamma, -1.0, [-1, 2 - 2 * np.euler_gamma]),
     (sc.rgamma, 0.5, [1.10779190387287102, -0.609003488416110682]),
     (lambda x: sc.gammainc(1, x), 0.0, [1, -1, 1]),
     (lambda x: sc.gammainc(3, x), 0.0, [0, 0, 1]),
@@ -89,9 +91,13 @@ POINTS: list[tuple[Any, float, list[float]]] = [
     (lambda x: sc.xlog1py(x, -1.0), 0.0, [0, 0]),
     (lambda y: sc.xlog1py(0.0, y), -1.0, [0, 0]),
     (lambda x: sc.xlogy(x, -2.0), 0.0, [0, 0]),
+    (lambda x: sc.xlogy(x, -np.inf), 0.0, [0, 0]),
     (lambda y: sc.xlogy(0.0, y), -2.0, [0, 0]),
+    (lambda y: sc.xlogy(0.0, y), -np.inf, [0]),
     (lambda x: sc.xlog1py(x, -3.0), 0.0, [0, 0]),
     (lambda y: sc.xlog1py(0.0, y), -3.0, [0, 0]),
+    (lambda x: sc.xlog1py(x, -np.inf), 0.0, [0, 0]),
+    (lambda y: sc.xlog1py(0.0, y), -np.inf, [0]),
     (lambda x: sc.xlog1py(x, 1e-20), 0.0, [1e-20, 0]),
     (lambda x: sc.xlog1py(x, -0.5), 0.0, [math.log(0.5), 0]),
     (lambda x: sc.rel_entr(x, 0.0), 0.0, [0, 0]),
@@ -388,12 +394,12 @@ def test_without_scipy() -> None:
 
 def test_slopes_of_the_cosine_integral_change_with_a_head_of_zero() -> None:
     """Only at 0 itself, where its slope is infinite, is the slope of a result that was not asked for 0."""
-    x, head = tensor([-2.0, 2.0]), tensor([0.0, 0.0])
+    x, head = tensor([2.0, 0.0, 3.0]), tensor([0.0, 0.0, 0.0])
     x.attach_grad()
     head.attach_grad()
     with record():
         gradient_of_x = autograd.grad(sc.sc.sici(x)[1], x, head, create_graph=True)
-    np.testing.assert_allclose(autograd.grad(gradient_of_x, head).array, np.cos(x.array) / x.array)
+    np.testing.assert_allclose(autograd.grad(gradient_of_x, head).array, [np.cos(2) / 2, 0, np.cos(3) / 3])
     with np.errstate(divide="ignore"):
         assert gradient(lambda x: sc.sc.sici(x)[1], 0.0) == np.inf
 
@@ -413,3 +419,13 @@ def test_repeated_integrals_agree_with_their_recurrence(n: int) -> None:
     x = np.concatenate([np.arange(0, 120, 0.25), [2.000001, 1e3, 1e8]])
     before, own, after = (sc.repeated_erfc(x, k) for k in (n - 1, n, n + 1))
     np.testing.assert_allclose(2 * x * own + 2 * (n + 1) * after, before, rtol=3e-14)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_derivatives_of_dawsons_integral_agree_with_their_recurrence(n: int) -> None:
+    """D⁽ⁿ⁺¹⁾ = -2 (x D⁽ⁿ⁾ + n D⁽ⁿ⁻¹⁾), also where they come of the series (DLMF 7.10.3 with 7.5.1)."""
+    x = np.linspace(-12, 12, 193)
+    before = sc.dawson_derivative(x, n - 1) if n > 1 else sc.dawsn(x)
+    own, after = (sc.dawson_derivative(x, k) for k in (n, n + 1))
+    size = np.abs(after) + 2 * np.abs(x * own) + 2 * n * np.abs(before)
+    assert np.all(np.abs(after + 2 * (x * own + n * before)) <= 1e-14 * size)

@@ -14,7 +14,7 @@ from .basics import Call, Domain, filled, generators, nonzero, normal, shapes
 FLOATS = (np.float64, np.float32)  # np.linalg does not take float16
 
 sides = st.integers(0, 3)
-stacks = shapes(max_dims=1, min_side=0)
+stacks = shapes(max_dims=2, min_side=0)
 
 
 def orthogonal(rng: np.random.Generator, stack: tuple[int, ...], n: int) -> Any:
@@ -131,7 +131,7 @@ def without_ties(rng: np.random.Generator, n: int) -> Any:
     return (0.3 * 2 ** rng.permutation(n) if n < 7 else nonzero(rng, n)) * rng.choice([-1, 1], n)
 
 
-ORDERS = [None, 2, 1, np.inf, -np.inf, 3, 2.5, -1, 0.5, 0, -2, np.float64(4)]
+ORDERS = [None, 2, 1, np.inf, -np.inf, 3, 2.5, 1.5, -1, 0.5, 0, -2, np.float64(4)]
 MATRIX_ORDERS = ["fro", "f", None, 1, -1, np.inf, -np.inf]
 SPECTRAL_ORDERS = [2, -2, "nuc"]
 

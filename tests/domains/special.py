@@ -83,7 +83,7 @@ def multivariate_gammas(draw: st.DrawFn) -> Call:
 
 
 def of_degree(
-    before: tuple[Any, ...] = (), after: tuple[Any, ...] = (), most: int = 3
+    before: tuple[Any, ...] = (), after: tuple[Any, ...] = (), *, most: int
 ) -> st.SearchStrategy[Call]:
     """A function of positive numbers, of other arguments, and of how many times it is differentiated."""
     x, degree = elementwise(positive), st.integers(1, most)
@@ -96,9 +96,9 @@ def domains() -> dict[Any, Domain]:
     return {
         sc.gaussian: Domain(elementwise(normal)),
         sc.inverse_mills: Domain(elementwise(normal)),
-        # of degree 3 a sum of terms that cancel, of which differences are too rough a truth
+        # of degree 3 sums of terms that cancel, of which differences are too rough a truth
         sc.dawson_derivative: Domain(of_degree(most=2)),
-        sc.repeated_erfc: Domain(of_degree()),
+        sc.repeated_erfc: Domain(of_degree(most=2)),
         # a difference of many terms, in whose rounding those of higher degrees have a part
         sc.scaled_bessel: Domain(
             of_degree((2,), (True,), most=1) | of_degree((2.5,), (False,), most=2),

@@ -336,12 +336,12 @@ def of_values(g: Any, values: Any) -> Any:
 def _eigh(g: Any, y: Any, a: Any, UPLO: Any = "L") -> Any:
     (gw, gv), (w, v) = g, y
     turns = _quotient(_turns(v, gv), _gaps(w), w, EIGENVECTORS)
-    return _on_triangle(v @ (of_values(gw, w) + turns) @ transposed(v), UPLO.upper() == "U")
+    return _on_triangle(v @ (of_values(gw, w) + turns) @ transposed(v), UPLO in "Uu")
 
 
 def _eigvalsh(g: Any, y: Any, a: Any, UPLO: Any = "L") -> Any:
     w, v = np.linalg.eigh(a, UPLO)
-    return _on_triangle(v @ of_values(g, w) @ transposed(v), UPLO.upper() == "U")
+    return _on_triangle(v @ of_values(g, w) @ transposed(v), UPLO in "Uu")
 
 
 def _eig(g: Any, y: Any, a: Any) -> Any:

@@ -206,7 +206,7 @@ def _counts(y: Any, a: Any, b: Any) -> Any:
 def _ratio(y: Any, a: Any, b: Any) -> Any:
     """a / b, and 0 where a log b is 0 by convention."""
     counts = _counts(y, a, b)
-    return a * counts / (b * counts + (1 - counts))
+    return a * counts / np.where(counts, b, y.dtype.type(1))
 
 
 def _log_ratio(y: Any, a: Any, b: Any) -> Any:
@@ -238,8 +238,7 @@ def _slope_of_spence(y: Any, x: Any) -> Any:
 
 def _slope_of_ci(g: Any, x: Any) -> Any:
     """g cos(x) / x, and 0 for the cosine integral of 0 that nobody asked for beside the sine integral."""
-    unasked = (x == 0) & (g == 0)
-    return g * np.cos(x) / np.where(unasked, 1, x)
+    return g * np.cos(x) / np.where((x == 0) & (g == 0), np.inf, x)
 
 
 def _pseudo_huber_delta(delta: Any, r: Any, hypotenuse: Any) -> Any:
