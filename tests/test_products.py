@@ -114,9 +114,15 @@ def test_axes_that_the_result_leaves_out() -> None:
     )
 
 
-def test_a_diagonal_beside_a_label_of_the_other_array_only() -> None:
-    """The label that the diagonal's second axis gets in the gradient is not that one."""
-    assert_slopes(lambda a, b: np.einsum("ii,j->i", a, b), RNG.uniform(-1, 1, (3, 3)), RNG.uniform(1, 2, 3))
+@pytest.mark.parametrize(
+    "subscripts",
+    ["ii,j->i", "iii->i", "ijji->ji", "iij,jji,k", "iijj,ij->j", "ijij,kk->ik", "iiii,jj", "i...i,...jj"],
+)
+def test_diagonals(subscripts: str) -> None:
+    """The labels that their further axes get in the gradient are not those of others."""
+    parts = subscripts.replace("...", "x").partition("->")[0].split(",")
+    points = (RNG.uniform(-1, 1, [2 + (label == "x") for label in part]) for part in parts)
+    assert_slopes(lambda *arrays: np.einsum(subscripts, *arrays), *points)
 
 
 @pytest.mark.parametrize(
