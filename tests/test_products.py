@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from domains.products import CONTRACTIONS
 from slopes import assert_slopes
 from tinygrad_lr import errors, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
@@ -114,14 +115,17 @@ def test_axes_that_the_result_leaves_out() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "subscripts",
-    ["ii,j->i", "iii->i", "ijji->ji", "iij,jji,k", "iijj,ij->j", "ijij,kk->ik", "iiii,jj", "i...i,...jj"],
-)
-def test_diagonals(subscripts: str) -> None:
-    """The labels that their further axes get in the gradient are not those of others."""
-    parts = subscripts.replace("...", "x").partition("->")[0].split(",")
-    points = (RNG.uniform(-1, 1, [2 + (label == "x") for label in part]) for part in parts)
+DIAGONALS = "ii,j->i ijji->ji iij,jji,k iijj,ij->j ijij,kk->ik iiii,jj i...i,...jj"
+
+
+@pytest.mark.parametrize("subscripts", [*CONTRACTIONS.split(), *DIAGONALS.split()])
+def test_every_contraction(subscripts: str) -> None:
+    """Each label with a size of its own; dots stand for two axes of the first array, and for one of others."""
+    sizes = {"i": [2], "j": [3], "k": [4], "l": [5], "a": [4], "b": [5], ".": [3, 2]}
+    points = []
+    for part in subscripts.replace("...", ".").partition("->")[0].split(","):
+        points.append(RNG.uniform(-1, 1, [n for label in part for n in sizes[label]]))
+        sizes["."] = [2]
     assert_slopes(lambda *arrays: np.einsum(subscripts, *arrays), *points)
 
 
