@@ -424,6 +424,8 @@ def test_fits_of_polynomials(
         ((3,), (), 1, None),
         ((3,), (3,), 1, (2,)),
         ((3,), (3,), 1, (3, 1)),
+        ((3,), (2,), 1, (2,)),
+        ((2,), (3,), 1, (3,)),
     ],
 )
 def test_fits_of_what_is_not_fitting_raise_as_numpys_do(x: Any, y: Any, deg: int, w: Any) -> None:

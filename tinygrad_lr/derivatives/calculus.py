@@ -310,7 +310,7 @@ def _polyfit(
         return p
     scaled = powers / lengths
     covariance = np.linalg.inv(scaled.T @ scaled) / (lengths[:, None] * lengths)
-    covariance = covariance[(..., *columns[1:])]
+    covariance = covariance[(..., *columns)]
     if cov == "unscaled":
         return p, covariance
     if n <= deg + 1:
