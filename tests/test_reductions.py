@@ -265,8 +265,7 @@ POLYNOMIALS: list[tuple[Callable[..., Any], tuple[int, ...]]] = [
     (lambda u, v: np.polydiv(u, v)[0], (3, 1)),
     (lambda u, v: np.polydiv(u, v)[0], (2, 3)),  # 0
     (lambda u, v: np.polydiv(u, v)[1], (2, 3)),
-    (lambda u, v: np.polydiv(u, v)[0], (1, 3)),
-    (lambda u, v: np.polydiv(u, v)[1], (1, 3)),
+    *((lambda u, v, k=k: np.polydiv(u, v)[k], sizes) for sizes in [(1, 3), (3, 3), (1, 1)] for k in (0, 1)),
 ]
 
 
