@@ -165,7 +165,7 @@ def calls() -> dict[Any, list[Call]]:
         ((nested, shape, (depth,)) for shape in shapes for depth in range(4)),
         *map(of_two_axes, shapes),
         *map(of_axes_of_products, shapes[3:]),
-        *map(of_known_axes, shapes[1:]),
+        *map(of_known_axes, shapes),
         *map(of_matrices, [(3,), (2, 3), (3, 2), (3, 3), (2, 3, 4)]),
         ((np.transpose, (2, 3, 4), (order,)) for order in itertools.permutations(range(3))),
         ((np.transpose, (2, 3, 4), ((i, j - 3, k - 3),)) for i, j, k in itertools.permutations(range(3))),

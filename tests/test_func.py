@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import dask.array
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 import compositions
 from search import examples
-from tinygrad_lr import Module, autograd, compile, differentiable, record, tensor
+from tinygrad_lr import Module, autograd, batching, compile, differentiable, record, tensor
 from tinygrad_lr.func import elementwise_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from truths import central_difference
 
@@ -119,6 +120,87 @@ def test_all_rows_at_once_or_one_by_one(f: Any) -> None:
     x = np.array([1.0, 2.0])
     columns = [jvp(f, [x], [unit])[1] for unit in np.eye(2)]
     np.testing.assert_allclose(jacobian(f)(x), np.stack(columns, axis=-1))
+
+
+def put(g: Any) -> Any:
+    made = np.zeros_like(g)
+    made[...] = g
+    return made
+
+
+LEFT, RIGHT = np.arange(8.0).reshape(4, 2) - 3, np.arange(12.0).reshape(3, 4) - 5
+#: linear functions of a matrix of shape (2, 3): the rules of some are written in another way than the table's
+LINEAR: dict[str, Any] = {
+    "product on the right": lambda x: x @ RIGHT,
+    "product on the left": lambda x: LEFT @ x,
+    "product of a row": lambda x: RIGHT[:, 0] @ x.T,
+    "product with a column": lambda x: x @ RIGHT[:, 1],
+    "same product twice": lambda x: (x @ RIGHT)[0] + (x @ RIGHT)[1],
+    "elements": lambda x: x[[0, 1, 0], [2, 0, 2]],
+    "elements apart": lambda x: (x[:, None, :] * LEFT[:, :1])[[0, 1], :, [2, 0]],
+    "mask": lambda x: x[np.array([[True, False, True], [False, False, True]])],
+    "layers": lambda x: x[::-1, None, 1:],
+    "other digits": lambda x: x.astype(np.float32) * np.float32(3),
+    "shapes": lambda x: np.broadcast_to(np.squeeze(x.reshape(3, 1, 2), 1).ravel(), (2, 6)),
+    "means": lambda x: np.mean(x, axis=-1) + np.sum(x, axis=(0, 1), keepdims=True),
+    "turned": differentiable(lambda g, y, x: np.transpose(g, (-1, -2)))(np.transpose),
+    "turned back": differentiable(lambda g, y, x: np.transpose(g))(np.transpose),
+    "exchanged": differentiable(lambda g, y, x: np.swapaxes(g, -1, -2))(np.transpose),
+    "layered": differentiable(lambda g, y, x: np.sum(g, axis=-1))(lambda x: np.stack([x, x], -1)),
+    "summed": differentiable(lambda g, y, x: np.sum(g, axis=-2, keepdims=True) * np.ones_like(x))(
+        lambda x: np.zeros_like(x) + np.sum(x, axis=0)
+    ),
+    "written": differentiable(lambda g, y, x: put(g))(np.copy),
+    "summed up": differentiable(lambda g, y, x: np.sum(g) * np.ones_like(x))(
+        lambda x: np.full((4, 1), np.sum(x))
+    ),
+}
+
+
+@pytest.mark.parametrize("most", [1 << 22, 20])
+@pytest.mark.parametrize("name", LINEAR)
+def test_rows_of_a_jacobian_are_gradients(name: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All at once, and also in parts where they take too much memory; to second order as well."""
+    monkeypatch.setattr(batching, "MOST", most)
+    f, x = LINEAR[name], np.arange(6.0).reshape(2, 3) / 4
+    J, (value, pullback) = jacobian(f)(x), vjp(f, x)
+    units = np.eye(value.size, dtype=value.dtype).reshape(value.size, *value.shape)
+    np.testing.assert_allclose(J.reshape(-1, 2, 3), [pullback(unit)[0] for unit in units])
+    np.testing.assert_allclose(np.tensordot(J, x, 2), value)
+    assert J.dtype == x.dtype
+    J[...] = 7  # it belongs to nothing else
+    np.testing.assert_allclose(f(x), value)
+    slopes, t = jacobian(lambda x: f(x * x)), np.linspace(-1, 2, 6).reshape(2, 3)
+    second = np.tensordot(jacobian(slopes)(x), t, 2)
+    np.testing.assert_allclose(second, (slopes(x + t) - slopes(x - t)) / 2, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("f", [lambda x, W: W @ x, lambda x, W: x @ W.T, lambda x, W: (x[None] @ W.T)[0]])
+def test_a_jacobian_is_no_view_of_what_it_was_made_of(f: Any) -> None:
+    W = RIGHT.copy()
+    J = jacobian(f)(np.ones(4), W)
+    np.testing.assert_array_equal(J, RIGHT)
+    J += 1
+    np.testing.assert_array_equal(W, RIGHT)
+
+
+def test_a_jacobian_of_an_array_of_dask_s_is_one() -> None:
+    x = dask.array.ones(3, chunks=2)
+    for J in (jacobian(lambda x: 2 * x * x)(x), hessian(lambda x: np.sum(x**3) * 2 / 3)(x)):
+        assert isinstance(J, dask.array.Array)
+        np.testing.assert_array_equal(J.compute(), 4 * np.eye(3))
+
+
+def test_arguments_by_name_are_passed_on() -> None:
+    def power(x: Any, y: Any, n: int = 2) -> Any:
+        return y * x**n
+
+    x = np.array([1.0, 2.0])
+    assert grad(power)(2.0, 5.0, n=3) == 60
+    assert value_and_grad(power)(2.0, y=5.0, n=3) == (40, 60)
+    np.testing.assert_allclose(elementwise_grad(power)(x, 1.0, n=3), 3 * x**2)
+    np.testing.assert_allclose(jacobian(power)(x, 1.0, n=3), np.diag(3 * x**2))
+    np.testing.assert_allclose(hessian(lambda x, n: np.sum(power(x, 1.0, n)))(x, n=3), np.diag(6 * x))
 
 
 def test_a_rule_that_makes_the_same_of_any_gradient() -> None:
@@ -284,10 +366,11 @@ def test_dicts_are_paired_by_key() -> None:
     assert hvp(lambda p: p["a"] ** 2 * p["b"], p, v) == {"a": 46, "b": 4}
 
 
-def test_a_pullback_remembers_its_own_values() -> None:
+@pytest.mark.parametrize(("function", "slope"), [(np.exp, np.exp), (np.sin, np.cos)])
+def test_a_pullback_remembers_its_own_values(function: Any, slope: Any) -> None:
     x = np.array([1.0, 2.0])
-    value, pullback = vjp(np.exp, x)
-    expected = np.exp(x)
+    value, pullback = vjp(function, x)
+    expected = slope(x)
     value[:], x[:] = 0, 9
     np.testing.assert_array_equal(pullback(np.ones(2))[0], expected)
 
@@ -318,5 +401,7 @@ def test_values_that_are_nestings() -> None:
 def test_vectors_of_another_form_are_errors() -> None:
     with pytest.raises(ValueError, match=r"vector of shape \(3, 2\) for an argument of shape \(2,\)"):
         hvp(lambda x: np.sum(x**3), np.ones(2), np.ones((3, 2)))
+    with pytest.raises(ValueError, match=r"vector of shape \(2, 1\) for an argument of shape \(2,\)"):
+        hvp(lambda x: np.sum(x**3), np.ones(2), np.ones((2, 1)))
     with pytest.raises(ValueError, match="2 arguments need 2 tangents, not 1"):
         jvp(lambda a, b: a * b, [1.0, 2.0], [1.0])

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from domains.products import CONTRACTIONS
 from slopes import assert_slopes
 from tinygrad_lr import errors, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
@@ -63,6 +64,16 @@ def test_stacks_of_stacks(function: Any, pairs: Any) -> None:
         assert_slopes(function, RNG.uniform(0.5, 2, one), RNG.uniform(0.5, 2, other))
 
 
+FORMS: list[Any] = [1, np.int64(1), np.array(1), (2, 0), (2, [0]), ([-1], 0), np.array([2, 0]), [[2], (0,)]]
+FORMS += [((2, 1), (0, 1)), np.array([[2, 1], [0, -1]]), (range(2, 0, -1), (0, 1)), 0, ([], [])]
+
+
+@pytest.mark.parametrize("axes", FORMS, ids=repr)
+def test_forms_of_the_axes_that_are_summed_over(axes: Any) -> None:
+    a, b = RNG.uniform(-1, 1, (2, 3, 4)), RNG.uniform(-1, 1, (4, 3))
+    assert_slopes(lambda a, b: np.tensordot(a, b, axes), a, b)
+
+
 @pytest.mark.parametrize("subscripts", ["ij,ij,j->i", "ii,ij,j->i", "ij,jk,ki", "ii,jj,ik->k"])
 def test_an_order_of_products_is_meant_for_the_value(subscripts: str) -> None:
     """Its gradients are products as well, but of other arrays, and may be of more of them."""
@@ -100,6 +111,13 @@ def test_einsum_takes_many_arrays(call: Any) -> None:
     assert_slopes(call, *RNG.uniform(0.8, 1.2, (40, 2)))
 
 
+def test_a_plan_takes_more_arrays_than_one_product() -> None:
+    x = RNG.uniform(0.8, 1.2, (64, 2))
+    pairs = [part for i, row in enumerate(x) for part in (row, [i // 2])]
+    got = gradient(lambda last: np.einsum(*pairs[:-2], last, pairs[-1], optimize=True), x[-1])
+    np.testing.assert_allclose(got, x[-2] * np.prod(np.sum(x[:-2:2] * x[1:-2:2], axis=1)))
+
+
 def test_axes_that_the_result_leaves_out() -> None:
     """The optimizer of einsum sums over them; without it NumPy refuses to."""
     assert_slopes(
@@ -107,9 +125,18 @@ def test_axes_that_the_result_leaves_out() -> None:
     )
 
 
-def test_a_diagonal_beside_a_label_of_the_other_array_only() -> None:
-    """The label that the diagonal's second axis gets in the gradient is not that one."""
-    assert_slopes(lambda a, b: np.einsum("ii,j->i", a, b), RNG.uniform(-1, 1, (3, 3)), RNG.uniform(1, 2, 3))
+DIAGONALS = "ii,j->i ijji->ji iij,jji,k iijj,ij->j ijij,kk->ik iiii,jj i...i,...jj"
+
+
+@pytest.mark.parametrize("subscripts", [*CONTRACTIONS.split(), *DIAGONALS.split()])
+def test_every_contraction(subscripts: str) -> None:
+    """Each label with a size of its own; dots stand for two axes of the first array, for one of others."""
+    sizes = {"i": [2], "j": [3], "k": [4], "l": [5], "a": [4], "b": [5], ".": [3, 2]}
+    points = []
+    for part in subscripts.replace("...", ".").partition("->")[0].split(","):
+        points.append(RNG.uniform(-1, 1, [n for label in part for n in sizes[label]]))
+        sizes["."] = [2]
+    assert_slopes(lambda *arrays: np.einsum(subscripts, *arrays), *points)
 
 
 @pytest.mark.parametrize(

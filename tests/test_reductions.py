@@ -253,6 +253,11 @@ POLYNOMIALS: list[tuple[Callable[..., Any], tuple[int, ...]]] = [
     (lambda p: np.polyint(p, 2, 3.0), (2,)),
     (lambda p, k: np.polyint(p, 3, k), (2, 3)),
     (lambda p, k: np.polyint(p, 3, k), (2, 1)),
+    (lambda p, k: np.polyint(p, 2, k), (2, 3)),  # one more than it takes
+    (lambda p: np.polyint(p, 2.0), (2,)),
+    (lambda p: np.polyint(p, 0, []), (2,)),
+    (lambda p: np.polyder(p, 2.0), (4,)),
+    (lambda p: np.polyder(p, 3), (2,)),
     (np.poly, (4,)),
     (np.poly, (1,)),
     (lambda u, v: np.polydiv(u, v)[0], (5, 3)),
@@ -377,6 +382,8 @@ def test_fits_of_polynomials(
         ((3,), (), 1, None),
         ((3,), (3,), 1, (2,)),
         ((3,), (3,), 1, (3, 1)),
+        ((3,), (2,), 1, (2,)),
+        ((2,), (3,), 1, (3,)),
     ],
 )
 def test_fits_of_what_is_not_fitting_raise_as_numpys_do(x: Any, y: Any, deg: int, w: Any) -> None:
@@ -443,6 +450,35 @@ def test_sums_of_polynomials_side_by_side(function: Any) -> None:
     of_a, of_b = gradients(function, a, a[::-1])
     expected = gradients(np.add if function is np.polyadd else np.subtract, a, a[::-1])
     assert_same([of_a, of_b], expected)
+    np.testing.assert_array_equal(gradient(lambda p: function(p, np.ones((2, 2))), [2.0]), [2])
+
+
+@pytest.mark.parametrize(
+    ("function", "shape"),
+    [
+        *((lambda p, k=k: np.polyint(p, 3, k), (3,)) for k in ([], [1.0, 2.0])),
+        *((lambda p, f=f: f(p, -1), (3,)) for f in (np.polyint, np.polyder)),
+        *((lambda p, f=f: f(p, [1.0, 2.0, 3.0]), (1, 2)) for f in (np.polyadd, np.polysub)),
+        *((lambda p, s=s: np.polymul(np.ones(s), p), t) for s, t in [((2, 2), (2,)), ((2,), (2, 2))]),
+    ],
+    ids=range(8),
+)
+def test_polynomials_that_numpy_does_not_take(function: Any, shape: Any) -> None:
+    """Are errors of its own."""
+    with pytest.raises((TypeError, ValueError)) as expected:
+        function(np.ones(shape))
+    x = tensor(np.ones(shape))
+    x.attach_grad()
+    with record(), pytest.raises(expected.type, match=f"^{re.escape(str(expected.value))}$"):
+        function(x)
+
+
+@pytest.mark.parametrize("shapes", [((3, 1), (2,)), ((2,), (1, 1))])
+def test_polynomials_side_by_side_are_not_divided(shapes: Any) -> None:
+    u, v = (tensor(np.ones(shape)) for shape in shapes)
+    v.attach_grad()
+    with record(), pytest.raises(ValueError, match=r"np\.polydiv of coefficients of shape .* no derivative"):
+        np.polydiv(u, v)
 
 
 # ---- zeros ------------------------------------------------------------------------------------------------
@@ -854,6 +890,11 @@ def test_interpolation_is_linear_in_the_values(xp: list[float]) -> None:
         slopes = gradient(lambda fp, at=at: np.interp(at, xp, fp), fp)
         assert slopes @ fp == np.interp(at, xp, fp)
         assert np.sum(slopes) == 1
+    all_slopes = func.grad(lambda *points: np.sum(np.interp(*points) ** 2), (0, 1, 2))
+    compiled, points = compile(all_slopes), (x, np.array(xp), fp)
+    for _ in range(2):  # what runs is made by the first call, and does not warn either
+        for got, expected in zip(compiled(*points), all_slopes(*points), strict=True):
+            np.testing.assert_allclose(got, expected)
 
 
 def test_ends_of_a_periodic_interpolation_are_ignored() -> None:

@@ -101,7 +101,7 @@ def _run(program: Program, known: dict[int, Any], plain: bool) -> list[Any]:
         else:  # the same for all
             made = np.broadcast_to(made, (len(stack.array), *np.shape(leaf.array)))
         others = [a for a in known.values() if not isinstance(a, Stack) and a is not None]
-        shared = not plain or any(np.may_share_memory(made, a) for a in others)
+        shared = not (plain and made.flags.writeable) or any(np.may_share_memory(made, a) for a in others)
         found.append(np.copy(made) if shared else made)
     return found
 

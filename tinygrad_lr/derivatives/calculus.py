@@ -185,11 +185,15 @@ def _vander(g: Any, y: Any, x: Any, N: Any = None, increasing: Any = False) -> A
     return np.sum(g[:, 1:] * (degrees * np.vander(x, degrees.size, increasing=True)), axis=1)
 
 
-def _polyval_p(g: Any, y: Any, p: Any, x: Any) -> Any:
-    if p.ndim != 1:
+def _check_coefficients(function: str, p: Any) -> None:
+    if p.ndim > 1:
         raise ValueError(
-            f"np.polyval of coefficients of shape {p.shape} has no derivative; give them in one dimension"
+            f"{function} of coefficients of shape {p.shape} has no derivative; give them in one dimension"
         )
+
+
+def _polyval_p(g: Any, y: Any, p: Any, x: Any) -> Any:
+    _check_coefficients("np.polyval", p)
     return _flat(g) @ np.vander(_flat(x), p.size).astype(g.dtype)
 
 
@@ -201,8 +205,12 @@ def _polyval_x(g: Any, y: Any, p: Any, x: Any) -> Any:
 def _polyadd(a1: Any, a2: Any) -> Any:
     """np.polyadd: the coefficients of the highest powers come first, so the shorter list is the end."""
     a1, a2 = np.atleast_1d(a1, a2)
-    size = max(a1.size, a2.size)
-    return np.pad(a1, (size - a1.size, 0)) + np.pad(a2, (size - a2.size, 0))
+    missing = len(a2) - len(a1)
+    if missing > 0:
+        a1 = _joined(np.zeros_like(a1, shape=(missing,)), a1)
+    elif missing < 0:
+        a2 = _joined(np.zeros_like(a2, shape=(-missing,)), a2)
+    return a1 + a2
 
 
 def _polymul(a1: Any, a2: Any) -> Any:
@@ -212,20 +220,28 @@ def _polymul(a1: Any, a2: Any) -> Any:
         made = np.trim_zeros(np.atleast_1d(a), "f")
         return made if made.size else np.zeros_like(made, shape=(1,))
 
+    if np.ndim(a1) > 1 or np.ndim(a2) > 1:
+        return NotImplemented  # NumPy says what is wrong
     return np.convolve(trimmed(a1), trimmed(a2))
 
 
 def _polyder(p: Any, m: int = 1) -> Any:
     """np.polyder."""
+    m = int(m)
+    if m < 0:
+        return NotImplemented  # NumPy says what is wrong
     for _ in range(m):
-        p = p[:-1] * np.arange(p.size - 1, 0, -1)
+        p = p[:-1] * np.arange(len(p) - 1, 0, -1)
     return p
 
 
 def _polyint(p: Any, m: int = 1, k: Any = None) -> Any:
     """np.polyint, with a constant of integration for each time, or the same for all."""
-    for constant in np.broadcast_to(np.ravel(0 if k is None else k), m) if np.size(k) == 1 else k[:m]:
-        p = _joined(p / np.arange(p.size, 0, -1), np.reshape(constant, (1,)))
+    m, constants = int(m), np.atleast_1d(0 if k is None else k)
+    if m < 0 or 1 != len(constants) < m:
+        return NotImplemented  # NumPy says what is wrong
+    for i in range(m):
+        p = _joined(p / np.arange(len(p), 0, -1), constants[i % len(constants), None])
     return p
 
 
@@ -257,6 +273,8 @@ def _roots(p: Any) -> Any:
 def _polydiv(u: Any, v: Any) -> tuple[Any, Any]:
     """np.polydiv: long division, of which the remainder begins with what is not 0."""
     rest, v = np.atleast_1d(u, v)
+    _check_coefficients("np.polydiv", rest)
+    _check_coefficients("np.polydiv", v)
     steps, scale = len(rest) - len(v) + 1, 1 / v[0]
     rest = rest + 0 * scale  # in the dtype of both
     quotient = [0 * rest[0]] * (steps < 1)
@@ -292,7 +310,7 @@ def _polyfit(
         return p
     scaled = powers / lengths
     covariance = np.linalg.inv(scaled.T @ scaled) / (lengths[:, None] * lengths)
-    covariance = covariance[(..., *columns[1:])]
+    covariance = covariance[(..., *columns)]
     if cov == "unscaled":
         return p, covariance
     if n <= deg + 1:

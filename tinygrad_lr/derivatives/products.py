@@ -142,7 +142,7 @@ def _free(ndim: int, contracted: Axes) -> list[int]:
 
 def _contracted(axes: Any, a: Any, b: Any) -> tuple[Axes, Axes]:
     """The axes of a and of b that tensordot sums over, counted from the front."""
-    if np.ndim(axes) == 0 and not isinstance(axes, (list, tuple)):
+    if not np.iterable(axes):
         return range(np.ndim(a) - axes, np.ndim(a)), range(axes)
     ours, theirs = (np.ravel(part).tolist() for part in axes)
     return [axis % a.ndim for axis in ours], [axis % b.ndim for axis in theirs]

@@ -216,7 +216,7 @@ def _unrepeated(g: Any, a: Any, repeats: Any, axis: Any) -> Any:
 # ---- diagonals --------------------------------------------------------------------------------------------
 
 
-def _on_diagonal(g: Any, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+def _on_diagonal(g: Any, a: Any, offset: int, axis1: int = 0, axis2: int = 1) -> Any:
     """Zeros in the shape of a, with g on its diagonal."""
     rows, columns = a.shape[axis1], a.shape[axis2]
     begin = max(-offset, 0)
@@ -313,7 +313,7 @@ derivative(np.pad,              lambda g, y, array, pad_width, mode="constant", 
                                        reflect_type="even": _unpadded(g, array, pad_width, mode),
                                 None,
                                 None,
-          constant_values=      lambda g, y, array, pad_width, mode="constant", *, constant_values=0: (
+          constant_values=      lambda g, y, array, pad_width, mode="constant", *, constant_values: (
                                     _padding(g, array, pad_width, constant_values)))
 composed(np.pad,                _padded)
 derivative(np.tile,             lambda g, y, A, reps: _untiled(g, A))
