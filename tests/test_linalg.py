@@ -340,7 +340,7 @@ def test_spaces_that_a_matrix_leaves_out(shape: tuple[int, int]) -> None:
         assert_slopes(lambda a: np.linalg.svd(a)[0][..., :2], a, orders=2)
         head = np.arange(np.prod(shape[:-1]) * shape[-2]).reshape(*shape[:-1], -1)
         for function in (lambda a: np.linalg.qr(a, mode="complete")[0], lambda a: np.linalg.svd(a)[0]):
-            message = f"last {shape[-2] - 2} columns of an orthogonal .*full_matrices=False"
+            message = rf"last {shape[-2] - 2} columns of an orthogonal .*full_matrices=False"
             with pytest.raises(LinAlgError, match=message):
                 gradient(function, a, head=head)
     else:
@@ -450,7 +450,7 @@ def test_a_singular_value_of_zero_and_the_side_that_it_has_a_vector_of(a: Any) -
     """Of two vectors in a plane the one determines the other; of the three in space it does not."""
     plane, space = (2, 0) if len(a) == 3 else (0, 2)
     assert_slopes(lambda a: np.linalg.svd(a, full_matrices=False)[plane] ** 2, a)
-    with pytest.raises(LinAlgError, match="singular vectors of .* or of 0"):
+    with pytest.raises(LinAlgError, match=r"singular vectors of .* or of 0"):
         gradient(lambda a: np.linalg.svd(a, full_matrices=False)[space] ** 2, a)
 
 
