@@ -624,6 +624,19 @@ def test_a_thread_in_the_context_of_another_goes_on_with_what_its_own_scopes_mad
     same(x.grad, 81 + 9 + 6)
 
 
+def test_threads_that_take_turns_in_one_context_write_on_tapes_of_their_own() -> None:
+    x = leaf(3.0)
+    with record():
+        context = contextvars.copy_context()
+    with concurrent.futures.ThreadPoolExecutor(1) as one, concurrent.futures.ThreadPoolExecutor(1) as other:
+        ys = [pool.submit(context.run, lambda: x * 2).result() for pool in (one, other, one, other)]
+    for before, after in itertools.pairwise(ys):
+        assert before.tape is not after.tape
+    for y in ys:
+        y.backward()
+        same(x.grad, 2)
+
+
 def test_a_graph_goes_from_thread_to_thread() -> None:
     x = leaf(3.0)
 
@@ -1655,6 +1668,7 @@ def test_attributes_that_a_tensor_has_not() -> None:
         "tobytes": r"a Tensor has no attribute 'tobytes': write x\.numpy\(\)\.tobytes$",
         "strides": r"a Tensor has no attribute 'strides': write x\.numpy\(\)\.strides$",
         "flat": r"a Tensor has no attribute 'flat': write x\.ravel\(\)$",
+        "byteswap": r"a Tensor has no attribute 'byteswap': write x\.numpy\(\)\.byteswap$",
         "detech": r"'Tensor' object has no attribute 'detech'",
         "__array_struct__": r"'Tensor' object has no attribute '__array_struct__'",
     }.items():
