@@ -652,6 +652,7 @@ MASK = np.array([[False, True, True], [True, True, True]])
 #: what of two rows, or two columns for one array of them, is taken does not depend on the first element
 PAST: dict[str, Callable[[Any], Any]] = {
     "prod": lambda y: np.prod(y, axis=1)[np.array([False, True])],
+    "prod where, by position": lambda y: np.prod(y, 1, None, None, False, 1.0, MASK),
     "prod where": lambda y: np.prod(y, axis=1, where=MASK),
     "multiply.reduce": lambda y: np.multiply.reduce(y, axis=1, where=MASK),
     "var": lambda y: np.where([False, True], np.var(y, axis=1), 1),

@@ -248,7 +248,7 @@ def _polyint(p: Any, m: int = 1, k: Any = None) -> Any:
 def _poly(seq_of_zeros: Any) -> Any:
     """np.poly: the product of x - z for each zero z; those of a matrix are its eigenvalues."""
     shape = np.shape(seq_of_zeros)
-    if 0 in shape or len(set(shape)) != 1 or len(shape) > 2:
+    if len(set(shape)) != 1 or len(shape) > 2:
         return NotImplemented
     zeros = np.linalg.eigvals(seq_of_zeros) if len(shape) == 2 else seq_of_zeros
     one = made = np.ones_like(zeros, shape=(1,))
