@@ -545,6 +545,7 @@ def test_products_of_zeros() -> None:
     np.testing.assert_array_equal(gradient(np.prod, [0, 2, 0]), [0, 0, 0])
     np.testing.assert_array_equal(gradient(np.prod, [0, 2, 0], order=2), [2, 0, 2])
     np.testing.assert_array_equal(gradient(np.prod, [0, 0, 0], order=3), [2, 2, 2])
+    np.testing.assert_array_equal(gradient(np.prod, [[np.inf, 2], [3, 4]]), [[24, np.inf], [np.inf, np.inf]])
     rows = np.array([[0.0, 2.0], [3.0, 0.0]])
     np.testing.assert_array_equal(gradient(lambda x: np.prod(x, axis=1), rows), [[2, 0], [0, 3]])
     np.testing.assert_array_equal(gradient(lambda x: np.prod(x, axis=(1, 0)), rows), np.zeros((2, 2)))

@@ -218,9 +218,9 @@ def _over_axes(func: Any, a: Any, axes: Any) -> Any:
     made = a
     for axis in axes if np.ndim(axes) else (axes,):
         result = func(made, axis % a.ndim)
-        made = result if result.ndim == a.ndim else np.expand_dims(result, axis % a.ndim)
-        if made.ndim != a.ndim:
+        if result.ndim not in (a.ndim, a.ndim - 1):
             raise ValueError(f"{func} made {result.ndim} axes of {a.ndim}: it must keep them or remove one")
+        made = result if result.ndim == a.ndim else np.expand_dims(result, axis)
     return made
 
 
