@@ -455,7 +455,7 @@ def _vector_norm(y: Any, x: Any, p: float, axes: tuple[int, ...]) -> Any:
         return np.sign(x) * _evenly(np.abs(x) == y, axes, x)
     kink = (x == 0) if p < 1 else (y == 0)
     size, y = np.where(kink, 1, np.abs(x)), np.where(kink, 1, y)
-    # not (size / y)**(p - 1): for p < 2 its second derivative, infinite where x = 0, would reach all through y
+    # not (size / y)**(p - 1): for p < 2 its second derivative, infinite at x = 0, would reach all through y
     return np.sign(x) * size ** (p - 1) / y ** (p - 1)
 
 
