@@ -66,6 +66,9 @@ def test_what_is_chosen_gets_the_gradient(function: Any, expected: list[float]) 
     np.testing.assert_array_equal(partials(function, b, a)[1], expected)
     np.testing.assert_array_equal(gradient(lambda x: function(x, x), a), np.ones(7))
     np.testing.assert_array_equal(gradient(lambda x: function(x, 0), [0.0, -0.0]), [0.5, 0.5])
+    for x, number, slope in zip(a, b, expected, strict=True):
+        assert gradient(lambda x, n=number: function(x, n), [x]) == slope
+        assert gradient(lambda x, n=number: function(n, x), [x]) == slope
 
 
 def test_what_is_not_chosen_stays_at_zero_where_its_own_derivative_is_infinite() -> None:
@@ -305,6 +308,7 @@ EXTREMES: list[tuple[Any, float, list[float]]] = [
     (np.sinc, 1e-9, [-(np.pi**2) / 3 * 1e-9, -(np.pi**2) / 3, np.pi**4 / 5 * 1e-9]),
     (np.sinc, 1e-300, [-(np.pi**2) / 3 * 1e-300, -(np.pi**2) / 3, np.pi**4 / 5 * 1e-300]),
     (np.sinc, 0.5 - 2.0**-54, [-4 / np.pi, 16 / np.pi - 2 * np.pi, 12 * np.pi - 96 / np.pi]),
+    (np.sinc, 1.5 - 2.0**-52, [4 / 9 / np.pi, *((2 * np.pi / 3 - 16 / 27 / np.pi) * np.array([1, -2]))]),
     (np.sinc, 3.0, [-1 / 3, 2 / 9, np.pi**2 / 3 - 2 / 9]),
 ]
 

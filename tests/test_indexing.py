@@ -153,6 +153,18 @@ def test_select_with_shapes_that_broadcast() -> None:
 
 
 @pytest.mark.parametrize(
+    ("choices", "which"),
+    [
+        *[((2,), (3,)), ((2, 1), (3,)), ((2, 3), (3,)), ((2, 3), ()), ((2, 3), (4, 1)), ((2, 1), (4, 3))],
+        *[((2, 3, 1), (4,)), ((2, 1, 4), (3, 1)), ((2, 1, 1), (3, 4)), ((2, 1, 4), (2, 3, 4))],
+    ],
+)
+def test_one_array_of_choices_that_are_broadcast(choices: tuple[int, ...], which: tuple[int, ...]) -> None:
+    numbers = np.random.default_rng(0).integers(0, 2, which)
+    assert_slopes(lambda x: np.choose(numbers, x), np.arange(float(np.prod(choices))).reshape(choices))
+
+
+@pytest.mark.parametrize(
     "function",
     [
         lambda x: np.where(x > 0, np.sqrt(x), 2 * x),
@@ -199,10 +211,11 @@ PIECES: dict[str, Callable[[Any], Any]] = {
     "one condition": lambda x: np.piecewise(x, x < 0, [lambda v: v**2, lambda v: np.exp(v)]),
     "the last one wins": lambda x: np.piecewise(x, [x < 1, x < 0], [lambda v: v**2, lambda v: v**3]),
     "numbers": lambda x: np.piecewise(x, [x < 0, x > 0.9], [3, 2.5, lambda v: v * v]),
-    "never": lambda x: np.piecewise(x, [x > 9], [lambda v: 1 / (v - v), lambda v: v * v]),
+    "never": lambda x: np.piecewise(x, [x > 9], [lambda v: v / np.max(v), lambda v: v * v]),
     "arguments": lambda x: np.piecewise(
         x, [x < 0], [lambda v, a, b=1: a * v * b, lambda v, a, b: a + b * v], 2, b=3
     ),
+    "zeros of either sign": lambda x: np.piecewise(x, [x < 0], [-0.0, lambda v: -0.0 * v]),
     "list of truths": lambda x: np.piecewise(x, [True, False, True], [lambda v: v**2, lambda v: v**3]),
 }
 
@@ -213,7 +226,9 @@ def test_piecewise(name: str) -> None:
     x = tensor(point)
     x.attach_grad()
     with record():
-        np.testing.assert_array_equal(function(x).array, function(point), strict=True)
+        value, expected = function(x).array, function(point)
+    np.testing.assert_array_equal(value, expected, strict=True)
+    np.testing.assert_array_equal(np.signbit(value), np.signbit(expected))
     assert_slopes(function, point, orders=2)
 
 
@@ -224,6 +239,8 @@ def test_piecewise_of_a_matrix_a_number_and_another_dtype() -> None:
     )
     assert gradient(lambda x: np.piecewise(x, [x < 0, x >= 0], [lambda v: -v, lambda v: 3 * v]), 2.0) == 3
     assert gradient(lambda x: np.piecewise(x, x < 0, [lambda v: -v, lambda v: 3 * v]), -2.0) == -1
+    truths = np.array([False, True])
+    assert gradient(lambda x: np.piecewise(x, truths, [lambda v: -v, lambda v: 3 * v]), -2.0) == 3
     x = tensor([1.0, 2.0], np.float32)
     x.attach_grad()
     with record():

@@ -1,6 +1,7 @@
 """Linear algebra beyond the domains: singular, degenerate and symmetric cases, and what is not determined."""
 
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -258,6 +259,45 @@ def test_decompositions_as_they_are(a: Any) -> None:
     assert_slopes(np.linalg.svdvals, a, orders=2)
 
 
+OF_MATRICES: dict[str, Any] = {
+    **{f.__name__: f for f in (np.linalg.inv, np.linalg.pinv, np.linalg.det, np.linalg.svdvals)},
+    **{f.__name__: f for f in (np.linalg.cond, np.linalg.eigvalsh, np.linalg.cholesky)},
+    **{f"eigh, {i}": lambda a, i=i: np.linalg.eigh(a)[i] for i in (0, 1)},
+    **{f"eig, {i}": lambda a, i=i: real_eig(a)[i] for i in (0, 1)},
+    **{f"qr, {i}": lambda a, i=i: np.linalg.qr(a)[i] for i in (0, 1)},
+    **{f"svd, {i}": lambda a, i=i: np.linalg.svd(a)[i] for i in (0, 1, 2)},
+    "q of tall ones": lambda a: np.linalg.qr(a[..., :2])[0],
+    "u of tall ones": lambda a: np.linalg.svd(a[..., :2], full_matrices=False)[0],
+    "u of tall ones, full": lambda a: np.linalg.svd(a[..., :2])[0],
+    "v of wide ones": lambda a: np.linalg.svd(a[..., :2, :], full_matrices=False)[2],
+    "log det": lambda a: np.linalg.slogdet(a)[1],
+    "eigvals": real_eigvals,
+    "solve": lambda a: np.linalg.solve(a, np.ones(3)),
+    "spectral norm": lambda a: np.linalg.matrix_norm(a, ord=2),
+    "condition": lambda a: np.linalg.cond(a, 1),
+}
+
+
+@pytest.mark.parametrize("name", OF_MATRICES)
+def test_each_matrix_of_a_stack_is_by_itself(name: str) -> None:
+    """Also one that is tiny beside another: what is but rounding of the one is not of the other."""
+    function = OF_MATRICES[name]
+    scales = np.array([[1.0, 1e-20], [1e20, 1e-3]])[..., None, None]
+    positive = SQUARE @ np.swapaxes(SQUARE, -1, -2)
+    stack = scales * np.stack([[positive, np.diag([1.0, 2, 4])], [positive**2, positive + np.eye(3)]])
+    head = np.random.default_rng(0).uniform(-1, 1, np.shape(function(stack)))
+    direction = np.random.default_rng(1).uniform(-1, 1, stack.shape)
+
+    def first_and_second(a: Any, head: Any, direction: Any) -> Any:
+        of_a = partial(lambda head, a: np.sum(function(a) * head), head)
+        return gradient(function, a, head=head), hvp(of_a, a, direction)
+
+    found = first_and_second(stack, head, direction)
+    for i in np.ndindex(2, 2):
+        for whole, own in zip(found, first_and_second(stack[i], head[i], direction[i]), strict=True):
+            np.testing.assert_allclose(whole[i], own, rtol=1e-10, atol=1e-12 * np.max(np.abs(own)))
+
+
 def test_eigenvectors_as_they_are() -> None:
     for part in (0, 1):
         for eig in (np.linalg.eig, real_eig):  # what the former is to tensors since NumPy 2.5
@@ -300,7 +340,8 @@ def test_spaces_that_a_matrix_leaves_out(shape: tuple[int, int]) -> None:
         assert_slopes(lambda a: np.linalg.svd(a)[0][..., :2], a, orders=2)
         head = np.arange(np.prod(shape[:-1]) * shape[-2]).reshape(*shape[:-1], -1)
         for function in (lambda a: np.linalg.qr(a, mode="complete")[0], lambda a: np.linalg.svd(a)[0]):
-            with pytest.raises(LinAlgError, match=r"last \d columns of an orthogonal .*full_matrices=False"):
+            message = rf"last {shape[-2] - 2} columns of an orthogonal .*full_matrices=False"
+            with pytest.raises(LinAlgError, match=message):
                 gradient(function, a, head=head)
     else:
         assert_slopes(lambda a: rest(np.swapaxes(np.linalg.svd(a)[2], -1, -2)), a, orders=2)
@@ -374,8 +415,9 @@ def test_the_nuclear_norm_of_a_rotation_has_a_second_derivative() -> None:
 def test_vectors_of_equal_eigenvalues_have_no_derivative(function: Any, noise: float, scale: float) -> None:
     """Not even if the values differ by rounding; but all others have, however small they are."""
     head = np.arange(9.0).reshape(3, 3)
-    with pytest.raises(LinAlgError, match=r"eigenvectors of equal eigenvalues .* np\.linalg\.eigvalsh"):
-        gradient(lambda a: function(a)[1], scale * np.diag([1.0, 1.0 + noise, 2.0]), head=head)
+    for sign in (1, -1):
+        with pytest.raises(LinAlgError, match=r"eigenvectors of equal eigenvalues .* np\.linalg\.eigvalsh"):
+            gradient(lambda a: function(a)[1], scale * np.diag([1.0, 1.0 + noise, 2.0]), head=sign * head)
     apart = np.diag([1.0, 1.5, 2.0])
     of_apart, scaled = (gradient(lambda a: function(a)[1], a, head=head) for a in (apart, scale * apart))
     np.testing.assert_allclose(scale * scaled, of_apart)
@@ -386,8 +428,9 @@ def test_vectors_of_equal_singular_values_have_no_derivative() -> None:
     for a in (np.eye(3), np.diag([1.0, 0.0, 0.0])):
         with pytest.raises(LinAlgError, match="singular vectors of equal singular values"):
             gradient(lambda a: np.linalg.svd(a)[0], a, head=head)
-    with pytest.raises(LinAlgError, match="or of 0"):
-        gradient(lambda a: np.linalg.svd(a, full_matrices=False)[0], np.array([[1.0, 0], [0, 0], [0, 0]]))
+    for head in (np.ones((3, 2)), -np.ones((3, 2))):
+        with pytest.raises(LinAlgError, match="or of 0"):
+            gradient(lambda a: np.linalg.svd(a, full_matrices=False)[0], np.eye(3, 2) * [1, 0], head=head)
 
 
 def test_the_first_component_where_the_others_are_equal() -> None:
@@ -402,6 +445,15 @@ def test_the_first_component_where_the_others_are_equal() -> None:
     assert_slopes(lambda x: np.linalg.svd(x)[2][0] ** 2, points, orders=2)
 
 
+@pytest.mark.parametrize("a", [np.outer(TALL[:3, 0], TALL[0]), np.outer(TALL[0], TALL[:3, 0])], ids=str)
+def test_a_singular_value_of_zero_and_the_side_that_it_has_a_vector_of(a: Any) -> None:
+    """Of two vectors in a plane the one determines the other; of the three in space it does not."""
+    plane, space = (2, 0) if len(a) == 3 else (0, 2)
+    assert_slopes(lambda a: np.linalg.svd(a, full_matrices=False)[plane] ** 2, a)
+    with pytest.raises(LinAlgError, match=r"singular vectors of .* or of 0"):
+        gradient(lambda a: np.linalg.svd(a, full_matrices=False)[space] ** 2, a)
+
+
 def test_a_singular_value_of_zero_in_a_square_matrix() -> None:
     """Its vectors are determined up to a sign, so all is smooth but the value, which is like |x| at 0."""
     u, s, v = np.linalg.svd(SQUARE)
@@ -412,6 +464,18 @@ def test_a_singular_value_of_zero_in_a_square_matrix() -> None:
     slopes = gradient(np.linalg.svdvals, a)
     np.testing.assert_allclose(slopes, (u * [1, 1, 0]) @ v, atol=1e-13)
     np.testing.assert_array_equal(gradient(np.linalg.svdvals, np.zeros((2, 3))), np.zeros((2, 3)))
+
+
+def test_the_longer_side_of_a_matrix_decides_which_singular_value_is_zero() -> None:
+    """As of least squares. Not how many matrices there are."""
+    nearly = np.eye(40, 2) * [1, 10 * EPS]
+    for a in (nearly, nearly.T):
+        np.testing.assert_array_equal(gradient(np.linalg.svdvals, a), np.sign(a) * (a == 1))
+    few = nearly[:2]
+    for function in (np.linalg.svdvals, lambda a: np.linalg.qr(a)[1]):
+        found = gradient(function, np.stack(40 * [few]))
+        np.testing.assert_allclose(found, np.broadcast_to(gradient(function, few), found.shape))
+    np.testing.assert_array_equal(gradient(np.linalg.svdvals, few), np.eye(2))
 
 
 # ---- norms ------------------------------------------------------------------------------------------------

@@ -10,10 +10,12 @@ import dask
 import dask.array
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, reject
 from hypothesis import strategies as st
 
 import search
+from domains.basics import Call
+from domains.indexing import indexings
 from factory import ROWS, at, attached, every_path, examples, put
 from strangers import Stranger
 from tinygrad_lr import Tensor, asarray, autograd, errors, record, tensor
@@ -152,6 +154,31 @@ def test_what_is_not_lazy_needs_no_dask(monkeypatch: pytest.MonkeyPatch) -> None
     before = t.array
     compute([t, array, None, 3.0])
     assert t.array is before
+
+
+@search.examples(20)
+@given(indexings())
+@example(Call((A, (-1, slice(None, None, -1)))))
+@example(Call((A, (slice(0), None))))
+@example(Call((A, ([],))))
+@example(Call((A[:0], ([],))))
+def test_keys_of_dask_arrays(call: Call) -> None:
+    """Those that Dask answers as NumPy does."""
+    data, key = call.arguments
+    lazy, part = dask.array.from_array(data, chunks=2), data[key]
+    try:
+        assert lazy[key].shape == part.shape
+        np.testing.assert_array_equal(lazy[key].compute(scheduler="sync"), part)
+    except (AssertionError, AttributeError, IndexError, NotImplementedError, TypeError, ValueError):
+        reject()
+    x, head = asarray(lazy), np.reshape(1.0 + np.arange(part.size), part.shape)
+    x.attach_grad()
+    with record():
+        y = np.sum(np.sin(x[key]) * head)
+    y.backward()
+    expected = np.zeros(data.shape)
+    np.add.at(expected, key, np.cos(part) * head)
+    np.testing.assert_allclose(x.grad.array.compute(scheduler="sync"), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("program", [lambda a: a[a > 0].sum(), lambda a: (2 * a[a > 0]).sum()])

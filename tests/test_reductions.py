@@ -19,7 +19,7 @@ from factory import ROWS
 from search import examples
 from slopes import assert_slopes
 from tinygrad_lr import Tensor, autograd, compile, func, record, tensor
-from tinygrad_lr.derivatives import DERIVATIVES
+from tinygrad_lr.derivatives import DERIVATIVES, statistics
 from tinygrad_lr.errors import ComplexResultError, InPlaceError, NoDerivativeError, name_of
 from tinygrad_lr.testing import check_gradients
 from truths import gradient
@@ -112,6 +112,23 @@ def test_the_initial_value_is_one_of_them(a: Any, initial: int, data: st.DataObj
         assert_same(gradients(given_apart, a, initial, order=2), gradients(joined, a, initial, order=2))
 
 
+@pytest.mark.parametrize(
+    "function",
+    [np.sum, np.nansum, np.prod, np.nanprod, np.max, np.min, np.nanmax, np.nanmin, np.logaddexp.reduce],
+    ids=name_of,
+)
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_the_initial_value_of_each_row(function: Any, keepdims: bool) -> None:
+    def given_apart(x: Any, t: Any) -> Any:
+        return function(x, axis=1, initial=t, keepdims=keepdims)
+
+    def joined(x: Any, t: Any) -> Any:
+        return function(np.concatenate([x, t * np.ones((2, 1))], axis=1), axis=1)
+
+    a, initial = [[0.5, 2.0, 1.5], [0.7, 1.2, -0.3]], 1.2
+    assert_same(gradients(given_apart, a, initial, order=2), gradients(joined, a, initial, order=2))
+
+
 def test_the_initial_value_ties_with_one_element() -> None:
     """Alone among the elements, it does not have all of the gradient."""
     np.testing.assert_array_equal(gradient(lambda x: np.max(x, initial=3), [1, 3]), [0, 0.5])
@@ -164,7 +181,8 @@ def test_quantile_between_neighbouring_floats() -> None:
     """It is rounded to one of them, and still lies between both."""
     one, next_one = 1.0, np.nextafter(1.0, 2)
     np.testing.assert_array_equal(gradient(np.median, [one, next_one]), [0.5, 0.5])
-    np.testing.assert_array_equal(gradient(lambda x: np.quantile(x, 0.25), [next_one, one]), [0.25, 0.75])
+    for q in (0.25, 0.75):
+        np.testing.assert_array_equal(gradient(lambda x, q=q: np.quantile(x, q), [next_one, one]), [q, 1 - q])
 
 
 METHODS: list[Any] = [
@@ -190,6 +208,29 @@ def test_methods_of_quantiles(method: Any, n: int) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_shares_in_many_quantiles(monkeypatch: pytest.MonkeyPatch, method: Any) -> None:
+    """They add up to one, and with the numbers to the quantile: also where a rank is whole but for rounding.
+
+    NumPy's versions round it in their own ways, and a share may not be lost by that.
+    """
+    rank, off = statistics._rank, 0.0
+    monkeypatch.setattr(statistics, "_rank", lambda n, q, method: rank(n, q * (1 + off), method))
+    whole = np.array([k / n for n in (1, 2, 6, 7, 11, 12) for k in range(n)])
+    parts = np.concatenate([whole * (1 + 1e-11), whole * (1 - 1e-11), whole, [1]])
+    for n, (function, scale) in itertools.product([2, 7, 12], [(np.percentile, 100), (np.nanquantile, 1)]):
+        a, head = np.random.default_rng(n).normal(size=n), 1 + np.arange(parts.size)
+        values, slopes = function(a, scale * parts, method=method), None
+        for off in (0, 1e-10, -1e-10):
+            by_a, by_q = gradients(partial(function, method=method), a, scale * parts)
+            np.testing.assert_allclose(np.sum(by_a), np.sum(head))
+            if off == 0 or method in statistics.INTERPOLATING:  # others jump there
+                np.testing.assert_allclose(by_a @ a, head @ values)
+            between = by_q[~np.isin(values, a)]
+            slopes = between if slopes is None else slopes
+            np.testing.assert_allclose(between, slopes)
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_slopes_of_quantiles_by_their_probability(method: Any) -> None:
     """To the right, also at 0 and 1; none where the quantile is always a number itself, or half-way."""
     a, step = np.array([7.0, 1.0, 4.0, 2.0, 11.0]), 1e-6
@@ -212,6 +253,7 @@ def test_equal_numbers_have_equal_parts_in_a_quantile(method: Any) -> None:
         for q in (0, 0.1, 0.3, 0.5, 0.8, 1):
             got = gradient(lambda x, call=call, q=q: call(x, q), a)
             np.testing.assert_allclose(np.sum(got), 1, rtol=1e-15)
+            np.testing.assert_allclose(got @ a, call(a, q), rtol=1e-14)
             assert all(np.ptp(got[a == value]) == 0 for value in a)
 
 
@@ -530,7 +572,7 @@ def test_product_of_float16_numbers_of_which_parts_overflow() -> None:
 # ---- equal elements ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("constant", [0.0, 1.0, 0.1, 1 / 3, 1e300])
+@pytest.mark.parametrize("constant", [0.0, 1.0, 0.1, -0.1, 1 / 3, 1e300])
 @pytest.mark.parametrize(
     "options",
     [{}, {"axis": 0}, {"axis": 1, "keepdims": True}, {"ddof": 1}, {"where": np.eye(3) == 0}],
@@ -643,15 +685,19 @@ def test_only_the_sweep_is_silent_about_nan() -> None:
         assert np.all(np.isfinite(x.grad.array))
 
 
-@pytest.mark.parametrize("function", [np.sum, np.prod, np.mean, np.var, np.std, np.median], ids=name_of)
+@pytest.mark.parametrize(
+    "function", [np.sum, np.prod, np.mean, np.var, np.std, np.median, np.nanquantile], ids=name_of
+)
 @pytest.mark.parametrize("axis", [None, 0, 1])
 def test_of_nothing(function: Any, axis: Any) -> None:
-    x = tensor(np.zeros((0, 2)))
+    x, q = tensor(np.zeros((0, 2))), tensor(0.3)
     x.attach_grad()
+    q.attach_grad()
     with record(), warnings.catch_warnings(action="ignore"):
-        y = function(x, axis=axis)
+        y = function(x, q, axis=axis) if function is np.nanquantile else function(x, axis=axis) + 0 * q
     y.backward()
     assert x.grad.shape == (0, 2)
+    assert q.grad.item() == 0
 
 
 MASKED = [f for f in ROWS if "where" in ROWS[f].options]
@@ -720,7 +766,12 @@ def test_logarithms_of_sums_grow_by_what_all_terms_grow_by(a: Any, shift: float)
 
 
 @pytest.mark.parametrize(
-    "function", [np.max, np.min, np.nanmax, np.ptp, np.maximum.reduce, np.logaddexp.reduce], ids=name_of
+    "function",
+    [
+        *(np.max, np.min, np.nanmax, np.ptp, np.maximum.reduce, np.logaddexp.reduce),
+        *(np.maximum.accumulate, np.fmin.accumulate, np.cumprod),
+    ],
+    ids=name_of,
 )
 @quick
 @given(hnp.arrays(float, (3, 2), elements=st.sampled_from([-np.inf, 0.0, 1.0, np.inf])))
@@ -730,7 +781,7 @@ def test_a_row_beside_others_has_the_gradient_that_it_has_alone(function: Any, r
     with np.errstate(invalid="ignore"):
         together = gradient(lambda x: function(x, axis=1), rows)
         alone = [gradient(function, row) for row in rows]
-    np.testing.assert_allclose(together, alone, rtol=1e-14)
+    np.testing.assert_allclose(together, np.reshape(alone, rows.shape), rtol=1e-14)
 
 
 @given(hnp.arrays(float, 4, elements=st.floats(-5, 5) | st.floats(-200, 200) | st.just(-np.inf)))
@@ -772,6 +823,13 @@ def test_both_results_of_average() -> None:
 
     a, w = [1.0, -2.0, 0.5], [0.5, 2.0, 3.0]
     assert_same(gradients(both, a, w, order=2), gradients(lambda x, w: (x * w).sum(), a, w, order=2))
+
+
+@pytest.mark.parametrize("options", [{}, {"axis": 1}, {"axis": (1, 0)}, {"axis": 1, "keepdims": True}])
+def test_an_average_without_weights_is_a_mean(options: dict[str, Any]) -> None:
+    a = np.arange(6.0).reshape(2, 3)
+    for function in (np.average, lambda x, **options: np.average(x, returned=True, **options)[0]):
+        assert_same(gradients(partial(function, **options), a), gradients(partial(np.mean, **options), a))
 
 
 def test_weights_of_each_row_of_their_own() -> None:
@@ -851,6 +909,18 @@ def test_correlations(rowvar: bool, second: int | None) -> None:
             got = function(*leaves, **options)
         np.testing.assert_array_equal(got.array, function(*data, **options), strict=True)
     check_gradients(function, *data)
+
+
+@pytest.mark.parametrize("ddof", [0, 1])
+def test_the_scale_of_weights_of_covariances_has_no_say(ddof: int) -> None:
+    rows, weights = np.sin(np.arange(8.0)).reshape(2, 4), np.array([1.0, 3.0, 2.0, 0.5])
+
+    def cov(m: Any, w: Any) -> Any:
+        return np.cov(m, ddof=ddof, aweights=w)
+
+    of_m, of_w = gradients(cov, rows, weights)
+    for scale in (1 / 8, 8):
+        assert_same(gradients(cov, rows, scale * weights), [of_m, of_w / scale])
 
 
 def test_correlations_are_never_beyond_one() -> None:

@@ -213,11 +213,14 @@ def test_derivatives_far_from_zero(function: Any) -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("function", UNARY, ids=name_of)
 def test_where_there_is_a_value_there_is_a_slope_without_a_warning(function: Any, dtype: Any) -> None:
-    """None of these points is one where the derivative is infinite."""
-    leaf = attached(with_values(function, FARTHER.astype(dtype)))
+    """None of these points is one where the derivative is infinite. At infinity it is 0."""
+    points = with_values(function, FARTHER.astype(dtype))
+    leaf = attached(points)
     with record():
         y = function(leaf)
-    assert np.all(np.isfinite(autograd.grad(y, leaf).array))
+    slopes = autograd.grad(y, leaf).array
+    assert np.all(np.isfinite(slopes))
+    assert np.all(slopes[np.isinf(points)] == 0)
 
 
 # ---- the checks find wrong rules --------------------------------------------------------------------------
@@ -649,6 +652,7 @@ MASK = np.array([[False, True, True], [True, True, True]])
 #: what of two rows, or two columns for one array of them, is taken does not depend on the first element
 PAST: dict[str, Callable[[Any], Any]] = {
     "prod": lambda y: np.prod(y, axis=1)[np.array([False, True])],
+    "prod where, by position": lambda y: np.prod(y, 1, None, None, False, 1.0, MASK),
     "prod where": lambda y: np.prod(y, axis=1, where=MASK),
     "multiply.reduce": lambda y: np.multiply.reduce(y, axis=1, where=MASK),
     "var": lambda y: np.where([False, True], np.var(y, axis=1), 1),

@@ -50,11 +50,13 @@ POINTS: list[tuple[Any, float, list[float]]] = [
     (lambda x: sc.gammainc(3, x), 0.0, [0, 0, 1]),
     (lambda x: sc.betainc(1, 1, x), 0.0, [1, 0]),
     (lambda x: sc.betainc(2, 1, x), 0.0, [0, 2, 0]),
+    (lambda x: sc.betainc(1, 2, x), 1.0, [0, -2, 0]),
     (lambda x: sc.betainc(2, 1, x), 1.0, [2, 2, 0]),
     (sc.dawsn, 0.5, [0.575563616497977704, -1.4244363835020223]),
     (sc.dawsn, 6.5, [-0.0122816468189083281, 0.00392577067366852194]),
     (sc.dawsn, -20.0, [-0.00125471705614687788, -0.000125946393067771298]),
     (sc.dawsn, 1e8, [-5.00000000000000075e-17, 1.0000000000000003e-24]),
+    (sc.erfcx, -26.0, [-3.98201696437509554e295, 2.0721803664613478e297]),
     (sc.erfcx, -3.0, [-97237.0615031646153, 615834.346726986865]),
     (sc.erfcx, 1.5, [-0.163622917732560067, 0.152302079710954804]),
     (sc.erfcx, 30.0, [-0.000625835410507484069, 0.0000416530923844588759]),
@@ -89,6 +91,7 @@ POINTS: list[tuple[Any, float, list[float]]] = [
     # x log y is 0 at x = 0, whatever y is
     (lambda x: sc.xlogy(x, 0.0), 0.0, [0, 0]),
     (lambda y: sc.xlogy(0.0, y), 0.0, [0, 0]),
+    (lambda x: sc.xlogy(x, 0.0), 2.0, [-np.inf]),
     (lambda x: sc.xlogy(x, 2.0), 0.0, [math.log(2), 0]),
     (lambda x: sc.xlog1py(x, -1.0), 0.0, [0, 0]),
     (lambda y: sc.xlog1py(0.0, y), -1.0, [0, 0]),
@@ -151,7 +154,12 @@ def test_float32_has_its_digits_far_out(function: Any) -> None:
 
 @pytest.mark.parametrize(
     ("function", "point", "expected"),
-    [(sc.entr, 0.0, np.inf), (sc.logit, 0.0, np.inf), (sc.cbrt, 0.0, np.inf)],
+    [
+        *((sc.entr, 0.0, np.inf), (sc.logit, 0.0, np.inf), (sc.cbrt, 0.0, np.inf)),
+        *((lambda y, x=x: sc.xlogy(x, y), 0.0, np.inf * x) for x in (2.0, -2.0)),
+        *((lambda y, x=x: sc.xlog1py(x, y), -1.0, np.inf * x) for x in (2.0, -2.0)),
+        (lambda y: sc.rel_entr(2.0, y), 0.0, -np.inf),
+    ],
 )
 def test_what_is_infinite_and_numpy_says_so(function: Any, point: float, expected: float) -> None:
     with pytest.warns(RuntimeWarning, match="divide by zero"):

@@ -27,8 +27,11 @@ def scatter(values: Any, key: Any, shape: tuple[int, ...]) -> Any:
     parts = key if isinstance(key, tuple) else (key,)
     basic = all(isinstance(part, (slice, int, np.integer, type(None), type(...))) for part in parts)
     is_lazy = hasattr(made, "__dask_graph__")
-    if basic and is_lazy:
-        key = tuple(part for part in parts if part is not None)  # Dask has no other way to write there
+    if is_lazy and 0 in values.shape:  # which Dask can neither write nor reshape
+        return made
+    if basic and is_lazy:  # it can write neither beside None, nor at a number beside a step back
+        parts = tuple(slice(i, i + 1 or None) if isinstance(i, (int, np.integer)) else i for i in parts)
+        key = tuple(part for part in parts if part is not None)
         values = np.reshape(values, made[key].shape)
     if basic or (isinstance(made, np.ndarray) and all(map(_is_mask, parts))):  # nothing is taken twice
         made[key] = values
@@ -76,7 +79,7 @@ def _sums(values: Any, places: Any, zeros: Any) -> Any:
         [np.ravel(np.broadcast_to(values, places.shape)), np.zeros_like(values, shape=(1,))]
     )
     sums = np.ravel(zeros)
-    for k in range(counts.max(initial=0)):
+    for k in range(counts.max()):
         taken = np.where(k < counts, order[np.minimum(firsts + k, order.size - 1)], order.size)
         sums = sums + np.take(values, taken)
     return np.reshape(sums, zeros.shape)
@@ -183,16 +186,17 @@ def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **options: Any)
         )
     y = np.zeros_like(x)
     for condition, function in zip(conditions, funclist, strict=True):
+        values: Any = function
         if callable(function):
             inside = x[condition]
             if inside.size == 0:
                 continue
             if np.isnan(inside.size):  # of a Dask array: not known before it is computed
-                function = function(x, *args, **options)
+                values = function(x, *args, **options)
             else:
-                function = scatter(function(inside, *args, **options), condition, x.shape)
-        values = (function + np.zeros_like(x)).astype(x.dtype)
-        y = np.where(np.reshape(condition, condition.shape + (1,) * (x.ndim - condition.ndim)), values, y)
+                values = scatter(function(inside, *args, **options), condition, x.shape)
+        where = np.reshape(condition, condition.shape + (1,) * (x.ndim - condition.ndim))
+        y = np.where(where, values, y).astype(x.dtype)
     return y
 
 

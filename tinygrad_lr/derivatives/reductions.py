@@ -186,13 +186,13 @@ def _recurrence(g: Any, a: Any) -> Any:
 
 def _cumsum(g: Any, y: Any, a: Any, axis: Any) -> Any:
     """What comes later contains what comes before: a sum from the end."""
-    axis = 0 if axis is None else axis
+    axis = axis or 0
     return np.reshape(np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis), a.shape)
 
 
 def _cumprod(g: Any, y: Any, a: Any, axis: Any) -> Any:
     """dy[i]/da[j] is the product of the factors before j times that of the factors from j+1 to i."""
-    axis = 0 if axis is None else axis
+    axis = axis or 0
     factors = np.moveaxis(np.reshape(_like(a, y), y.shape), axis, 0)
     g, y = np.moveaxis(g, axis, 0), np.moveaxis(y, axis, 0)
     before = np.concatenate([np.ones_like(y[:1]), y[:-1]])

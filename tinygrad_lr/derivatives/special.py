@@ -232,8 +232,8 @@ def _hyp2f1(y: Any, a: float, b: float, c: float, x: Any) -> Any:
 def _slope_of_spence(y: Any, x: Any) -> Any:
     """log(x) / (1 - x), near x = 1 as a series."""
     near = np.abs(x - 1) < 0.5
-    logarithm = np.log(np.where(near, y.dtype.type(2), x)) / (1 - np.where(near, y.dtype.type(2), x))
-    return np.where(near, -_hyp2f1(y, 1, 1, 2, np.where(near, 1 - x, 0)), logarithm)
+    far = np.where(near, y.dtype.type(2), x)
+    return np.where(near, -_hyp2f1(y, 1, 1, 2, np.where(near, 1 - x, 0)), np.log(far) / (1 - far))
 
 
 def _slope_of_ci(g: Any, x: Any) -> Any:
@@ -277,8 +277,7 @@ def _shares(
         g, y = g[0] * y[1], y[0]
     if b is not None:
         a = np.broadcast_to(a, np.broadcast_shapes(np.shape(a), np.shape(b)))
-    ndim = max(np.ndim(a), 1)
-    axes = _axes(axis, ndim)
+    axes = _axes(axis, np.ndim(a))
     g, y = _spread(g, axes, keepdims), _spread(y, axes, keepdims)
     log_share = a - np.where(a == -np.inf, 0, y)
     if b is None:
@@ -286,7 +285,7 @@ def _shares(
     else:
         largest = math.log(np.finfo(g.dtype).max)
         shares = b * np.exp(np.where((b == 0) & ~(log_share < largest), 0, log_share))
-    total = np.abs(np.sum(shares, axis=axes if np.ndim(a) else None, keepdims=True))
+    total = np.abs(np.sum(shares, axis=axes, keepdims=True))
     return g / np.where(total > 0, total, 1), log_share, shares
 
 

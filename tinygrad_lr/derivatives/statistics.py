@@ -24,12 +24,11 @@ def _average_a(
     *,
     keepdims: Any = False,
 ) -> Any:
-    axes = _axes(axis, a.ndim)
-    g = _spread(g[0] if returned else g, axes, keepdims)
+    axes, g = _axes(axis, a.ndim), g[0] if returned else g
     if weights is None:
-        return _mean(g, a, axes, True, True)
+        return _mean(g, a, axis, keepdims, True)
     weights = _aligned(weights, a, axes)
-    return g * (weights / np.sum(weights, axis=axes, keepdims=True))
+    return _spread(g, axes, keepdims) * (weights / np.sum(weights, axis=axes, keepdims=True))
 
 
 def _average_weights(
@@ -77,7 +76,7 @@ INTERPOLATING = {
 }
 
 
-#: those that pick an element
+#: those that pick an element, also the only one that knows weights
 SELECTING = {"inverted_cdf", "closest_observation", "lower", "higher", "nearest"}
 
 
@@ -98,26 +97,26 @@ def _rank(n: Any, q: Any, method: str) -> tuple[Any, Any, Any]:
 def _beside(y: Any, a: Any, q: Any, axes: Axes, method: str, nan: bool) -> tuple[Any, Any, Any, Any]:
     """The elements on both sides of the quantile y, the weight of the second, and how fast it grows with q.
 
-    y is one of them, or else the next ones to it: how many elements are beyond y tells.
+    y is one of them, or else the next ones to it: how many elements are beyond y tells, as NumPy may have
+    rounded the rank to a whole number where this does not, or not where this does.
     """
     n = np.sum(~np.isnan(a), axis=axes, keepdims=True) if nan else math.prod(a.shape[i] for i in axes)
     q = np.reshape(q, np.shape(q) + (1,) * a.ndim) if np.ndim(q) else q
     rank, weight, rate = _rank(n, q, method)
-    below, above = np.clip(rank, 0, n - 1), np.clip(rank + 1, 0, n - 1)
+    less, up_to = (np.sum(x, axis=axes, keepdims=True) for x in (a < y, a <= y))
+    below = np.maximum(np.clip(rank, less - 1, up_to - 1), 0)
+    above = np.clip(rank + 1, less, n - 1)
     before = np.max(np.where(a < y, a, -math.inf), axis=axes, keepdims=True)
     after = np.min(np.where(a > y, a, math.inf), axis=axes, keepdims=True)
-    lower = np.where(np.sum(a < y, axis=axes, keepdims=True) > below, before, y)
-    upper = np.where(np.sum(a <= y, axis=axes, keepdims=True) > above, y, after)
-    return lower, upper, weight, rate
+    lower, upper = np.where(less > below, before, y), np.where(up_to > above, y, after)
+    return lower, upper, weight + (rank - below), rate
 
 
-def _quantile(
-    g: Any, y: Any, a: Any, q: Any, axis: Any, keepdims: Any, method: str, weights: Any, nan: bool
-) -> Any:
+def _quantile(g: Any, y: Any, a: Any, q: Any, axis: Any, keepdims: Any, method: str, nan: bool) -> Any:
     """The elements that the quantile lies between share the gradient as they share in the quantile."""
     axes = _axes(axis, a.ndim)
     g, y = _spread(g, axes, keepdims), _spread(y, axes, keepdims)
-    if weights is not None or method in SELECTING or a.size == 0:
+    if method in SELECTING or a.size == 0:
         return _evenly(g, a == y, axes)
     lower, upper, weight, _ = _beside(y, a, q, axes, method, nan)
     weight = weight.astype(g.dtype)
@@ -129,12 +128,10 @@ def _quantile(
     return shared(1 - weight, a == lower) + shared(weight, a == upper)
 
 
-def _quantile_q(
-    g: Any, y: Any, a: Any, q: Any, axis: Any, keepdims: Any, method: str, weights: Any, nan: bool
-) -> Any:
+def _quantile_q(g: Any, y: Any, a: Any, q: Any, axis: Any, keepdims: Any, method: str, nan: bool) -> Any:
     axes = _axes(axis, a.ndim)
     g, y = _spread(g, axes, keepdims), _spread(y, axes, keepdims)
-    if weights is not None or method not in INTERPOLATING or a.size == 0:
+    if method not in INTERPOLATING or a.size == 0:
         return 0 * q
     lower, upper, _, rate = _beside(y, a, q, axes, method, nan)
     return np.sum(g * (upper - lower) * rate, axis=tuple(range(-a.ndim, 0))).astype(g.dtype)
@@ -153,7 +150,7 @@ def _quantiles(function: Any, scale: int, nan: bool) -> None:
                     f"np.{function.__name__} has no derivative for q of shape {np.shape(q)}: the axes of its "
                     "result come in an order of their own. Give q in one dimension, and reshape the result"
                 )
-            return of(g, y, a, q / scale, axis, keepdims, method, weights, nan)
+            return of(g, y, a, q / scale, axis, keepdims, method, nan)
 
         return rule
 
@@ -162,7 +159,7 @@ def _quantiles(function: Any, scale: int, nan: bool) -> None:
 
 def _median(nan: bool) -> Any:
     return lambda g, y, a, axis=None, out=None, overwrite_input=False, keepdims=False: _quantile(
-        g, y, a, 0.5, axis, keepdims, "linear", None, nan
+        g, y, a, 0.5, axis, keepdims, "linear", nan
     )
 
 
@@ -183,16 +180,16 @@ def _by_rows(a: Any, turned: bool) -> Any:
     return a.T if turned else np.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1] if a.ndim else 1))
 
 
-def _variables(c: Any, m: Any, y: Any, rowvar: Any) -> Any:
-    """A row for each variable, those of y after those of m; c is their matrix of covariances."""
-    turned = _turned(m, y, c.shape[0] if c.ndim else 1, rowvar)
+def _variables(count: int, m: Any, y: Any, rowvar: Any) -> Any:
+    """A row for each variable, those of y after those of m."""
+    turned = _turned(m, y, count, rowvar)
     rows = [_by_rows(a, t) for a, t in zip((m, y), turned, strict=True) if a is not None]
     return np.concatenate(rows)
 
 
-def _back(made: Any, which: int, c: Any, m: Any, y: Any, rowvar: Any) -> Any:
+def _back(made: Any, which: int, m: Any, y: Any, rowvar: Any) -> Any:
     """What belongs to m (which=0) or y (which=1) of a gradient for the variables of both."""
-    turned = _turned(m, y, c.shape[0] if c.ndim else 1, rowvar)
+    turned = _turned(m, y, len(made), rowvar)
     own = len(_by_rows(m, turned[0]))
     part = (made[:own], made[own:])[which]
     return part.T if turned[which] else np.reshape(part, (m, y)[which].shape)
@@ -234,16 +231,18 @@ def _cov(
 
     Its rows are centred as well: that x was centred needs no further care.
     """
-    x, g = _variables(c, m, y, rowvar), _square(g)
+    g = _square(g)
+    x = _variables(len(g), m, y, rowvar)
     w, total, divisor = _weights(x.shape[1], (0 if bias else 1) if ddof is None else ddof, fweights, aweights)
-    return _back((g + g.T) @ (_centred(x, w, total) * w) / divisor, which, c, m, y, rowvar)
+    return _back((g + g.T) @ (_centred(x, w, total) * w) / divisor, which, m, y, rowvar)
 
 
 def _cov_aweights(
     g: Any, c: Any, m: Any, y: Any, rowvar: Any, bias: Any, ddof: Any, fweights: Any, aweights: Any
 ) -> Any:
     """A weight is in the sum of products and in what divides it; that it moves the means has no effect."""
-    x, g = _variables(c, m, y, rowvar), _square(g)
+    g = _square(g)
+    x = _variables(len(g), m, y, rowvar)
     ddof = (0 if bias else 1) if ddof is None else ddof
     w, total, divisor = _weights(x.shape[1], ddof, fweights, aweights)
     x = _centred(x, w, total)
@@ -285,7 +284,7 @@ def _histogram_weights(
     inside = (a >= edges[0]) & (a <= edges[-1])
     if density:
         g = (g / np.diff(edges) - np.sum(g * counts)) / np.sum(np.where(inside, weights, 0))
-    bin_of = np.clip(np.searchsorted(edges, a, side="right") - 1, 0, counts.size - 1)
+    bin_of = np.minimum(np.searchsorted(edges, a, side="right"), counts.size) - 1
     return np.where(inside, g[bin_of], 0)
 
 
