@@ -248,6 +248,8 @@ def test_powers_with_an_infinite_derivative_say_so(power: Any) -> None:
         np.testing.assert_array_equal(partials(power, 0.0, -1.0), [-inf, -inf])
     with pytest.warns(RuntimeWarning, match="divide by zero"):
         assert gradient(lambda x: power(x, 0.5), 0.0) == inf
+    with pytest.warns(RuntimeWarning, match="invalid value"):
+        assert np.all(np.isnan(gradient(lambda b: power(-2.0, b), [2.0, 3.0])))
 
 
 def test_square_root_at_zero_is_infinite_and_numpy_says_so() -> None:

@@ -164,6 +164,19 @@ def test_one_array_of_choices_that_are_broadcast(choices: tuple[int, ...], which
     assert_slopes(lambda x: np.choose(numbers, x), np.arange(float(np.prod(choices))).reshape(choices))
 
 
+@pytest.mark.parametrize("dtype", [bool, int, float, np.uint8])
+def test_any_number_is_a_condition(dtype: Any) -> None:
+    """All but 0 are true."""
+    numbers = np.array([2, 0, 3]).astype(dtype)
+    for function, expected in {
+        lambda x: np.where(numbers, x, 5 * x): [1, 5, 1],
+        lambda x: np.piecewise(x, [numbers], [lambda v: 2 * v, lambda v: 3 * v]): [2, 3, 2],
+        lambda x: np.compress(numbers, x): [1, 0, 1],
+        lambda x: np.extract(numbers, x): [1, 0, 1],
+    }.items():
+        np.testing.assert_array_equal(gradient(function, [1.0, 2.0, 3.0]), expected)
+
+
 @pytest.mark.parametrize(
     "function",
     [

@@ -685,6 +685,15 @@ def test_only_the_sweep_is_silent_about_nan() -> None:
         assert np.all(np.isfinite(x.grad.array))
 
 
+@pytest.mark.parametrize("function", [np.nanmean, np.nanvar], ids=name_of)
+def test_a_compiled_gradient_of_some_rows_is_silent_about_nan_in_others(function: Any) -> None:
+    slope = compile(func.grad(lambda x: np.sum(np.where([False, True], function(x, axis=1), 0))))
+    x = np.array([[np.nan, np.nan], [1.0, 2.0]])
+    with pytest.warns(RuntimeWarning):
+        expected = slope(x)  # with the value, of which NumPy warns
+    np.testing.assert_array_equal(slope(x), expected)
+
+
 @pytest.mark.parametrize(
     "function", [np.sum, np.prod, np.mean, np.var, np.std, np.median, np.nanquantile], ids=name_of
 )

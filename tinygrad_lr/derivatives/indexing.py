@@ -167,7 +167,7 @@ def _unsorted(g: Any, a: Any, axis: Any) -> Any:
 
 def _unpartitioned(g: Any, y: Any, a: Any, axis: Any) -> Any:
     """The same when y has not all elements in order."""
-    along_y = 0 if axis is None else axis
+    along_y = axis or 0
     return _unsorted(np.take_along_axis(g, np.argsort(y, axis=along_y), along_y), a, axis)
 
 
