@@ -273,12 +273,13 @@ def test_each_end_of_each_axis_is_padded_in_its_own_way(options: Any) -> None:
 @pytest.mark.parametrize(
     ("values", "expected"), [(1.0, 16), ([1.0, 2.0], [3, 13]), ([[1.0, 2.0]], [[3, 13]]), ([[1.0]], [[16]])]
 )
-def test_the_values_of_a_padding(values: Any, expected: Any) -> None:
+@pytest.mark.parametrize("options", [{}, {"mode": "constant"}], ids=["", "mode"])
+def test_the_values_of_a_padding(values: Any, expected: Any, options: Any) -> None:
     x, ends = tensor([1.0, 2.0, 3.0]), tensor(values)
     x.attach_grad()
     ends.attach_grad()
     with record():
-        y: Any = np.pad(x, 2, constant_values=ends) * np.arange(1.0, 8)
+        y: Any = np.pad(x, 2, **options, constant_values=ends) * np.arange(1.0, 8)
     y.backward()
     np.testing.assert_array_equal(ends.grad.array, expected)
     np.testing.assert_array_equal(x.grad.array, [3, 4, 5])

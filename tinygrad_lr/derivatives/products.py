@@ -46,7 +46,7 @@ def _matmul_a(g: Any, y: Any, a: Any, b: Any, **ufunc: Any) -> Any:
 
 def _matmul_b(g: Any, y: Any, a: Any, b: Any, **ufunc: Any) -> Any:
     """y = a b, so the gradient of b is aᵀ g."""
-    if (a.ndim == 2 and b.ndim <= 2) or (b.ndim > 2 and a.ndim > 1):
+    if a.ndim == 2 or (a.ndim > 1 and b.ndim > 2):
         return transposed(a) @ g
     if b.ndim > 2:
         return outer(a, g)
