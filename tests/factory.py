@@ -97,8 +97,8 @@ def examples(draw: st.DrawFn, function: Any) -> Example:
     return example._replace(head=frozen(rng.uniform(-2, 2, np.shape(example.value(example.variables)))))
 
 
-#: functions that NumPy takes for a Tensor's only if their first argument is one
-ASK_THE_FIRST = {np.full_like, np.nanvar, np.nanstd}
+#: functions that NumPy takes for a Tensor's only if one of their first arguments is one
+ASK_THE_FIRST = {np.full_like, np.nanvar, np.nanstd, np.interp}
 
 
 def attached(array: Any) -> Tensor:

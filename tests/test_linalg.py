@@ -398,6 +398,9 @@ def test_equal_values_have_no_second_derivative(name: str) -> None:
         for at in (a, 0 * a):
             with pytest.raises(LinAlgError, match=r"no second derivative.*np\.sum\(a \* a\)"):
                 hvp(squares, at, direction)
+    many = (np.stack(1000 * [x]) for x in (a, along + 1e-13 * off))  # in whose number there is no rounding
+    with pytest.raises(LinAlgError, match="no second derivative"):
+        hvp(squares, *many)
     np.testing.assert_allclose(hvp(squares, a, along), 2 * along, atol=1e-12)
 
 
