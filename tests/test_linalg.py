@@ -556,7 +556,9 @@ def test_norms_of_arrays_of_any_number_of_axes() -> None:
     x = RNG.uniform(0.5, 1, (2, 3, 2))
     assert_slopes(np.linalg.norm, x, orders=3)
     assert_slopes(lambda x: np.linalg.vector_norm(x, axis=(0, 2), ord=3), x, orders=2)
-    assert_slopes(lambda x: np.linalg.norm(x, "nuc", axis=(2, 0)), x, orders=2)
+    for order in MATRIX_ORDERS:
+        for axes in ((2, 0), (-1, -2), (0, 2)):  # rows first
+            assert_slopes(lambda x, order=order, axes=axes: np.linalg.norm(x, order, axes), x)
     assert_slopes(lambda x: np.linalg.matrix_norm(x, ord=2, keepdims=True), x, orders=2)
 
 

@@ -125,13 +125,13 @@ def test_axes_that_the_result_leaves_out() -> None:
     )
 
 
-DIAGONALS = "ii,j->i ijji->ji iij,jji,k iijj,ij->j ijij,kk->ik iiii,jj i...i,...jj"
+DIAGONALS = "ii,j->i ijji->ji iij,jji,k iijj,ij->j ijij,kk->ik iiii,jj i...i,...jj Ab,bC->CA AA,A"
 
 
 @pytest.mark.parametrize("subscripts", [*CONTRACTIONS.split(), *DIAGONALS.split()])
 def test_every_contraction(subscripts: str) -> None:
     """Each label with a size of its own; dots stand for two axes of the first array, for one of others."""
-    sizes = {"i": [2], "j": [3], "k": [4], "l": [5], "a": [4], "b": [5], ".": [3, 2]}
+    sizes = {"i": [2], "j": [3], "k": [4], "l": [5], "a": [4], "b": [5], "A": [2], "C": [3], ".": [3, 2]}
     points = []
     for part in subscripts.replace("...", ".").partition("->")[0].split(","):
         points.append(RNG.uniform(-1, 1, [n for label in part for n in sizes[label]]))

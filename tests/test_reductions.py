@@ -761,6 +761,9 @@ def test_logarithms_of_sums_at_infinity() -> None:
     got = gradient(lambda x: np.logaddexp.reduce(x), [-np.inf, 0.0, 0.0])
     np.testing.assert_allclose(got, [0, 0.5, 0.5])
     np.testing.assert_array_equal(gradient(np.logaddexp.reduce, [np.inf, 5.0]), [1, 0])
+    for infinite in (np.inf, -np.inf):
+        got = gradient(lambda x: np.logaddexp.reduce(x, where=[True, False, True]), [infinite] * 3)
+        np.testing.assert_array_equal(got, [0.5, 0, 0.5])
     np.testing.assert_array_equal(gradient(np.logaddexp.reduce, [-np.inf, -np.inf]), [0.5, 0.5])
     np.testing.assert_allclose(gradient(np.logaddexp.reduce, [1000.0, 1000.0]), [0.5, 0.5])
     x, t = gradients(lambda x, t: np.logaddexp.reduce(x, initial=t, where=x < 3), [0.0, 5.0], 0.0)

@@ -1032,6 +1032,12 @@ RARE |= {
         lambda *x: np.linalg.multi_dot([x[0], *(np.outer(a, b) for a, b in pairwise(x)), x[-1]]),
         *SIX,
     ),
+    "capitals of einsum": (lambda a, b: np.einsum("Ij,Jj->JI", a, b), SOME[0], SOME[1]),
+    "parts of one array, of one row each": (lambda x: np.choose([0, 2, 1, 2], x), SOME[:, :1, 0]),
+    **{
+        f"matrix norm {p}, columns first": (lambda x, p=p: np.linalg.norm(x, p, axis=(2, 0)), SOME)
+        for p in (1, -1, np.inf, -np.inf)
+    },
     "grid of one": (lambda x: np.meshgrid(x)[0], SIX[1]),
     "no difference is taken": (lambda x, p: np.diff(x, 0, 1, p, p), SOME, SOME[:, :1]),
     "dots for fewer axes": (lambda a, b: np.einsum("...i,...i", a, b), SOME, SOME[0]),

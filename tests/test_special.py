@@ -447,3 +447,10 @@ def test_derivatives_of_dawsons_integral_agree_with_their_recurrence(n: int) -> 
     own, after = (sc.dawson_derivative(x, k) for k in (n, n + 1))
     size = np.abs(after) + 2 * np.abs(x * own) + 2 * n * np.abs(before)
     assert np.all(np.abs(after + 2 * (x * own + n * before)) <= 1e-14 * size)
+
+
+def test_what_a_selection_left_out_of_multivariate_gammas_stays_zero() -> None:
+    """Their slope is infinite at 1, but not at what they are called with."""
+    with np.errstate(divide="ignore"):
+        slopes = gradient(lambda x: sc.multigammaln(1.5 + np.sqrt(x), 3)[1:], [0.0, 4.0])
+    np.testing.assert_allclose(slopes, [0, sum(sc.psi(3.5 - j / 2) for j in range(3)) / 4])

@@ -181,7 +181,7 @@ def _flat(a: Any) -> Any:
 
 def _vander(g: Any, y: Any, x: Any, N: Any = None, increasing: Any = False) -> Any:
     g = g if increasing else g[:, ::-1]
-    degrees = counting(max(g.shape[1], 1), g)[1:]
+    degrees = counting(g.shape[1], g)[1:]
     return np.sum(g[:, 1:] * (degrees * np.vander(x, degrees.size, increasing=True)), axis=1)
 
 
@@ -281,7 +281,7 @@ def _polydiv(u: Any, v: Any) -> tuple[Any, Any]:
     for k in range(steps):
         quotient.append(scale * rest[k])
         rest = rest - np.pad(quotient[k] * v, (k, steps - 1 - k))
-    while len(rest) > 1 and np.allclose(rest[0], 0, rtol=1e-14):
+    while len(rest) > 1 and np.allclose(rest[0], 0):
         rest = rest[1:]
     return np.stack(quotient), rest
 

@@ -488,7 +488,7 @@ def _norm(g: Any, y: Any, x: Any, p: Any, axes: tuple[int, ...], matrix: bool | 
 def _axes(x: Any, axis: Any) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(x.ndim))
-    return tuple(axis) if isinstance(axis, (list, tuple)) else (axis,)
+    return axis if isinstance(axis, tuple) else (axis,)
 
 
 def _cond(g: Any, y: Any, x: Any, p: Any = None) -> Any:
