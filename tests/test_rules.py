@@ -647,6 +647,11 @@ def test_spreading_rows_lose_nothing_of_what_was_selected(function: Any, data: s
             np.testing.assert_array_equal(one.array, 0)
 
 
+def test_what_is_left_out_is_followed_past_every_function() -> None:
+    """Elementwise functions are no obstacle, but each of the others must say how it is followed."""
+    assert not [name_of(function) for function, row in ROWS.items() if not (row.elementwise or row.follows)]
+
+
 ROWS_OF_ROOTS = np.array([[0.0, 4.0, 1.0], [1.0, 4.0, 9.0]])
 MASK = np.array([[False, True, True], [True, True, True]])
 #: what of two rows, or two columns for one array of them, is taken does not depend on the first element
