@@ -768,6 +768,10 @@ def test_logarithms_of_sums_at_infinity() -> None:
     np.testing.assert_allclose(gradient(np.logaddexp.reduce, [1000.0, 1000.0]), [0.5, 0.5])
     x, t = gradients(lambda x, t: np.logaddexp.reduce(x, initial=t, where=x < 3), [0.0, 5.0], 0.0)
     np.testing.assert_allclose([*x, t], [0.5, 0, 0.5])
+    for end in (np.inf, -np.inf):
+        some = partial(np.logaddexp.reduce, where=np.array([True, False]))
+        x, t = gradients(lambda x, t, f=some: f(x, initial=t), [end, end], end)
+        np.testing.assert_array_equal([*x, t], [0.5, 0, 0.5])
 
 
 @given(hnp.arrays(float, 3, elements=st.floats(-5, 5)), st.floats(-1e300, 1e300) | st.floats(-1e9, 1e9))
