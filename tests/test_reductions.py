@@ -1209,6 +1209,21 @@ def test_sums_in_another_precision() -> None:
     np.testing.assert_array_equal(x.grad.array, np.float16([1.5, 1.5]), strict=True)
 
 
+METHODS_OF_UFUNCS = [
+    f for f in ROWS if isinstance(getattr(f, "__self__", None), np.ufunc) and "axis" in ROWS[f].options
+]
+
+
+@pytest.mark.parametrize("function", METHODS_OF_UFUNCS, ids=name_of)
+def test_methods_of_ufuncs_take_the_first_axis_by_default(function: Any) -> None:
+    a = np.array([[0.5, 2.0, 1.5], [0.7, 1.2, 0.3]])
+    np.testing.assert_array_equal(gradient(function, a), gradient(partial(function, axis=0), a))
+    reduceat = function.__self__.reduceat
+    np.testing.assert_array_equal(
+        gradient(lambda x: reduceat(x, [0, 1]), a), gradient(lambda x: reduceat(x, [0, 1], axis=0), a)
+    )
+
+
 # ---- slices -----------------------------------------------------------------------------------------------
 
 

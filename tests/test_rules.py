@@ -716,8 +716,31 @@ PAST: dict[str, Callable[[Any], Any]] = {
     "modf": lambda y: np.modf(0.3 * y[0])[0][1:],
     "sinc": lambda y: np.sinc(1.3 * y[0])[1:],
     "product with itself": lambda y: (y @ y.T)[1, 1],
+    "dot": lambda y: np.dot(y, np.ones((3, 2)))[1:],
+    "inner": lambda y: np.inner(y, np.ones((2, 3)))[1:],
+    "vdot": lambda y: np.stack([np.vdot(y[0], np.ones(3)), np.vdot(y[1], np.ones(3))])[1:],
+    "vecdot": lambda y: np.vecdot(y, np.ones(3))[1:],
+    "correlate": lambda y: np.correlate(y[0], np.ones(2), "full")[2:],
+    "ediff1d": lambda y: np.ediff1d(y)[1:],
+    "multiply.accumulate": lambda y: np.multiply.accumulate(y, axis=1)[1],
+    "nancumprod": lambda y: np.nancumprod(y, axis=1)[1],
+    "logaddexp.reduce": lambda y: np.logaddexp.reduce(y, axis=1)[1],
+    "logaddexp.accumulate": lambda y: np.logaddexp.accumulate(y, axis=1)[1],
+    "logspace": lambda y: np.logspace(y[0], 1.0, 3)[:, 1],
+    "geomspace": lambda y: np.geomspace(1.0 + y[0], 5.0, 3)[:, 1],
+    "i0": lambda y: np.i0(y[0])[1:],
+    "divmod": lambda y: np.divmod(y[0], 0.7)[1][1:],
+    "frexp": lambda y: np.frexp(0.7 * y[0])[0][1:],
+    "matrix_norm": lambda y: np.linalg.matrix_norm(np.stack([y, y[::-1] + 1])[:, :, 1:])[1],
     "several": lambda y: np.where([False, True], np.linalg.norm(y @ np.ones((3, 2)), axis=1), 1),
 }
+if hasattr(np, "cumulative_prod"):
+    PAST["cumulative_prod"] = lambda y: np.cumulative_prod(y, axis=1)[1]
+if hasattr(np, "matvec"):
+    PAST |= {
+        "matvec": lambda y: np.matvec(y, np.ones(3))[1:],
+        "vecmat": lambda y: np.vecmat(np.ones(2), y)[1:],
+    }
 #: of these to first order only: what the first gradient leaves out of a product is not known to the second
 TO_FIRST_ORDER = {"cov", "corrcoef", "product with itself"}
 
