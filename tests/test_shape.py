@@ -285,6 +285,23 @@ def test_the_values_of_a_padding(values: Any, expected: Any, options: Any) -> No
     np.testing.assert_array_equal(x.grad.array, [3, 4, 5])
 
 
+@pytest.mark.parametrize("mode", ["mean", "maximum", "linear_ramp", "odd reflect", "odd symmetric"])
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0)])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_paddings_of_nothing(mode: str, shape: tuple[int, ...], axis: int) -> None:
+    """As NumPy's: other axes can be extended, but not one of length 0."""
+    options = {"mode": mode.split()[-1]} | ({"reflect_type": "odd"} if "odd" in mode else {})
+    x, widths = tensor(np.zeros(shape)), [(0, 0), (0, 0)]
+    x.attach_grad()
+    widths[axis] = (1, 2)
+    with record():
+        if shape[axis]:
+            assert np.pad(x, widths, **options).shape == np.pad(x.array, widths, **options).shape
+        else:
+            with pytest.raises(ValueError, match="can't extend empty axis"):
+                np.pad(x, widths, **options)
+
+
 def test_paddings_that_have_no_derivative() -> None:
     x, unknown = tensor([1.0, 2.0]), cast(Any, "around")
     x.attach_grad()

@@ -160,9 +160,12 @@ def _padded(array: Any, pad_width: Any, mode: Any = "constant", **options: Any) 
     if even or mode not in COMPUTING or options.keys() - {COMPUTING[mode]}:
         return NotImplemented
     widths = _pairs(pad_width, array.ndim)
+    padded = [axis for axis in range(array.ndim) if any(widths[axis])]
+    if 0 in [array.shape[axis] for axis in padded]:
+        return NotImplemented  # NumPy says that nothing can be extended
     lengths = _pairs(options.get("stat_length"), array.ndim)
     ends = np.broadcast_to(options.get("end_values", 0), (array.ndim, 2)).astype(array.dtype)
-    for axis in range(array.ndim):
+    for axis in padded:
         first, last = (
             _margin(a, axis, widths[axis][i], mode, ends[axis, i], lengths[axis][i])
             for i, a in enumerate((array, np.flip(array, axis)))
