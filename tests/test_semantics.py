@@ -1772,6 +1772,34 @@ def test_a_function_of_others_is_differentiated_with_its_arguments_by_name(funct
     y.backward()
 
 
+@pytest.mark.parametrize(
+    "function", [np.exp, np.square, np.multiply, np.power, np.maximum, np.arctan2, np.floor]
+)
+@pytest.mark.parametrize(
+    "options",
+    [{"dtype": np.float64}, {"casting": "same_kind"}, {"order": "F"}, {"subok": False}, {"signature": "d"}],
+    ids=lambda options: next(iter(options)),
+)
+def test_options_of_ufuncs_leave_the_gradient_as_it_is(function: Any, options: Any) -> None:
+    """Also of its own gradient, and of a gradient that a selection left something out of."""
+    if "signature" in options:
+        options = {"signature": (np.float64,) * function.nargs}
+    x, y = (leaf(np.array(a, np.float32)) for a in ([0.5, 2.0], [1.5, 0.25]))
+    arguments = (x, y)[: function.nin]
+    made = []
+    for extra in ({}, options):
+        with record():
+            z = function(*arguments, **extra) + x
+            kept = np.sum(z) + np.sum(np.where([True, False], z, 0))
+            slope = autograd.grad(kept, x, create_graph=True)
+            total = np.sum(slope * x) + 0 * kept
+        total.backward()
+        made.append([slope.array, x.grad.array, y.grad.array])
+    for one, other in zip(*made, strict=True):
+        assert other.dtype == np.float32
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
 def masked_out(x: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NumPy's own, of elements that nobody computed
