@@ -76,10 +76,10 @@ def test_row(function: Any, data: st.DataObject) -> None:
 def test_options_of_rules_have_the_defaults_of_numpy() -> None:
     """But where NumPy has none, or does not say which."""
     compared = 0
-    for function, row in ROWS.items():
+    for function, row in [*ROWS.items(), *((f, r) for f, r in DERIVATIVES.items() if r.written)]:
         with contextlib.suppress(ValueError):  # of ufuncs and their methods nothing is known
             known = inspect.signature(function).parameters
-            for rule in filter(callable, (*row.rules, *row.named_rules.values())):
+            for rule in filter(callable, (*row.rules, *row.named_rules.values(), row.written)):
                 for name, parameter in inspect.signature(rule).parameters.items():
                     default = known[name].default if name in known else np._NoValue
                     if (
