@@ -2755,10 +2755,11 @@ def test_what_an_array_has_a_tensor_has() -> None:
     same(x, [4, 4, 4])
 
 
-def test_a_plain_index_array_may_be_changed_afterwards() -> None:
-    """What steers a call is kept as it was."""
+@pytest.mark.parametrize("part", [slice(None), slice(None, None, -1), slice(0, 2)])
+def test_a_plain_index_array_may_be_changed_afterwards(part: slice) -> None:
+    """What steers a call is kept as it was; also if it is a view."""
     x = leaf([1.0, 2.0, 3.0])
-    index, mask = np.array([0, 2]), np.array([True, False, True])
+    index, mask = np.array([0, 2])[part], np.array([[True, False, True]])[0, ...]
     with record():
         y = x[index].sum() + np.where(mask, x, 0).sum() + np.take(x, index).sum()
     index[:] = 1

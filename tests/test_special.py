@@ -420,6 +420,7 @@ def test_slopes_of_the_cosine_integral_change_with_a_head_of_zero() -> None:
     np.testing.assert_allclose(autograd.grad(gradient_of_x, head).array, [np.cos(2) / 2, 0, np.cos(3) / 3])
     with np.errstate(divide="ignore"):
         assert gradient(lambda x: sc.sc.sici(x)[1], 0.0) == np.inf
+        assert gradient(lambda x: -sc.sc.sici(x)[1], 0.0) == -np.inf
 
 
 @pytest.mark.parametrize("v", [0.0, 3.5, 15.0, 40.0])
