@@ -1067,7 +1067,8 @@ RARE |= {
         for p in (1, -1, np.inf, -np.inf)
     },
     "grid of one": (lambda x: np.meshgrid(x)[0], SIX[1]),
-    "no difference is taken": (lambda x, p: np.diff(x, 0, 1, p, p), SOME, SOME[:, :1]),
+    "no difference is taken": (lambda x, p: np.diff(x, 0, 1, p, p), SOME, 0 * SOME[:, :1]),
+    "distances of many points": (np.gradient, SOME.ravel()[:6], [0.0, 0.5, 0.7, 2.0, 2.5, 4.0]),
     "dots for fewer axes": (lambda a, b: np.einsum("...i,...i", a, b), SOME, SOME[0]),
     "quotients that are rounded": (np.fmod, [2.2, -2.4], 0.7),
 }
