@@ -142,6 +142,8 @@ def test_gradients_of_the_bounds_of_clip() -> None:
     np.testing.assert_array_equal(got[0], [0, 1, 1, 1, 0, 1, 0])
     np.testing.assert_array_equal(got[1], [1, 0, 0, 0, 0, 0, 0])
     np.testing.assert_array_equal(got[2], [0, 0, 0, 0, 1, 0, 1])
+    got = partials(np.clip, [0.0, 1.0, 2.0], [1.0] * 3, [1.0] * 3)
+    np.testing.assert_array_equal(got, [[0, 1, 0], [1, 0, 0], [0, 0, 1]])
     for names in names_of_bounds():
         for k, bound in enumerate((-1.0, 1.0)):
             slope = gradient(

@@ -280,11 +280,12 @@ def test_piecewise_of_another_tensor() -> None:
     np.testing.assert_array_equal(x.grad.array, [0.1, 1])
 
 
-def test_piecewise_with_too_few_functions() -> None:
+@pytest.mark.parametrize("number", [1, 4])
+def test_piecewise_with_too_few_functions_or_too_many(number: int) -> None:
     x = tensor([1.0])
     x.attach_grad()
-    with record(), pytest.raises(ValueError, match="1 functions for 2 conditions"):
-        np.piecewise(x, [x > 0, x < 0], [np.sqrt])
+    with record(), pytest.raises(ValueError, match=f"{number} functions for 2 conditions"):
+        np.piecewise(x, [x > 0, x < 0], [np.sqrt] * number)
 
 
 @pytest.mark.parametrize("axis", [0, 1, -1])

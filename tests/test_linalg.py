@@ -228,6 +228,7 @@ def test_gradients_of_functions_that_read_one_triangle(name: str) -> None:
     found = gradient(function, POSITIVE, head=head)
     unread = (np.tril if "upper" in name or "U" in name else np.triu)(np.ones((2, 2)), k=0) - np.eye(2)
     np.testing.assert_array_equal(found * unread, 0)
+    np.testing.assert_allclose(gradient(function, POSITIVE + 7 * unread, head=head), found, atol=1e-13)
     np.testing.assert_allclose(
         gradient(lambda a: function(mirrored(a)), POSITIVE, head=head), mirrored(found), atol=1e-14
     )

@@ -851,6 +851,17 @@ def test_several_heads() -> None:
         autograd.backward([a, 3.0], [None, None])
 
 
+def test_a_head_gradient_of_another_dtype_is_differentiated_as_well() -> None:
+    x, head = leaf([1.0, 2.0]), leaf(np.array([3.0, 4.0], np.float32))
+    with record():
+        y = x * x
+    slope = autograd.grad(y, x, head, create_graph=True)
+    same(slope, [6, 16])
+    of_head = autograd.grad(slope, head)
+    assert of_head.dtype == np.float32
+    same(of_head, np.array([2, 4], np.float32))
+
+
 def test_the_graph_can_be_kept() -> None:
     x = leaf(3.0)
     with record():
