@@ -1159,6 +1159,14 @@ def test_functions_that_no_module_has_are_named_as_they_are() -> None:
             np.testing.assert_array_equal(space[compiled.name](x), 2 * (x[:, 0] + x[:, -1]))
 
 
+def test_complex_eigenvalues_are_not_taken_for_real_ones() -> None:
+    """NaN, where eager code raises an error."""
+    compiled = compile(lambda a: real_eig(a)[0])
+    np.testing.assert_allclose(np.sort(compiled(np.diag([3.0, 2.0, 1.0]))), [1, 2, 3])
+    turned = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 3.0]])
+    assert sorted(np.nan_to_num(compiled(turned), nan=-1)) == [-1, -1, 3]
+
+
 def test_a_function_of_the_table_with_several_results_is_written_in_numpy() -> None:
     def product(a: Any) -> Any:
         w, v = real_eig(a)
