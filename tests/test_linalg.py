@@ -665,3 +665,10 @@ def test_rules_stay_in_float32(function: Any, arguments: tuple[Any, ...]) -> Non
             made: Any = rule(g if isinstance(y, tuple) else g[0], y, *arguments)
             for one in made if isinstance(made, list) else [made]:
                 assert one.dtype == np.float32
+
+
+@pytest.mark.parametrize("p", [2.5, 3, 4, 5])
+def test_the_slope_of_a_norm_by_a_small_element_is_no_zero(p: float) -> None:
+    """Where its power is one."""
+    slopes = gradient(lambda x: np.linalg.norm(x, p), [1e-60, -1e-130])
+    np.testing.assert_allclose(slopes, [1, -((1e-70) ** (p - 1))], rtol=1e-9)

@@ -455,8 +455,9 @@ def _vector_norm(y: Any, x: Any, p: float, axes: tuple[int, ...]) -> Any:
         return np.sign(x) * _evenly(np.abs(x) == y, axes, x)
     kink = (x == 0) if p < 1 else (y == 0)
     size, y = np.where(kink, 1, np.abs(x)), np.where(kink, 1, y)
-    # not (size / y)**(p - 1): for p < 2 its second derivative, infinite at x = 0, would reach all through y
-    return np.sign(x) * size ** (p - 1) / y ** (p - 1)
+    if 1 < p < 2:  # the second derivative is infinite where x = 0; this keeps it from the other elements
+        return np.sign(x) * size ** (p - 1) / y ** (p - 1)
+    return np.sign(x) * (size / y) ** (p - 1)  # of which small elements do not underflow
 
 
 def _matrix_norm(x: Any, p: Any, axes: tuple[int, ...]) -> Any:
