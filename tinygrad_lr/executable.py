@@ -29,6 +29,7 @@ from .program import (
     Program,
     Rescue,
     Variable,
+    are_moderate,
     constant,
     factor_of,
     function_text,
@@ -109,6 +110,15 @@ def lowered(program: Program) -> Program:
         alone = uses[id(v)] == 1 and line is not None and line.function is np.multiply and not line.options
         return line.args if line is not None and alone else ()
 
+    def put_off(factor: Any, x: Any, result: Variable) -> Any:
+        """Such factors of a variable that is used here only as can be multiplied with the result; the rest."""
+        while is_float(x) and uses[id(x)] == 1 and x.array.dtype == result.array.dtype:
+            number = factor_of(makers.get(id(x)))
+            if number is None or not are_moderate(x.array.dtype, number, factor * number):
+                break
+            factor, x = factor * number, makers[id(x)].args[1]
+        return factor, x
+
     def outer(shapes: Any, shape: Any) -> bool:
         """Whether factors were broadcast as those of a matrix product are, A[:, :, None] * B."""
         left, right = (*shape[:2], 1), shape[1:]
@@ -122,9 +132,8 @@ def lowered(program: Program) -> Program:
         (x,), (result,) = line.args, line.made
         shape, axis = x.array.shape, line.options.get("axis")
         axes = {i % len(shape) for i in np.ravel(range(len(shape)) if axis is None else axis).tolist()}
-        factor = result.array.size / x.array.size if line.function is np.mean else 1.0
-        while uses[id(x)] == 1 and (number := factor_of(makers.get(id(x)))) is not None:
-            factor, x = factor * number, makers[id(x)].args[1]
+        factor, x = put_off(1.0, x, result)
+        factor *= result.array.size / line.args[0].array.size if line.function is np.mean else 1
         factors = product(x)
         floats = bool(factors) and all(is_float(a) and a.array.dtype == x.array.dtype for a in factors)
         shapes = [a.array.shape for a in factors] if floats else []
@@ -190,18 +199,13 @@ def lowered(program: Program) -> Program:
         args, (result,) = list(line.args), line.made
         factor = 1.0
         for i, x in enumerate(args):
-            while larger(x, result) and (number := factor_of(makers.get(id(x)))) is not None:
-                factor, x = factor * number, makers[id(x)].args[1]
-            args[i] = x
+            if np.size(getattr(x, "array", x)) > result.array.size:
+                factor, args[i] = put_off(factor, x, result)
         if factor == 1:
             add(line)
         else:
             part = new(np.matmul, tuple(args), result.array.shape, result)
             add(Line(np.multiply, (factor, part), {}, [result]))
-
-    def larger(x: Any, result: Variable) -> bool:
-        size = result.array.size
-        return is_float(x) and kind(x)[1] == kind(result)[1] and uses[id(x)] == 1 and x.array.size > size
 
     def scaling(line: Line) -> Any:
         """The arguments of `scaled` that does what a selection does; () if none does."""
