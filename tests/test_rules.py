@@ -912,7 +912,8 @@ OF_FOUR_AXES: dict[Any, Callable[..., Any]] = {
         f: lambda x, f=f: f(x, 1) for f in (np.tril, np.triu, np.rot90, np.diagonal, np.trace, np.expand_dims)
     },
     **{f: lambda x, f=f: f(x) for f in (np.fliplr, np.flipud, np.atleast_3d, np.squeeze, np.transpose)},
-    **{f: lambda x, f=f: f(x) for f in (np.linalg.diagonal, np.linalg.trace, np.matrix_transpose, np.ravel)},
+    **{f: lambda x, f=f: f(x) for f in (np.linalg.diagonal, np.linalg.trace, np.ravel)},
+    **{f: lambda x, f=f: f(x) for f in (np.matrix_transpose, np.linalg.matrix_transpose)},
     np.block: lambda x: np.block([[x, x * x], [x, x]]),
     np.tile: lambda x: np.tile(x, (2, 1, 3)),
     np.pad: lambda x: np.pad(x, ((0, 1), (1, 0), (2, 1), (0, 0)), mode="edge"),

@@ -24,9 +24,9 @@ from .calls import (
     PLAIN,
     asker,
     copied,
+    each_part,
     is_fixed,
     is_list,
-    mapped,
     operands,
     row_of,
     tensors_in,
@@ -435,7 +435,7 @@ def wrapped(value: Any, index: int) -> Any:
     """The same value with a constant Tensor in place of each array."""
     if isinstance(value, ARRAYS) or hasattr(value, "__array_ufunc__"):
         return Tensor(value, None, index)
-    return mapped(lambda part: wrapped(part, index), value) if isinstance(value, (list, tuple)) else value
+    return each_part(lambda part: wrapped(part, index), value) if isinstance(value, (list, tuple)) else value
 
 
 def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, Any] = NO_OPTIONS) -> Any:
@@ -578,7 +578,7 @@ def recorded(
         for i, part in enumerate(value)
     ]
     made = iter([part if part.dtype.kind == "f" else part.detach() for part in parts])
-    return mapped(lambda _: next(made), value)
+    return each_part(lambda _: next(made), value)
 
 
 def _place(value: Any, tape: Tape) -> int | None:

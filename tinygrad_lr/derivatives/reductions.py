@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .elementwise import _where, share_of_two
+from .elementwise import kept_where, share_of_two
 from .indexing import along
 from .table import constant, derivative, moving
 
@@ -177,7 +177,7 @@ def _recurrence(g: Any, a: Any) -> Any:
     In as many steps as the length has binary digits: after each, r[j] is right up to twice as far as before,
     and `a` is the product of twice as many factors (Kogge and Stone, IEEE Trans. Comput. C-22, 1973).
     """
-    step, times = 1, _where if a.dtype == bool else np.multiply
+    step, times = 1, kept_where if a.dtype == bool else np.multiply
     while step < len(g):
         g = np.concatenate([g[:-step] + times(a, g[step:]), g[-step:]])
         a = a[:-step] * a[step:]
