@@ -545,6 +545,19 @@ def test_second_derivative_of_a_norm_with_a_zero(order: float) -> None:
     np.testing.assert_allclose(found, np.sum(hessian, axis=0), atol=1e-15)
 
 
+@pytest.mark.parametrize("order", [None, 2, 2.5, 3, 1.5])
+@pytest.mark.parametrize(("dtype", "power"), [(np.float64, -1000), (np.float64, 1000), (np.float32, -140)])
+def test_norms_that_overflow_or_underflow_have_the_slope_zero(order: Any, dtype: Any, power: int) -> None:
+    """As at 0, which such a value cannot be told from: of whatever order."""
+    x = tensor([2.0**power, -(2.0 ** (power + 1))], dtype)
+    x.attach_grad()
+    with record(), np.errstate(over="ignore"):
+        y: Any = np.linalg.norm(x, order)
+    assert y.item() in (0, np.inf)
+    y.backward()
+    np.testing.assert_array_equal(x.grad.array, [0, 0])
+
+
 def test_an_infinite_second_derivative_stays_in_its_place() -> None:
     """That of |x|**1.5 at 0."""
     with pytest.warns(RuntimeWarning, match="divide by zero|invalid value"):

@@ -827,6 +827,35 @@ def strung(parts: Any) -> Any:
     return np.concatenate([np.ravel(part) for part in parts])
 
 
+FORMS_OF_AXES: list[Any] = [[0, 2], [2, 0], [-1, 0], [1], [], range(2), np.array([1, 0]), np.int64(1)]
+FORMS_OF_AXES += [np.array(-1), [np.int64(2), 1]]
+BESIDE_AXES: dict[Any, tuple[Any, ...]] = {
+    **dict.fromkeys((np.quantile, np.nanquantile), (0.3,)),
+    **{f: ([30, 60],) for f in (np.percentile, np.nanpercentile)},
+    np.roll: (1,),
+}
+
+
+@pytest.mark.parametrize("function", [f for f in ROWS if {"axis", "axes"} & ROWS[f].options], ids=name_of)
+def test_axes_in_every_form(function: Any) -> None:
+    """As a list, a range, an array or NumPy's number, where NumPy takes these: as the tuple or the number."""
+    x = np.random.default_rng(0).permutation(np.linspace(0.5, 2, 12)).reshape(2, 3, 2)
+    name = "axis" if "axis" in ROWS[function].options else "axes"
+
+    def call(x: Any, axes: Any) -> Any:
+        y = function(x, *BESIDE_AXES.get(function, ()), **{name: axes})
+        return strung(y) if isinstance(y, (list, tuple)) else np.ravel(y)
+
+    for form in FORMS_OF_AXES:
+        try:
+            head = np.arange(1.0, 1 + call(x, form).size)
+        except (TypeError, ValueError, IndexError):  # NumPy's
+            continue
+        plain = tuple(map(int, form)) if np.iterable(form) else int(form)
+        got, expected = (gradient(lambda x, a=a: call(x, a), x, head=head) for a in (form, plain))
+        np.testing.assert_array_equal(got, expected, err_msg=repr(form))
+
+
 def joins(function: Any) -> Callable[..., Any]:
     return lambda x, axis: function([x, 2 * x, x], axis=axis)
 
@@ -883,7 +912,8 @@ OF_FOUR_AXES: dict[Any, Callable[..., Any]] = {
         f: lambda x, f=f: f(x, 1) for f in (np.tril, np.triu, np.rot90, np.diagonal, np.trace, np.expand_dims)
     },
     **{f: lambda x, f=f: f(x) for f in (np.fliplr, np.flipud, np.atleast_3d, np.squeeze, np.transpose)},
-    **{f: lambda x, f=f: f(x) for f in (np.linalg.diagonal, np.linalg.trace, np.matrix_transpose, np.ravel)},
+    **{f: lambda x, f=f: f(x) for f in (np.linalg.diagonal, np.linalg.trace, np.ravel)},
+    **{f: lambda x, f=f: f(x) for f in (np.matrix_transpose, np.linalg.matrix_transpose)},
     np.block: lambda x: np.block([[x, x * x], [x, x]]),
     np.tile: lambda x: np.tile(x, (2, 1, 3)),
     np.pad: lambda x: np.pad(x, ((0, 1), (1, 0), (2, 1), (0, 0)), mode="edge"),
