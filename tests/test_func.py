@@ -129,7 +129,7 @@ def put(g: Any) -> Any:
 
 
 def by_rule(rule: Any, shape: tuple[int, ...]) -> Any:
-    """The linear function of a matrix of shape (2, 3) whose value has this shape and whose gradient is this."""
+    """The linear function of a matrix of shape (2, 3) that has this rule; its value has this shape."""
 
     def forward(x: Any) -> Any:
         units = np.reshape(np.eye(int(np.prod(shape))), (-1, *shape))
@@ -203,12 +203,12 @@ RULES: dict[str, tuple[Any, tuple[int, ...]]] = {
     "product with itself apart": (lambda g: np.sum(g) @ SIX if np.ndim(np.sum(g)) else np.sum(g) * SIX, (2,)),
 }
 INDICES: list[Any] = [
-    0, -1, ..., None, slice(None, None, -1), (slice(None), 1), (..., 0), (None, 1, ..., None), (1, slice(0, 2)),
+    0, -1, ..., None, slice(None, None, -1), (slice(None), 1), (..., 0), (None, 1, ..., None), (1, slice(2)),
     ROWS, [1, 1, 0], (ROWS, ROWS), (ROWS, slice(None), 1), (slice(None), ROWS), (slice(None), 0, ROWS),
     (0, slice(None), ROWS), (ROWS, slice(None), ROWS), (ROWS, None, ROWS), (..., ROWS), (None, ROWS),
     (0, ROWS), (ROWS, 0), ([0, 1], slice(None), [1, 2]), (ROWS[:, None], ROWS), (slice(1, None), [0, 2, 0]),
-    np.array([True, False]), (np.array([True, False]), ROWS[:1]), (slice(None), np.array([True, True, False, False])),
-    (0, np.array([True, False, True, False])),
+    np.array([True, False]), (np.array([True, False]), ROWS[:1]),
+    (slice(None), np.array([True, True, False, False])), (0, np.array([True, False, True, False])),
 ]  # fmt: skip
 RULES |= {
     f"g[{key}]": (lambda g, key=key: np.sum(np.arange(24.0).reshape(2, 4, 3)[key] * g[key]) * SIX, (2, 4, 3))

@@ -111,7 +111,7 @@ def lowered(program: Program) -> Program:
         return line.args if line is not None and alone else ()
 
     def put_off(factor: Any, x: Any, result: Variable) -> Any:
-        """Such factors of a variable that is used here only as can be multiplied with the result; the rest."""
+        """The factors of what is used here only that can be multiplied with the result, and the rest."""
         while is_float(x) and uses[id(x)] == 1 and x.array.dtype == result.array.dtype:
             number = factor_of(makers.get(id(x)))
             if number is None or not are_moderate(x.array.dtype, number, factor * number):

@@ -235,8 +235,8 @@ def elementwise_grad(f: Function, argnums: Argnums = 0) -> Function:
 def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
     """The value of f, and the function v -> vᵀJ, J being its Jacobian with respect to all arguments.
 
-    Returns (value, pullback). `pullback(v)` is a tuple with a gradient for each argument. It raises ValueError
-    unless v has the form of the value, and the shapes of what depends on the arguments.
+    Returns (value, pullback). `pullback(v)` is a tuple with a gradient for each argument. It raises
+    ValueError unless v has the form of the value, and the shapes of what depends on the arguments.
 
     >>> import numpy as np
     >>> value, pullback = vjp(lambda A, x: A @ x, np.eye(2), np.array([1.0, 2.0]))
