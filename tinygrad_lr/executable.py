@@ -45,6 +45,8 @@ OPERATORS = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np
 #: what NumPy's reductions come to
 REDUCTIONS = {np.sum: np.add.reduce, np.max: np.maximum.reduce, np.min: np.minimum.reduce}
 KEYWORD_OUT = {np.maximum, np.minimum}  # positional is deprecated, and slow
+#: functions of two arguments that do not compute in the dtype of both
+OWN_DTYPE = {np.ldexp, np.logical_and, np.logical_or, np.logical_xor}
 BITS: dict[int, Any] = {4: np.int32, 8: np.int64}  # integers as long as a floating number
 FLAT = 2048  # up to as many elements a product with ones is quicker than a sum
 SHORT = 32  # rows of up to as many elements have their extremes found quicker if they are turned to columns
@@ -112,11 +114,13 @@ def lowered(program: Program) -> Program:
 
     def put_off(factor: Any, x: Any, result: Variable) -> Any:
         """The factors of what is used here only that can be multiplied with the result, and the rest."""
-        while is_float(x) and uses[id(x)] == 1 and x.array.dtype == result.array.dtype:
-            number = factor_of(makers.get(id(x)))
-            if number is None or not are_moderate(x.array.dtype, number, factor * number):
+        dtype = result.array.dtype
+        while is_float(x) and uses[id(x)] == 1 and (number := factor_of(makers.get(id(x)))) is not None:
+            inner = makers[id(x)].args[1]
+            alike = x.array.dtype == dtype and is_float(inner) and inner.array.dtype == dtype
+            if not alike or not are_moderate(dtype, number, factor * number):
                 break
-            factor, x = factor * number, makers[id(x)].args[1]
+            factor, x = factor * number, inner
         return factor, x
 
     def outer(shapes: Any, shape: Any) -> bool:
@@ -704,7 +708,7 @@ class Writer:
             words = [f"{k}={self.text(v)}" for k, v in ({"axis": None} | options).items()]
             return f"{self.bind(REDUCTIONS[function], 'f')}({', '.join([self.text(a), *words])})", ", out="
         if isinstance(function, np.ufunc) and function.nout == 1 and not options:
-            pair = len(args) == 2 and function.signature is None and function is not np.ldexp
+            pair = len(args) == 2 and function.signature is None and function not in OWN_DTYPE
             words = [self._beside(args, i, made) if pair else self.text(x) for i, x in enumerate(args)]
             return (
                 f"{self.bind(function, 'f')}({', '.join(words)})",

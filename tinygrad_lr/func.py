@@ -40,12 +40,11 @@ class Traced:
         self, f: Function, args: Sequence[Any], options: dict[str, Any], argnums: Argnums, copy: bool = False
     ) -> None:
         self.name = getattr(f, "__name__", str(f))
-        single, places = isinstance(argnums, (int, np.integer)), range(len(args))
-        positions = []
-        for i in [argnums] if single else argnums:
+        several = [argnums] if isinstance(argnums, (int, np.integer)) else argnums
+        for i in several:
             if not -len(args) <= i < len(args):
                 raise IndexError(f"argnums={i}, but {self.name} was given {len(args)} arguments by position")
-            positions.append(places[i])
+        positions = [range(len(args))[i] for i in several]
         # tensors in, tensors out; and what is recorded stays recorded
         self.value: Any
         self.tensors = is_recording() or any(isinstance(leaf, Tensor) for leaf in _leaves(list(args)))
@@ -53,7 +52,7 @@ class Traced:
             chosen = {i: _map(lambda leaf: _variable(leaf, copy), args[i]) for i in positions}
             self.value = f(*(chosen.get(i, arg) for i, arg in enumerate(args)), **options)
         parameters = [getattr(v := chosen[i], "named_parameters", lambda v=v: v)() for i in positions]
-        self.variables: Any = parameters[0] if single else tuple(parameters)
+        self.variables: Any = tuple(parameters) if several is argnums else parameters[0]
 
     def pull(self, head: Any, v: Any) -> Any:
         """The gradient of the sum of v * head, in the form of the variables; head is the value or a part."""

@@ -289,8 +289,8 @@ def _simpler(line: Line, found: Found) -> Variable | Line | None:
     if line.function is np.square and like(first):
         return Line(np.multiply, (first, first), {}, line.made)
     if line.function is np.negative and dtype.kind == "f" and inner is not None:
-        number = factor_of(inner)
-        return None if number is None else Line(np.multiply, (-number, inner.args[1]), {}, line.made)
+        number = factor_of(inner)  # not an integer 0, of which there is none with a sign
+        return Line(np.multiply, (-number, inner.args[1]), {}, line.made) if number else None
     if len(args) != 2:
         return None
     a: Any
@@ -306,7 +306,7 @@ def _simpler(line: Line, found: Found) -> Variable | Line | None:
     # NumPy computes with a number in the dtype of the array beside it
     if any(map(like, args)):
         args = tuple([found.uniform.get(id(a), a) for a in args])
-        args = tuple([float(a) if isinstance(a, np.floating) and a.dtype == dtype else a for a in args])
+        args = tuple([float(a) if isinstance(a, np.floating) and a.dtype.itemsize <= 8 else a for a in args])
     a, b = args
     if line.function is np.add and a is b and like(a):
         line = Line(np.multiply, (2, a), {}, line.made)
@@ -321,7 +321,7 @@ def _simpler(line: Line, found: Found) -> Variable | Line | None:
         if is_number(a) and like(b):
             inner = found.maker(b)
             number = factor_of(inner)
-            if number is not None and like(inner.args[1]) and are_moderate(dtype, a, number):
+            if inner and number is not None and like(inner.args[1]) and are_moderate(dtype, a, number):
                 a, b = a * number, inner.args[1]
             alone: Any = b
             return alone if a == 1 else Line(np.multiply, (a, b), {}, line.made)
@@ -578,9 +578,7 @@ def constant(value: Any) -> str:
         value = value[()]
     if isinstance(value, np.generic):
         number = constant(value.item())
-        return (
-            number if value.dtype in (np.float64, np.bool_, np.int64) else f"np.{value.dtype.name}({number})"
-        )
+        return number if value.dtype == bool else f"np.{value.dtype.name}({number})"
     if isinstance(value, float) and not np.isfinite(value):
         return "np.nan" if np.isnan(value) else "np.inf" if value > 0 else "-np.inf"
     if isinstance(value, list):
