@@ -115,10 +115,9 @@ def lowered(program: Program) -> Program:
     def put_off(factor: Any, x: Any, result: Variable) -> Any:
         """The factors of what is used here only that can be multiplied with the result, and the rest."""
         dtype = result.array.dtype
-        while is_float(x) and uses[id(x)] == 1 and (number := factor_of(makers.get(id(x)))) is not None:
+        while uses[id(x)] == 1 and (number := factor_of(makers.get(id(x)))) is not None:
             inner = makers[id(x)].args[1]
-            alike = x.array.dtype == dtype and is_float(inner) and inner.array.dtype == dtype
-            if not alike or not are_moderate(dtype, number, factor * number):
+            if inner.array.dtype != dtype or not are_moderate(dtype, factor * number):
                 break
             factor, x = factor * number, inner
         return factor, x

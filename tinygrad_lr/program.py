@@ -255,7 +255,7 @@ def are_moderate(dtype: Any, *factors: Any) -> bool:
     What comes between may then overflow or underflow where it did not before, or the other way round. If each
     takes no more than an eighth of the exponents, so only does what comes as near to their limits.
     """
-    limit = np.float64(2) ** min(np.finfo(dtype).maxexp // 8, 128)
+    limit = np.float64(2) ** (np.finfo(dtype).maxexp // 8)
     return all(1 / limit <= abs(factor) <= limit for factor in factors)
 
 
@@ -301,12 +301,12 @@ def _simpler(line: Line, found: Found) -> Variable | Line | None:
             return a  # type: ignore[no-any-return]
         if like(a) and line.function is np.add and dtype.kind == "i" and type(b) is int and b == 0:
             return a  # type: ignore[no-any-return]
-    if dtype.kind != "f":
+    if dtype.kind != "f" or dtype.itemsize > 8:  # numbers of Python's have digits for no more
         return None
     # NumPy computes with a number in the dtype of the array beside it
     if any(map(like, args)):
         args = tuple([found.uniform.get(id(a), a) for a in args])
-        args = tuple([float(a) if isinstance(a, np.floating) and a.dtype.itemsize <= 8 else a for a in args])
+        args = tuple([float(a) if isinstance(a, np.floating) else a for a in args])
     a, b = args
     if line.function is np.add and a is b and like(a):
         line = Line(np.multiply, (2, a), {}, line.made)
@@ -576,6 +576,8 @@ def constant(value: Any) -> str:
         return f"np.array({constant(value.tolist())}{dtype})"
     if isinstance(value, np.ndarray):
         value = value[()]
+    if isinstance(value, np.longdouble):  # which has no number of Python's
+        return f"np.longdouble('{value}')"
     if isinstance(value, np.generic):
         number = constant(value.item())
         return number if value.dtype == bool else f"np.{value.dtype.name}({number})"
