@@ -591,7 +591,7 @@ def test_product_of_float16_numbers_of_which_parts_overflow() -> None:
 # ---- equal elements ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("constant", [0.0, 1.0, 0.1, -0.1, 1 / 3, 1e300, -1e11 / 3, 1e11 / 3, 1e-200 / 3])
+@pytest.mark.parametrize("constant", [0.0, 1.0, 0.1, -0.1, 1 / 3, 1e300, -1.5e150, 1.5e150, -2.3e-10])
 @pytest.mark.parametrize(
     "options",
     [{}, {"axis": 0}, {"axis": 1, "keepdims": True}, {"ddof": 1}, {"where": np.eye(3) == 0}],
@@ -1179,10 +1179,12 @@ def test_slopes_along_axes_in_any_order(axis: Any, edge_order: int) -> None:
     f = np.random.default_rng(0).uniform(-1, 1, (3, 4, 5))
     lengths = [f.shape[i] for i in (range(3) if axis is None else axis)]
     spacings = [np.cumsum(0.5 + np.sin(np.arange(n)) ** 2) if n != 4 else 0.7 for n in lengths]
+
+    def function(f: Any, *distances: Any) -> Any:
+        return np.stack(np.gradient(f, *distances, axis=axis, edge_order=edge_order))
+
     for distances in (spacings, [0.5 + n for n in lengths], [0.3], []):
-        assert_slopes(
-            lambda f, *given: np.stack(np.gradient(f, *given, axis=axis, edge_order=edge_order)), f, *distances
-        )
+        assert_slopes(function, f, *distances)
 
 
 def test_nothing_flows_through_an_integer_sum() -> None:
