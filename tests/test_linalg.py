@@ -625,8 +625,8 @@ def test_the_rank_is_a_constant() -> None:
 
 # ---- how close is equal, and how small is nothing ---------------------------------------------------------
 
-#: by name a function of a matrix, the matrix with a small number in it, and how many rounding errors that must
-#: have for a derivative
+#: by name a function of a matrix, the matrix with a small number in it, and from how many rounding errors
+#: of that on it has a derivative
 FROM: dict[str, tuple[Any, Any, float]] = {
     "qr, tall": (lambda a: np.linalg.qr(a)[1], lambda t: np.eye(40, 2) * [1, t], 40),
     "qr, wide": (lambda a: np.linalg.qr(a)[0], lambda t: np.eye(2, 40) * [[1], [-t]], 40),
@@ -718,6 +718,9 @@ def test_determinants_of_singular_matrices_in_float32(name: str) -> None:
     s = np.append(1, np.linalg.svdvals(a))
     (found,) = gradients_in(np.float32, np.linalg.det, [a], 1)
     np.testing.assert_allclose(found, cofactors(a), rtol=0, atol=6e-6 * s[1] * np.prod(s[1:-2]))
+    direction = np.random.default_rng(0).uniform(-1, 1, a.shape)
+    second, truth = (hvp(np.linalg.det, a.astype(t), direction.astype(t)) for t in (np.float32, float))
+    np.testing.assert_allclose(second, truth, rtol=0, atol=1e-5 * np.prod(s[1:-2]))
 
 
 # ---- of all rows ------------------------------------------------------------------------------------------
