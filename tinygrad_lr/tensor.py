@@ -26,7 +26,6 @@ from .calls import (
     copied,
     each_part,
     is_fixed,
-    is_list,
     operands,
     row_of,
     tensors_in,
@@ -83,8 +82,7 @@ def _operator(function: Any, symbol: Any, reflected: bool = False) -> Callable[.
         elif type(other) not in PLAIN:
             if _goes_first(other):
                 return NotImplemented
-            if isinstance(other, np.ndarray) or is_list(other):
-                return call(function, (other, self) if reflected else (self, other))
+            return call(function, (other, self) if reflected else (self, other))
         value = symbol(y, x) if reflected else symbol(x, y)
         mode = MODE.get()
         if not mode & REMEMBERING:
@@ -204,7 +202,7 @@ class Tensor(ArrayMethods):
         gradient = asarray(gradient)
         if gradient.shape != self.shape:
             raise ValueError(f"a gradient of shape {gradient.shape} for {errors.describe(self)}")
-        self.attachment.grad = gradient.astype(self.dtype)
+        self.attachment.grad = gradient.astype(self.dtype, casting="same_kind")
         self.attachment.written = True
 
     def backward(self, out_grad: Any = None, retain_graph: bool = False, create_graph: bool = False) -> None:
