@@ -576,9 +576,9 @@ def constant(value: Any) -> str:
         return f"np.array({constant(value.tolist())}{dtype})"
     if isinstance(value, np.ndarray):
         value = value[()]
-    if isinstance(value, np.longdouble):  # which has no number of Python's
-        return f"np.longdouble('{value}')"
     if isinstance(value, np.generic):
+        if value.dtype == np.longdouble:  # whose item is itself
+            return f"np.longdouble('{value}')"
         number = constant(value.item())
         return number if value.dtype == bool else f"np.{value.dtype.name}({number})"
     if isinstance(value, float) and not np.isfinite(value):

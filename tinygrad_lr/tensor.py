@@ -382,8 +382,11 @@ class Tensor(ArrayMethods):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **options: Any) -> Any:
         if method == "at":
             return _write(ufunc.at, args[0], args, options)
-        if options and options.get("where") is True:  # as by default
-            del options["where"]
+        if options:
+            if options.get("where") is True:  # as by default
+                del options["where"]
+            for name in ("array", "indices"):  # NumPy gives them by position as well
+                options.pop(name, None)
         return call(ufunc if method == "__call__" else getattr(ufunc, method), args, options)
 
     def __array_function__(

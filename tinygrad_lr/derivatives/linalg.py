@@ -493,7 +493,10 @@ def _axes(x: Any, axis: Any) -> tuple[int, ...]:
 
 def _cond(g: Any, y: Any, x: Any, p: Any = None) -> Any:
     """The ratio of the first and the last singular value, or the norm of x times that of its inverse."""
-    g = _unless(y == np.inf, "np.linalg.cond is infinite at a singular matrix, and has no derivative", g)
+    infinite = y == np.inf
+    if p in (None, 2):  # but for rounding, in which the last singular value is lost
+        infinite = max(x.shape[-2:]) * np.finfo(y.dtype).eps * y >= 1
+    g = _unless(infinite, "np.linalg.cond is infinite at a singular matrix, and has no derivative", g)
     if p in (None, 2, -2):
         g, y = np.expand_dims(g, -1), np.expand_dims(y, -1)
         large, small = (0, -1) if p != -2 else (-1, 0)
