@@ -4,6 +4,8 @@ A function runs eagerly, traced, compiled, and as its source in both forms. Comp
 dtype, shape and the signs of zeros, and what it writes into its arguments.
 """
 
+import contextlib
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -132,11 +134,9 @@ def those_that_take(functions: Any, *args: Any) -> Any:
     """Those of some functions that NumPy takes these arguments for."""
     taken = []
     for f in functions:
-        try:
+        with contextlib.suppress(TypeError, ValueError, OverflowError), np.errstate(all="ignore"):
             f(*args)
-        except (TypeError, ValueError, OverflowError):
-            continue
-        taken.append(f)
+            taken.append(f)
     return taken
 
 
@@ -144,8 +144,7 @@ def those_that_take(functions: Any, *args: Any) -> Any:
 def test_numbers_beside_arrays(dtype: str, k: Any) -> None:
     """Whatever becomes of a number: one factor of many, a product in place of a power, another selection."""
     x = np.array(SPECIAL[np.dtype(dtype).kind], dtype)
-    with np.errstate(all="ignore"):
-        taken = those_that_take(BESIDE, x, k)
+    taken = those_that_take(BESIDE, x, k)
     for functions in (taken[i::6] for i in range(6)):
         check(lambda x, functions=functions: [f(x, k) for f in functions], (x,))
 
@@ -261,3 +260,43 @@ def test_products_of_matrices(dtype: str) -> None:
         return [*made, *((0.25 * a) @ (4.0 * b.astype("d")) for a, b in pairs)]
 
     check(f, *(tuple(rng.uniform(0.5, 1.5, s).astype(dtype) for p in shapes for s in p) for _ in range(2)))
+
+
+# ---- how expressions are written --------------------------------------------------------------------------
+
+SYMBOLS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv,
+    "%": operator.mod, "@": operator.matmul, "**": operator.pow, "&": operator.and_, "|": operator.or_,
+    "^": operator.xor, "<<": operator.lshift, "<": operator.lt, "<=": operator.le, ">": operator.gt,
+    ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
+}  # fmt: skip
+PLACES: list[Callable[..., Any]] = [  # with no name for what is within
+    lambda f, a, b, c: f(a, b)[0],
+    lambda f, a, b, c: f(a, b)[c],
+    lambda f, a, b, c: f(a, b).T + c,
+    lambda f, a, b, c: f(a, b).astype(float) + c,
+    lambda f, a, b, c: -f(a, b) + c,
+    lambda f, a, b, c: c - (-f(a, b)),
+    lambda f, a, b, c: (-f(a, b)) ** c,
+    lambda f, a, b, c: -(f(a, b) ** c),
+    lambda f, a, b, c: f(-a, b),
+    lambda f, a, b, c: f(a, -b),
+]
+
+
+@pytest.mark.parametrize("outer", SYMBOLS)
+def test_expressions_within_expressions(outer: str) -> None:
+    """With parentheses where Python needs them, on either side, between all pairs of operators."""
+    a, b, c = np.array([[1, 2], [3, 1]]), np.array([[2, 1], [1, 3]]), np.array([[0, 1], [1, 1]])
+    for inner in SYMBOLS.values():
+        functions = [
+            lambda a, b, c, inner=inner: SYMBOLS[outer](inner(a, b), c),
+            lambda a, b, c, inner=inner: SYMBOLS[outer](c, inner(a, b)),
+            lambda a, b, c, inner=inner: inner(SYMBOLS[outer](-a, -2), 3),
+            lambda a, b, c, inner=inner: inner(SYMBOLS[outer](-2.0, a), -b),
+        ]
+        for f in those_that_take(functions, a, b, c):
+            check(f, (a, b, c))
+    within = [lambda a, b, c, f=f: f(SYMBOLS[outer], a, b, c) for f in PLACES]
+    for f in those_that_take(within, a, b, c):
+        check(f, (a, b, c))
