@@ -300,3 +300,80 @@ def test_expressions_within_expressions(outer: str) -> None:
     within = [lambda a, b, c, f=f: f(SYMBOLS[outer], a, b, c) for f in PLACES]
     for f in those_that_take(within, a, b, c):
         check(f, (a, b, c))
+
+
+# ---- before and after a write -----------------------------------------------------------------------------
+
+MADE: list[Callable[[Any, Any, Any], Any]] = [
+    lambda k, x, y: k * x,
+    lambda k, x, y: k * (x * y),
+    lambda k, x, y: k * (3 * x),
+    lambda k, x, y: -(k * x),
+    lambda k, x, y: x / k,
+    lambda k, x, y: np.where(x > k, x, 0),
+    lambda k, x, y: np.where(y > 4, x, 0),
+    lambda k, x, y: np.where(y > 4, k * x, 0),
+    lambda k, x, y: np.where(y > k, x, 0),
+    lambda k, x, y: np.where(y > k, 0, x),
+    lambda k, x, y: np.logical_not(x > k) * 1.0,
+    lambda k, x, y: np.where(y > k, k * x, x),
+    lambda k, x, y: np.sum(k * x),
+    lambda k, x, y: x**2 + k,
+    lambda k, x, y: x,
+    lambda k, x, y: x.T,
+    lambda k, x, y: np.reshape(x, -1)[:1],
+    lambda k, x, y: np.reshape(x, np.shape(x)),
+    lambda k, x, y: np.copy(x),
+    lambda k, x, y: x.astype(x.dtype),
+    lambda k, x, y: +x,
+]
+USED: list[Callable[[Any, Any, Any], Any]] = [
+    lambda r, x, y: r,
+    lambda r, x, y: np.sum(r),
+    lambda r, x, y: 3 * r,
+    lambda r, x, y: r + x,
+    lambda r, x, y: -np.mean(r * y),
+    lambda r, x, y: np.where(y > 4, r, 0),
+    lambda r, x, y: np.where(y > 7, r, 0),
+    lambda r, x, y: np.where(y > 7, 0, r),
+    lambda r, x, y: np.where(r, y, 1.5),
+]
+WRITES: dict[str, Callable[[Any], Any]] = {
+    "+=": lambda x: x.__iadd__(1),
+    "[...] =": lambda x: operator.setitem(x, ..., 7.0),
+    "a view *=": lambda x: np.reshape(x, -1)[:1].__imul__(10),
+    "out=": lambda x: np.multiply(x, 2.0, out=x),
+}
+TARGETS: dict[str, Callable[[Any], Any]] = {
+    "an argument": lambda x: x,
+    "a view of one": lambda x: x[...],
+    "made": lambda x: x * 2.5,
+    "a view of what is made": lambda x: (x * 2.5)[...],
+}
+
+
+@pytest.mark.parametrize("shape", [(3,), (1,), ()], ids=repr)
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_is_made_before_a_write_has_the_values_from_before(target: str, shape: Any) -> None:
+    """But for views; whatever is made of it afterwards, and whatever is made in the same way again."""
+    x = np.reshape(np.arange(4.0, 4 + np.prod(shape)), shape)
+    y = np.asarray(x - 0.5)
+    first = list(TARGETS).index(target)
+    for write in list(WRITES.values()) if shape == (3,) else [list(WRITES.values())[first]]:
+        first += 1
+
+        def f(x: Any, y: Any, first: int = first, write: Any = write) -> Any:
+            z, before = TARGETS[target](x), []
+            for i, make in enumerate(MADE):
+                for j in range((first + i) % 3, len(USED), 3):
+                    before.append((USED[j], make(j + 2, z, y)))
+            nested = np.where(y > 4.5, z, 0), np.where(y < 5, 0, z)
+            write(z)
+            nested = np.where(y > 4.5, nested[0], 0), np.where(y < 5, 0, nested[1])
+            return (
+                nested,
+                [use(r, z, y) for use, r in before],
+                [make(i + 2, z, y) for i, make in enumerate(MADE)],
+            )
+
+        check(f, (x, y), (np.array(2 * y), np.array(x)))

@@ -157,16 +157,16 @@ def simplified(program: Program) -> None:
             kept.append(line)
             continue
         fixed = not any(id(v.root) in written for v in line.made)
-        changing = any(id(v.root) in written for v in line.reads)  # what it makes depends on when
         if fixed and len(line.made) == 1:
             same = _simpler(line, found)
             if isinstance(same, Variable):
-                if not (changing or id(same.root) in written):
+                if id(same.root) not in written:
                     same.name = same.name or line.made[0].name
                     instead[id(line.made[0])] = same
                     continue
                 same = None
             line = same or line
+        changing = any(id(v.root) in written for v in line.reads)  # what it makes depends on when
         key = _key(line) if fixed else None
         if key is not None:
             key = (key, found.writes if changing else None)
@@ -380,8 +380,12 @@ def _unnest_selections(program: Program) -> None:
     """
     uses = Counter(id(v) for line in program.lines for v in line.reads)
     uses.update(id(v) for v in program.outputs)
-    makers = {id(line.made[0]): line for line in program.lines if len(line.made) == 1}
+    makers: dict[int, Line] = {}
     for line in program.lines:
+        if line.written is not None:
+            makers.clear()  # what a selection within has read may be another now
+        elif len(line.made) == 1:
+            makers[id(line.made[0])] = line
         if line.function is not np.where or len(line.args) != 3 or not any(map(is_zero, line.args[1:])):
             continue
         chosen = 2 if is_zero(line.args[1]) else 1
