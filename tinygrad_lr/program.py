@@ -1,5 +1,6 @@
 """Straight-line programs of NumPy calls, and how they are written: as source to read, and as code to run."""
 
+import itertools
 import operator
 import sys
 from collections import Counter
@@ -646,7 +647,8 @@ def function_text(program: Program, imports: set[str], functions: list[str]) -> 
     uses.update(id(v) for v in program.outputs)
     inlined: dict[int, tuple[str, int]] = {}
     rows: list[tuple[str, str]] = []
-    numbers = iter(range(1, 1 << 30))
+    taken = {v.name for line in program.lines for v in (*line.reads, *line.made)}
+    new = (name for number in itertools.count(1) if (name := f"t{number}") not in taken)
 
     def text(value: Any, level: int) -> str:
         if not isinstance(value, Variable):
@@ -661,10 +663,11 @@ def function_text(program: Program, imports: set[str], functions: list[str]) -> 
 
     for number, line in enumerate(program.lines):
         for v in line.made if line.several or isinstance(line.function, Rescue) else ():
-            v.name = v.name or f"t{next(numbers)}"
+            v.name = v.name or next(new)
         if isinstance(line.function, Rescue):
             (v,), rescue = line.made, line.function.program
             rescue.name = f"rescue{1 + sum(f.startswith('def rescue') for f in functions)}"
+            rescue.name += "_" * (rescue.name in taken)
             functions.append(function_text(rescue, imports, functions))
             words = ", ".join([v.name, *(text(a, 0) for a in line.args[1:])])
             rows.append((f"{v.name} = {text(line.args[0], 0)}", f"{np.shape(v.array)} {v.array.dtype}"))
@@ -688,7 +691,7 @@ def function_text(program: Program, imports: set[str], functions: list[str]) -> 
         if not v.name and uses[id(v)] == 1 and len(written) < 50 and _movable(program, number, v):
             inlined[id(v)] = (written, level)
             continue
-        v.name = v.name or f"t{next(numbers)}"
+        v.name = v.name or next(new)
         rows.append((f"{v.name} = {written}", f"{np.shape(v.array)} {v.array.dtype}"))
     result = text(program.result, 0) if program.result is not None else ""
     stored = ", ".join(v.name for _, v in program.stored)
