@@ -64,10 +64,10 @@ def _log_of_base(y: Any, a: Any, b: Any) -> Any:
     return np.log(np.where((a == 0) & (b >= 0), y.dtype.type(1), a))
 
 
-def _ratio(a: Any, b: Any) -> Any:
-    """a / b, and 0 where b = 0."""
-    zero = b == 0
-    return np.where(zero, 0, a / np.where(zero, 1, b))
+def _share_of_hypot(a: Any, y: Any) -> Any:
+    """a / y, the slope of y = hypot(a, b): 0 where both are 0, and 1 or -1 where `a` is infinite."""
+    fixed = (y == 0) | np.isinf(y)
+    return np.where(fixed, np.where(np.isinf(a), np.sign(a), 0), a / np.where(fixed, 1, y))
 
 
 def _inverted(a: Any, b: Any) -> Any:
@@ -128,14 +128,16 @@ def _below(a: Any, low: Any, high: Any) -> Any:
     """Where clip answers with its lower bound."""
     if low is None:
         return np.zeros_like(a, bool)
-    return a < low if high is None else (a < low) & (low <= high)
+    below = (a < low) | (low != low)
+    return below if high is None else below & ~_above(a, low, high)
 
 
 def _above(a: Any, low: Any, high: Any) -> Any:
     """Where clip answers with its upper bound: it wins over a lower one that is above it."""
     if high is None:
         return np.zeros_like(a, bool)
-    return a > high if low is None else (a > high) | (low > high)
+    above = (a > high) | (high != high)
+    return above if low is None else above & (low == low) | (low > high) | (high != high)
 
 
 def _of_clip(passed: Any) -> Rule:
@@ -233,8 +235,8 @@ derivative(np.power,       lambda g, y, a, b: g * _slope_of_power(operator.pow, 
                            lambda g, y, a, b: g * (y * _log_of_base(y, a, b)))
 derivative(np.float_power, lambda g, y, a, b: g * _slope_of_power(np.float_power, y, a, b),
                            lambda g, y, a, b: g * (y * _log_of_base(y, a, b)))
-derivative(np.hypot,       lambda g, y, a, b: g * _ratio(a, y),
-                           lambda g, y, a, b: g * _ratio(b, y))
+derivative(np.hypot,       lambda g, y, a, b: g * _share_of_hypot(a, y),
+                           lambda g, y, a, b: g * _share_of_hypot(b, y))
 
 # exponentials and logarithms
 derivative(np.exp,         lambda g, y, x: g * y)

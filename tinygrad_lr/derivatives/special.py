@@ -46,7 +46,7 @@ def derivative(function: Any, *rules: Any) -> None:
 # ---- densities: what the functions that are integrals have as derivatives ---------------------------------
 
 
-@differentiable(lambda g, y, x: x * y * (-2 * g))
+@differentiable(lambda g, y, x: np.clip(x, -30, 30) * y * (-2 * g))
 def gaussian(x: Any) -> Any:
     """exp(-x²), of which nothing is left beyond |x| = 30.
 
@@ -57,7 +57,8 @@ def gaussian(x: Any) -> Any:
 
 
 def _inverse_mills(g: Any, y: Any, x: Any) -> Any:
-    """-y (x + y), where the sum is √π y i¹erfc: it would cancel where x < 0."""
+    """-y (x + y), where the sum is √π y i¹erfc: it would cancel where x < 0. Far out it is -1, or 0."""
+    x, y = np.clip(x.astype(y.dtype), -1e8, 1e8), np.minimum(y, 1e8)
     near = np.where(x < 0, x, x.dtype.type(0))
     total = np.where(x < 0, y * repeated_erfc(near * -math.sqrt(0.5), 1) * math.sqrt(math.pi), x + y)
     return -g * y * total
@@ -223,6 +224,13 @@ def _by_lambda(y: Any, base: Any, log: Any, lmbda: Any) -> Any:
     return np.where(base == 0, y * y, log * log / 2 * sc.hyp1f1(2, 3, lmbda * log))
 
 
+def _inverse_by_lambda(base: Any, x: Any, lmbda: Any) -> Any:
+    """The derivative of base = (1 + lambda x)**(1 / lambda) by lambda, also at lambda = 0 and base = 0."""
+    end = -lmbda * x == 1
+    inside = base / -2 * _hyp2f1(base, 2, 2, 3, np.where(end, 0, -lmbda * x))
+    return x * x * np.where(end, -(base ** (1 - lmbda)), inside)
+
+
 def _hyp2f1(y: Any, a: float, b: float, c: float, x: Any) -> Any:
     """sc.hyp2f1, which makes float64 of float32 beside numbers of Python's."""
     number = y.dtype.type
@@ -279,7 +287,8 @@ def _shares(
         a = np.broadcast_to(a, np.broadcast_shapes(np.shape(a), np.shape(b)))
     axes = _axes(axis, np.ndim(a))
     g, y = _spread(g, axes, keepdims), _spread(y, axes, keepdims)
-    log_share = a - np.where(a == -np.inf, 0, y)
+    endless = np.isposinf(a) & np.isposinf(y)
+    log_share = np.where(endless, 0, a) - np.where(endless | (a == -np.inf), 0, y)
     if b is None:
         shares = np.exp(log_share)
     else:
@@ -320,9 +329,9 @@ derivative(sc.boxcox1p,     lambda g, y, x, lmbda: g * (1 + x) ** (lmbda - 1),
                             lambda g, y, x, lmbda: g * _by_lambda(
                                 y, 1 + x, np.log1p(np.where(x == -1, y.dtype.type(0), x)), lmbda))
 derivative(sc.inv_boxcox,   lambda g, y, x, lmbda: g * y ** (1 - lmbda),
-                            lambda g, y, x, lmbda: g * y * x * x / -2 * _hyp2f1(y, 2, 2, 3, -lmbda * x))
-derivative(sc.inv_boxcox1p, lambda g, y, x, lmbda: g * (1 + y) ** (1 - lmbda),
-                            lambda g, y, x, lmbda: g * (1 + y) * x * x / -2 * _hyp2f1(y, 2, 2, 3, -lmbda * x))
+                            lambda g, y, x, lmbda: g * _inverse_by_lambda(y, x, lmbda))
+derivative(sc.inv_boxcox1p, lambda g, y, x, lmbda: g * sc.inv_boxcox(x, lmbda) ** (1 - lmbda),
+                            lambda g, y, x, lmbda: g * _inverse_by_lambda(sc.inv_boxcox(x, lmbda), x, lmbda))
 
 # logistic: 1 - expit(x) is expit(-x), which does not round to 0
 derivative(sc.expit,        lambda g, y, x: g * y * sc.expit(-x))
