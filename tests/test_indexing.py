@@ -432,3 +432,26 @@ def test_many_equal_elements_keep_their_order() -> None:
     got = gradient(np.sort, x, head=head)
     np.testing.assert_array_equal(got[::2], head[:50])
     np.testing.assert_array_equal(got[1::2], head[50:])
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.intp])
+def test_small_index_types_of_long_arrays(dtype: Any) -> None:
+    """Whose length is none of the index's own numbers."""
+    x = np.linspace(1, 2, 300)
+    places = np.array([0, 5, 5, 120], dtype)
+    expected = np.bincount(places, [1.0, 2, 3, 4], 300)
+    for take in (
+        lambda x: x[places],
+        lambda x: np.take(x, places),
+        lambda x: np.take(x, places, mode="wrap"),
+        lambda x: np.take(x, places, mode="clip"),
+        lambda x: np.take(x, places, axis=0),
+        lambda x: np.take_along_axis(x, places, 0),
+        lambda x: (
+            np.choose(places % 2, [x[:4], x[places]])
+            - np.choose(places % 2, [x[:4], 0])
+            + (np.choose(places % 2, [x[places], 0]))
+        ),
+    ):
+        got = gradient(take, x, head=[1.0, 2, 3, 4])
+        np.testing.assert_array_equal(got, expected)

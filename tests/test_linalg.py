@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -299,6 +300,36 @@ def test_each_matrix_of_a_stack_is_by_itself(name: str) -> None:
             np.testing.assert_allclose(whole[i], own, rtol=1e-10, atol=1e-12 * np.max(np.abs(own)))
 
 
+@pytest.mark.parametrize("name", OF_MATRICES)
+def test_a_matrix_of_a_stack_that_is_left_out_has_no_part_in_the_gradient(name: str) -> None:
+    """Also where its own slope is infinite."""
+    squares = np.stack([np.diag([4.0, 1, 9]), [[9.0, 1, 2], [1, 25, 4], [3, 1, 64]]])
+    head = np.random.default_rng(0).uniform(-1, 1, np.shape(OF_MATRICES[name](squares[1])))
+    with np.errstate(divide="ignore"):
+        both = gradient(lambda a: OF_MATRICES[name](np.sqrt(a))[1:], squares, head=head[None])
+    own = gradient(lambda a: OF_MATRICES[name](np.sqrt(a)), squares[1], head=head)
+    np.testing.assert_array_equal(both[0], np.zeros((3, 3)))
+    np.testing.assert_allclose(both[1], own, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_condition_numbers_of_nearly_singular_matrices(dtype: Any) -> None:
+    """The slopes are right up to where rounding hides the smallest singular value, and are errors beyond."""
+    eps = np.finfo(dtype).eps
+    for p, small in product((None, 2, 1, np.inf, "fro"), (1e-3, 1e-6, 1e-9, 1e-15, 1e-17)):
+        a = tensor(np.diag([1, small]), dtype)
+        a.attach_grad()
+        with record():
+            y = np.linalg.cond(a, p)
+        if p in (None, 2) and small < 2 * eps:
+            with pytest.raises(LinAlgError, match=r"cond is infinite at a singular"):
+                y.backward()
+        else:
+            y.backward()
+            expected = [1 / small, -1 / small**2]
+            np.testing.assert_allclose(np.diag(a.grad.array), expected, rtol=20 * max(small, eps))
+
+
 def test_eigenvectors_as_they_are() -> None:
     for part in (0, 1):
         for eig in (np.linalg.eig, real_eig):  # what the former is to tensors since NumPy 2.5
@@ -543,6 +574,19 @@ def test_second_derivative_of_a_norm_with_a_zero(order: float) -> None:
     )
     found = gradient(lambda x: np.linalg.norm(x, order), x, order=2)
     np.testing.assert_allclose(found, np.sum(hessian, axis=0), atol=1e-15)
+
+
+@pytest.mark.parametrize("order", [None, 2, 2.5, 3, 1.5])
+@pytest.mark.parametrize(("dtype", "power"), [(np.float64, -1000), (np.float64, 1000), (np.float32, -140)])
+def test_norms_that_overflow_or_underflow_have_the_slope_zero(order: Any, dtype: Any, power: int) -> None:
+    """As at 0, which such a value cannot be told from: of whatever order."""
+    x = tensor([2.0**power, -(2.0 ** (power + 1))], dtype)
+    x.attach_grad()
+    with record(), np.errstate(over="ignore"):
+        y: Any = np.linalg.norm(x, order)
+    assert y.item() in (0, np.inf)
+    y.backward()
+    np.testing.assert_array_equal(x.grad.array, [0, 0])
 
 
 def test_an_infinite_second_derivative_stays_in_its_place() -> None:

@@ -56,6 +56,9 @@ def test_every_exported_name_is_there_and_listed():
         assert name in dir(d2l)
 
 
+RANGES = [(3,), (0,), (-3,), (1, 0), (-3, 0), (0, 0), (3, 0, -1), (0, 3, 2), (1, 2.5, 0.5), (3, None, 2)]
+
+
 @pytest.mark.parametrize(
     ("made", "expected"),
     [
@@ -76,6 +79,15 @@ def test_every_exported_name_is_there_and_listed():
         (lambda: d2l.matmul(d2l.ones((2, 3)), np.ones((3, 1))), np.full((2, 1), 3.0)),
         (lambda: d2l.astype(d2l.tensor([1.5]), "int64"), np.array([1])),
         (lambda: d2l.tensor([1, 2], dtype="float32"), np.array([1, 2], np.float32)),
+        (lambda: d2l.concat([[[1.0], [2.0]], [[3.0]]], axis=None), np.array([1.0, 2.0, 3.0])),
+        *((lambda ends=ends: d2l.arange(*ends), np.arange(*ends, dtype=float)) for ends in RANGES),
+        *((lambda s=s: d2l.eye(*s), np.eye(*s)) for s in [(0,), (2,), (2, 0), (0, 2), (2, 1), (2, None)]),
+        *(
+            (lambda dtype=dtype: d2l.linspace(-1, 1, 4, dtype), np.linspace(-1, 1, 4, dtype=dtype))
+            for dtype in (int, np.float32, np.float64, np.int8)
+        ),
+        (lambda: d2l.random.randint(3, 4), np.array(3)),
+        (lambda: d2l.random.uniform(2, 2), np.array(2.0)),
     ],
 )
 def test_the_books_names(made, expected):
@@ -90,6 +102,18 @@ def test_random_shapes_size_and_numpy():
     assert d2l.randn(4).shape == (4,)
     assert d2l.size(d2l.ones((2, 3))) == 6
     assert type(d2l.numpy(d2l.ones(2))) is np.ndarray
+
+
+def test_values_out_of_a_recorded_graph_and_dtypes_within_it():
+    x = d2l.tensor([1.5, 2.5])
+    x.attach_grad()
+    with d2l.record():
+        y = d2l.astype(x * 3, np.float32)
+        np.testing.assert_array_equal(d2l.numpy(y), [4.5, 7.5])  # meant to leave the graph, and so no error
+    assert not d2l.numpy(y).flags.writeable
+    assert y.dtype == np.float32
+    y.backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [3.0, 3.0])
 
 
 def test_tensor_copies_and_asarray_shares():

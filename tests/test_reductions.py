@@ -141,9 +141,27 @@ def test_initial_value_alone() -> None:
     assert t == 2
 
 
-def test_nan_makes_the_maximum_nan_and_gets_its_gradient() -> None:
-    np.testing.assert_array_equal(gradient(np.max, [np.nan, 1, np.nan]), [0.5, 0, 0.5])
+MEDIANS: list[Any] = [
+    np.median,
+    lambda x, **options: np.percentile(x, [30, 80], **options),
+    *(lambda x, m=m, **options: np.quantile(x, 0.3, method=m, **options) for m in statistics.INTERPOLATING),
+    *(lambda x, m=m, **options: np.quantile(x, 0.3, method=m, **options) for m in statistics.SELECTING),
+]
+
+
+@pytest.mark.parametrize("function", [np.max, np.min, np.amax, np.amin, *MEDIANS])
+def test_nan_makes_the_result_nan_and_gets_its_gradient(function: Any) -> None:
+    """As of the maximum of two; also beside infinite numbers. What looks for numbers only passes over it."""
+    rows = [[np.nan, 1, np.nan, -2], [np.nan, np.inf, -np.inf, 1], [4.0, 4.0, 4.0, 4.0]]
+    with np.errstate(invalid="ignore"):
+        got = gradient(lambda x: function(x, axis=1), rows)
+    total = np.size(function(np.ones(4)))
+    np.testing.assert_allclose(got, total * np.array([[0.5, 0, 0.5, 0], [1, 0, 0, 0], [0.25] * 4]))
+
+
+def test_what_passes_over_nan_has_the_gradient_of_the_numbers() -> None:
     np.testing.assert_array_equal(gradient(np.nanmax, [np.nan, 1, 2]), [0, 0, 1])
+    np.testing.assert_array_equal(gradient(np.nanmedian, [np.nan, 1, np.inf, 2]), [0, 0, 0, 1])
 
 
 def test_ties_of_ptp() -> None:
@@ -820,11 +838,18 @@ def test_running_extremes_pass_over_nan() -> None:
 @given(hnp.arrays(float, st.integers(1, 6), elements=st.sampled_from([np.nan, -np.inf, 0.0, 1.0, np.inf])))
 @example(np.array([-np.inf, np.nan]))
 @example(np.array([np.inf, np.nan]))
+@example(np.array([np.nan, 1.0, np.nan, np.nan]))
+@example(np.array([1.0, 1.0, np.nan, 1.0, np.nan, 0.0]))
 def test_running_extremes_of_any_numbers(a: Any) -> None:
-    """From the first number on, each of the results is an extreme of its own."""
-    a[0] = 0.5 if np.isnan(a[0]) else a[0]
-    for function, extreme in ((np.fmax, np.nanmax), (np.fmin, np.nanmin)):
-        with np.errstate(invalid="ignore"):  # of the sum of infinities
+    """Each of the results is an extreme of its own."""
+    pairs: list[Any] = [
+        (np.maximum, np.max),
+        (np.minimum, np.min),
+        (np.fmax, np.nanmax),
+        (np.fmin, np.nanmin),
+    ]
+    for function, extreme in pairs:
+        with warnings.catch_warnings(action="ignore"):  # of the sum of infinities, and where there is but NaN
             apart = gradients(lambda x, f=extreme: np.stack([f(x[: i + 1]) for i in range(a.size)]), a)
             together = gradients(lambda x, f=function: f.accumulate(x), a)
         assert_same(together, apart)
@@ -1242,3 +1267,16 @@ def test_reductions_of_slices(ufunc: np.ufunc, data: st.DataObject) -> None:
     expected = ufunc.reduceat(x, indices, axis, dtype=dtype)
     np.testing.assert_allclose(y.array, expected, rtol=16 * np.finfo(expected.dtype).eps, strict=True)
     assert_slopes(lambda x: ufunc.reduceat(x, indices, axis=axis), x, orders=2)
+
+
+@pytest.mark.parametrize("ufunc", [np.add, np.multiply, np.maximum, np.fmin, np.logaddexp], ids=name_of)
+@pytest.mark.parametrize(("indices", "axis"), [([0, 2, 3], 0), ([-1], 0), ([0, 2], 1)], ids=str)
+def test_slices_that_begin_nowhere_are_errors(ufunc: np.ufunc, indices: Any, axis: int) -> None:
+    """NumPy's own."""
+    x = np.ones((3, 2))
+    with pytest.raises(IndexError) as expected:
+        ufunc.reduceat(x, indices, axis)
+    leaf = tensor(x)
+    leaf.attach_grad()
+    with record(), pytest.raises(IndexError, match=f"^{re.escape(str(expected.value))}$"):
+        ufunc.reduceat(leaf, indices, axis)

@@ -827,6 +827,35 @@ def strung(parts: Any) -> Any:
     return np.concatenate([np.ravel(part) for part in parts])
 
 
+FORMS_OF_AXES: list[Any] = [[0, 2], [2, 0], [-1, 0], [1], [], range(2), np.array([1, 0]), np.int64(1)]
+FORMS_OF_AXES += [np.array(-1), [np.int64(2), 1]]
+BESIDE_AXES: dict[Any, tuple[Any, ...]] = {
+    **dict.fromkeys((np.quantile, np.nanquantile), (0.3,)),
+    **{f: ([30, 60],) for f in (np.percentile, np.nanpercentile)},
+    np.roll: (1,),
+}
+
+
+@pytest.mark.parametrize("function", [f for f in ROWS if {"axis", "axes"} & ROWS[f].options], ids=name_of)
+def test_axes_in_every_form(function: Any) -> None:
+    """As a list, a range, an array or NumPy's number, where NumPy takes these: as the tuple or the number."""
+    x = np.random.default_rng(0).permutation(np.linspace(0.5, 2, 12)).reshape(2, 3, 2)
+    name = "axis" if "axis" in ROWS[function].options else "axes"
+
+    def call(x: Any, axes: Any) -> Any:
+        y = function(x, *BESIDE_AXES.get(function, ()), **{name: axes})
+        return strung(y) if isinstance(y, (list, tuple)) else np.ravel(y)
+
+    for form in FORMS_OF_AXES:
+        try:
+            head = np.arange(1.0, 1 + call(x, form).size)
+        except (TypeError, ValueError, IndexError):  # NumPy's
+            continue
+        plain = tuple(map(int, form)) if np.iterable(form) else int(form)
+        got, expected = (gradient(lambda x, a=a: call(x, a), x, head=head) for a in (form, plain))
+        np.testing.assert_array_equal(got, expected, err_msg=repr(form))
+
+
 def joins(function: Any) -> Callable[..., Any]:
     return lambda x, axis: function([x, 2 * x, x], axis=axis)
 
@@ -883,7 +912,8 @@ OF_FOUR_AXES: dict[Any, Callable[..., Any]] = {
         f: lambda x, f=f: f(x, 1) for f in (np.tril, np.triu, np.rot90, np.diagonal, np.trace, np.expand_dims)
     },
     **{f: lambda x, f=f: f(x) for f in (np.fliplr, np.flipud, np.atleast_3d, np.squeeze, np.transpose)},
-    **{f: lambda x, f=f: f(x) for f in (np.linalg.diagonal, np.linalg.trace, np.matrix_transpose, np.ravel)},
+    **{f: lambda x, f=f: f(x) for f in (np.linalg.diagonal, np.linalg.trace, np.ravel)},
+    **{f: lambda x, f=f: f(x) for f in (np.matrix_transpose, np.linalg.matrix_transpose)},
     np.block: lambda x: np.block([[x, x * x], [x, x]]),
     np.tile: lambda x: np.tile(x, (2, 1, 3)),
     np.pad: lambda x: np.pad(x, ((0, 1), (1, 0), (2, 1), (0, 0)), mode="edge"),
@@ -936,6 +966,9 @@ SOME = np.random.default_rng(0).uniform(0.5, 2, (4, 3, 2))
 #: calls that are drawn rarely: what is called, and where
 RARE: dict[str, tuple[Any, ...]] = {
     "ends of ediff1d": (lambda x, a, b: np.ediff1d(x, b, a), SOME[0], SOME[1, 0], SOME[2]),
+    "no ends of ediff1d": (lambda x, a, b: np.ediff1d(x, b, a), SOME[0], SOME[1, :0], SOME[2, :0]),
+    "one end of ediff1d": (lambda x, a, b: np.ediff1d(x, b, a), SOME[0], SOME[1], SOME[2, :0]),
+    "a distance that does not count": (lambda y, x: np.trapezoid(y, x, 2.0), SOME, [0.5, 2.0]),
     "places for each height": (lambda y, x: np.trapezoid(y, np.cumsum(x, axis=0), axis=0), SOME, SOME[::-1]),
     "places along an axis": (lambda y, x: np.trapezoid(y, x, axis=0), SOME, np.cumsum(SOME[:, 0, 0])),
     "one distance": (lambda x, h: np.gradient(x, h, axis=1), SOME, 0.5),
@@ -1071,6 +1104,14 @@ RARE |= {
     "distances of many points": (np.gradient, SOME.ravel()[:6], [0.0, 0.5, 0.7, 2.0, 2.5, 4.0]),
     "dots for fewer axes": (lambda a, b: np.einsum("...i,...i", a, b), SOME, SOME[0]),
     "quotients that are rounded": (np.fmod, [2.2, -2.4], 0.7),
+    "roots": (np.roots, [2.0, -3, -4, 1]),
+    "roots that are 0": (lambda p: np.roots(np.concatenate([p, [0.0, 0.0]])), [2.0, -3, -4]),
+    "polynomial from roots": (np.poly, SOME[0, :, 0]),
+    "product of polynomials": (np.polymul, SOME[0, :, 0], SOME[1, 0]),
+    "quotient of polynomials": (lambda u, v: strung(np.polydiv(u, v)), [2.0, -3, -4, 1], [1.0, 2]),
+    "fitted polynomial": (lambda x, y: np.polyfit(x, y, 1), SOME[:, 0, 0], SOME[:, 1, 1]),
+    "derivative of a polynomial": (lambda p: np.polyder(p, 2), SOME[:, 0, 0]),
+    "integral of a polynomial": (lambda p, k: np.polyint(p, 2, k), SOME[:, 0, 0], SOME[0, 0]),
 }
 if hasattr(np, "cumulative_sum"):  # NumPy 2.1
     RARE["initial sum"] = lambda x: np.cumulative_sum(x, axis=1, include_initial=True), SOME
@@ -1081,3 +1122,22 @@ if hasattr(np, "cumulative_sum"):  # NumPy 2.1
 def test_rare_calls(name: str) -> None:
     function, *points = RARE[name]
     assert_slopes(function, *points, orders=2)
+
+
+@pytest.mark.parametrize("name", RARE)
+def test_single_precision_in_rare_calls(name: str) -> None:
+    """The result has the dtype that NumPy gives it; gradients are those of double precision."""
+    function, *points = RARE[name]
+    made = []
+    for dtype in (np.float32, float):
+        leaves = [attached(np.asarray(p, dtype)) for p in points]
+        with record():
+            y = function(*leaves)
+        assert y.dtype == np.asarray(function(*(leaf.array for leaf in leaves))).dtype
+        head = np.random.default_rng(0).uniform(-1, 1, y.shape)
+        y.backward(head)
+        made.append([leaf.grad for leaf in leaves])
+    for single, double in zip(*made, strict=True):
+        assert single.dtype == np.float32
+        scale = np.max(np.abs(double.array), initial=0)
+        np.testing.assert_allclose(single.array, double.array, rtol=1e-4, atol=1e-4 * scale)

@@ -18,6 +18,7 @@ import tracemalloc
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -162,6 +163,21 @@ def test_each_sweep_has_a_number_of_its_own() -> None:
         y = x**3
         first, second = (autograd.grad(y, x, create_graph=True) for _ in range(2))
     assert 0 == y.sweep < first.sweep < second.sweep
+
+
+def test_what_fits_a_gradient_to_its_tensor_belongs_to_the_sweep_that_made_it() -> None:
+    x = leaf([3.0, 4.0])
+    with record():
+        y = np.sum(x)  # whose gradient is one number, spread over x
+        g = autograd.grad(y * y, x, create_graph=True)
+    calls = [g]
+    while calls:
+        made = calls.pop()
+        assert made.sweep in (g.sweep, 0)
+        if made.sweep and made.origin is not None:
+            calls += [a for a in made.origin.arguments if isinstance(a, Tensor)]
+    assert g.origin is not None
+    assert {a.sweep for a in g.origin.arguments if isinstance(a, Tensor)} == {g.sweep}
 
 
 def test_what_was_dropped_stays_dropped_in_the_graph() -> None:
@@ -993,6 +1009,16 @@ def test_already_freed(sweep: Any) -> None:
     assert y.origin is None
 
 
+def test_no_part_of_a_freed_call_has_an_origin() -> None:
+    x = leaf([1.0, 2.0])
+    with record():
+        a, b = np.split(x * 2, 2)
+    assert a.origin is not None
+    assert b.origin is not None
+    a.backward()
+    assert (a.origin, b.origin) == (None, None)
+
+
 def test_errors_name_the_variable_or_the_attribute() -> None:
     model = SimpleNamespace(weight=tensor([1.0, 2.0]))
     with pytest.raises(NothingAttachedError, match=r"`model\.weight` \(shape \(2,\), dtype float64\)"):
@@ -1670,6 +1696,30 @@ def test_constants_may_be_written_anywhere() -> None:
             np.floor(x, out=x)
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda x, out: np.median(x, out=out),
+        lambda x, out: np.median(x, None, out),
+        lambda x, out: np.nanmedian(x, out=out),
+        lambda x, out: np.quantile(x, 0.5, out=out),
+        lambda x, out: np.percentile(x, 50, None, out),
+        lambda x, out: np.nanquantile(x, 0.5, out=out),
+        lambda x, out: np.nanpercentile(x, 50, out=out),
+        lambda x, out: np.sum(x, None, None, out),
+        lambda x, out: np.add.reduce(x, out=out),
+        lambda x, out: np.mean(x, out=(out,)[0]),
+    ],
+)
+def test_functions_that_may_write_into_their_argument_write_into_out_as_others(write: Any) -> None:
+    x, out = leaf([3.0, 1.0]), np.zeros(())
+    with record(), pytest.raises(LostInWriteError, match=r"writing a value that depends on `x`"):
+        write(x, out)
+    same(out, 0)
+    write(x, out)
+    assert out in (2, 4)
+
+
 def test_attributes_that_a_tensor_has_not() -> None:
     x = tensor([1.0, 2.0])
     assert (x.nbytes, x.itemsize) == (16, 8)
@@ -1949,6 +1999,15 @@ def test_detect_anomaly_names_the_operation_and_the_line() -> None:
             z.backward()
     assert f'file "{__file__}", line {here}' in str(caught.value)
     same(x.grad, [0, 0])
+
+
+def test_detect_anomaly_lets_gradients_of_several_shapes_pass() -> None:
+    x, w = leaf([1.0, 2.0]), leaf([[3.0]])
+    with detect_anomaly(), record():
+        y = np.concatenate([x, w], axis=None)
+        y.backward()
+    same(x.grad, [1, 1])
+    same(w.grad, [[1]])
 
 
 def test_detect_anomaly_tells_nan_from_infinite() -> None:
@@ -2696,12 +2755,38 @@ def test_an_argument_that_is_differentiated_by_name_only() -> None:
     same(autograd.grad(z, s), 10)
 
 
+OPTIONS_WITHOUT_A_RULE: dict[str, Callable[[Any, Any], Any]] = {
+    "base of logspace": lambda x, t: np.logspace(x, 2.0, base=t),
+    "ddof of var": lambda x, t: np.var(x, ddof=t),
+    "period of unwrap": lambda x, t: np.unwrap(x, period=t),
+    "discont of unwrap": lambda x, t: np.unwrap(x, discont=t),
+    "discont of unwrap, by position": lambda x, t: np.unwrap(x, t),
+}
+
+
+@pytest.mark.parametrize("call", OPTIONS_WITHOUT_A_RULE.values(), ids=OPTIONS_WITHOUT_A_RULE)
+def test_no_gradient_is_lost_in_an_option(call: Any) -> None:
+    with record(), pytest.raises(NoRuleError, match="with respect to its argument"):
+        call(leaf([1.0, 9.0]), leaf(0.5))
+
+
+def test_lists_of_tensors_for_arguments_by_name_only() -> None:
+    x, m = leaf([1.0, 2.0]), leaf(1.25)
+    with record():
+        y = np.var(x, mean=[m])
+    y.backward()
+    same(x.grad, [-0.25, 0.75])
+    same(m.grad, -0.5)
+
+
 @pytest.mark.parametrize(
     "write",
     [
         lambda x: np.median(x, overwrite_input=True),
         lambda x: np.nan_to_num(x, copy=False),
         lambda x: np.nan_to_num(x, False),
+        lambda x: np.nan_to_num(x, 0),
+        lambda x: np.nan_to_num(x, copy=np.False_),
         lambda x: np.percentile(x, 50, overwrite_input=True),
         lambda x: np.nanquantile(x, 0.5, overwrite_input=True),
         lambda x: np.nanpercentile(x, 50, None, None, True),
@@ -2731,6 +2816,32 @@ def test_functions_that_write_into_their_argument_when_told_to(write: Any) -> No
     np.testing.assert_array_equal(x.array, array)
     with pytest.raises(ModifiedError):
         y.backward()
+
+
+@pytest.mark.parametrize("other", [Fraction(1, 2), 2j, np.complex64(1)])
+def test_operators_with_numbers_that_are_not_real_floats(other: Any) -> None:
+    """As NumPy's outside `record()`; inside they have no derivatives."""
+    x = leaf([1.0, 2.0])
+    for part in (..., 0):
+        for operation in (lambda p: p * other, lambda p: other * p, lambda p: p + other, lambda p: other - p):
+            same(operation(x[part]), operation(x.array[part]))
+            with record(), pytest.raises(errors.ComplexResultError, match="only real numbers"):
+                operation(x[part])
+
+
+def test_a_gradient_that_is_set_is_real() -> None:
+    x = leaf([1.0, 2.0])
+    x.grad = [3, 4]
+    same(x.grad, [3, 4])
+    with pytest.raises(TypeError, match=r"Cannot cast .*complex128"):
+        x.grad = [1j, 2.0]
+    same(x.grad, [3, 4])
+
+
+def test_reshape_without_a_shape() -> None:
+    for x in (tensor([[2.5]]), np.array([[2.5]])):
+        with pytest.raises(TypeError):
+            x.reshape()
 
 
 def test_numbers_of_tensors_with_one_element() -> None:

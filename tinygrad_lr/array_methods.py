@@ -87,9 +87,9 @@ class ArrayMethods:
     def __round__(self, digits: int = 0) -> Any:
         return self._call(np.round, digits)
 
-    def reshape(self, *shape: Any, order: str = "C") -> Any:
+    def reshape(self, shape: Any, *more: Any, order: str = "C") -> Any:
         """The same elements in another shape, given as numbers or as a tuple."""
-        new = shape[0] if isinstance(shape[0], (list, tuple)) else shape  # Dask's needs a tuple
+        new = shape if isinstance(shape, (list, tuple)) else (shape, *more)  # Dask's needs a tuple
         return self._call(np.reshape, new, **({} if order == "C" else {"order": order}))
 
     def transpose(self, *axes: Any) -> Any:

@@ -31,7 +31,7 @@ def tensors_in(values: Any) -> Iterator[Any]:
             yield from tensors_in(value)
 
 
-def mapped(function: Callable[[Any], Any], parts: Any) -> Any:
+def each_part(function: Callable[[Any], Any], parts: Any) -> Any:
     """A list or tuple of the same type, with the function of each part."""
     made = map(function, parts)
     return type(parts)(*made) if hasattr(parts, "_fields") else type(parts)(made)
@@ -46,7 +46,7 @@ def unwrapped(value: Any) -> Any:
         raise TypeError(
             f"a {kind} has operators of its own: pass np.asarray(...) of it to take part with tensors"
         )
-    return mapped(unwrapped, value) if isinstance(value, (list, tuple)) else value
+    return each_part(unwrapped, value) if isinstance(value, (list, tuple)) else value
 
 
 def operands(

@@ -24,9 +24,8 @@ from .calls import (
     PLAIN,
     asker,
     copied,
+    each_part,
     is_fixed,
-    is_list,
-    mapped,
     operands,
     row_of,
     tensors_in,
@@ -83,8 +82,7 @@ def _operator(function: Any, symbol: Any, reflected: bool = False) -> Callable[.
         elif type(other) not in PLAIN:
             if _goes_first(other):
                 return NotImplemented
-            if isinstance(other, np.ndarray) or is_list(other):
-                return call(function, (other, self) if reflected else (self, other))
+            return call(function, (other, self) if reflected else (self, other))
         value = symbol(y, x) if reflected else symbol(x, y)
         mode = MODE.get()
         if not mode & REMEMBERING:
@@ -204,7 +202,7 @@ class Tensor(ArrayMethods):
         gradient = asarray(gradient)
         if gradient.shape != self.shape:
             raise ValueError(f"a gradient of shape {gradient.shape} for {errors.describe(self)}")
-        self.attachment.grad = gradient.astype(self.dtype)
+        self.attachment.grad = gradient.astype(self.dtype, casting="same_kind")
         self.attachment.written = True
 
     def backward(self, out_grad: Any = None, retain_graph: bool = False, create_graph: bool = False) -> None:
@@ -435,7 +433,7 @@ def wrapped(value: Any, index: int) -> Any:
     """The same value with a constant Tensor in place of each array."""
     if isinstance(value, ARRAYS) or hasattr(value, "__array_ufunc__"):
         return Tensor(value, None, index)
-    return mapped(lambda part: wrapped(part, index), value) if isinstance(value, (list, tuple)) else value
+    return each_part(lambda part: wrapped(part, index), value) if isinstance(value, (list, tuple)) else value
 
 
 def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, Any] = NO_OPTIONS) -> Any:
@@ -578,7 +576,7 @@ def recorded(
         for i, part in enumerate(value)
     ]
     made = iter([part if part.dtype.kind == "f" else part.detach() for part in parts])
-    return mapped(lambda _: next(made), value)
+    return each_part(lambda _: next(made), value)
 
 
 def _place(value: Any, tape: Tape) -> int | None:

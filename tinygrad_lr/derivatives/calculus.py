@@ -266,7 +266,7 @@ def _roots(p: Any) -> Any:
     p, zeros = p[first : last + 1], np.zeros_like(p, shape=(len(p) - 1 - last,))
     if first == last:
         return zeros
-    companion = np.concatenate([(-p[1:] / p[0])[None], np.eye(last - first - 1, last - first)])
+    companion = np.concatenate([(-p[1:] / p[0])[None], np.eye(last - first - 1, last - first, dtype=p.dtype)])
     return _joined(np.linalg.eigvals(companion), zeros)
 
 

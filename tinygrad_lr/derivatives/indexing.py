@@ -101,7 +101,7 @@ def collect(g: Any, places: Any, a: Any) -> Any:
 
 def within(indices: Any, n: int, mode: str) -> Any:
     """The index from 0 to n - 1 that the modes of np.take and np.choose make of any index."""
-    indices = np.clip(indices, 0, n - 1) if mode == "clip" else np.remainder(indices, n)
+    indices = np.clip(indices, 0, n - 1) if mode == "clip" else np.remainder(indices, np.intp(n))
     return indices.astype(np.intp)
 
 

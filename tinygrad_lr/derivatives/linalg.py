@@ -20,8 +20,8 @@ Where a derivative does not exist, or is a matter of convention:
   chooses; the derivative is that of the branch it chose. Where only the space of some columns is determined
   (more than one column beyond the square part in qr's "complete" and svd's `full_matrices`), a gradient that
   depends on more is a LinAlgError.
-- *Zero.* A norm has the gradient 0 at 0, and so has a singular value, from svdvals. Ties of the orders 2, -2,
-  1, -1, inf and -inf split evenly.
+- *Zero.* A norm has the gradient 0 at 0, and where its value is 0 or infinite by the range of the dtype; so
+  has a singular value at 0, from svdvals. Ties of the orders 2, -2, 1, -1, inf and -inf split evenly.
 - *Compiled code* cannot ask for values: there NaN stands for these errors, and det is for regular matrices.
 
 The derivatives of the decompositions are those of M. Giles, An extended collection of matrix derivative
@@ -40,12 +40,11 @@ from .table import composed, constant, derivative, differentiable, spreading
 # ---- inverses and solutions -------------------------------------------------------------------------------
 
 
-def _mirrored(a: Any, upper: bool = False) -> Any:
-    """The symmetric matrix with a's lower triangle, or its upper one."""
+def _mirrored(a: Any) -> Any:
+    """The symmetric matrix with a's lower triangle."""
     size = a.shape[-1]
     half = np.tril(np.ones_like(a, shape=(size, size))) - ones_on_diagonal(a, size, size) / 2
-    one = a * (transposed(half) if upper else half)
-    return one + transposed(one)
+    return a * half + transposed(a * half)
 
 
 def _on_triangle(g: Any, upper: bool = False) -> Any:
@@ -454,10 +453,10 @@ def _vector_norm(y: Any, x: Any, p: float, axes: tuple[int, ...]) -> Any:
     if math.isinf(p):
         return np.sign(x) * _evenly(np.abs(x) == y, axes, x)
     kink = (x == 0) if p < 1 else (y == 0)
-    size, y = np.where(kink, 1, np.abs(x)), np.where(kink, 1, y)
+    size, y, sign = np.where(kink, 1, np.abs(x)), np.where(kink, 1, y), np.where(kink, 0, np.sign(x))
     if 1 < p < 2:  # the second derivative is infinite where x = 0; this keeps it from the other elements
-        return np.sign(x) * size ** (p - 1) / y ** (p - 1)
-    return np.sign(x) * (size / y) ** (p - 1)  # of which small elements do not underflow
+        return sign * size ** (p - 1) / y ** (p - 1)
+    return sign * (size / y) ** (p - 1)  # of which small elements do not underflow
 
 
 def _matrix_norm(x: Any, p: Any, axes: tuple[int, ...]) -> Any:
@@ -494,7 +493,10 @@ def _axes(x: Any, axis: Any) -> tuple[int, ...]:
 
 def _cond(g: Any, y: Any, x: Any, p: Any = None) -> Any:
     """The ratio of the first and the last singular value, or the norm of x times that of its inverse."""
-    g = _unless(y == np.inf, "np.linalg.cond is infinite at a singular matrix, and has no derivative", g)
+    infinite = y == np.inf
+    if p in (None, 2):  # but for rounding, in which the last singular value is lost
+        infinite = max(x.shape[-2:]) * np.finfo(y.dtype).eps * y >= 1
+    g = _unless(infinite, "np.linalg.cond is infinite at a singular matrix, and has no derivative", g)
     if p in (None, 2, -2):
         g, y = np.expand_dims(g, -1), np.expand_dims(y, -1)
         large, small = (0, -1) if p != -2 else (-1, 0)

@@ -7,7 +7,8 @@ Most rules here are written once for a family of functions of the same signature
   selects, and for the functions whose names begin with nan only the numbers among them.
 
 Where elements tie, max, min and the like share the gradient evenly between them, the initial value counted
-as one of them. Products are exact with zeros among the factors: no rule divides by an element.
+as one of them. Of NaN, which makes the result NaN, those that are NaN share it, unless the function passes
+over them. Products are exact with zeros among the factors: no rule divides by an element.
 """
 
 import math
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .elementwise import _where, share_of_two
+from .elementwise import kept_where, share_of_two
 from .indexing import along
 from .table import constant, derivative, moving
 
@@ -27,7 +28,7 @@ def _axes(axis: Any, ndim: int) -> Axes:
     """The reduced axes, counted from the end."""
     if axis is None or ndim == 0:  # NumPy lets a number be reduced along its axis 0
         return tuple(range(-ndim, 0))
-    return tuple(i % ndim - ndim for i in (axis if isinstance(axis, tuple) else (axis,)))
+    return tuple(i % ndim - ndim for i in (axis if np.iterable(axis) else (axis,)))
 
 
 def _spread(g: Any, axes: Axes, keepdims: Any) -> Any:
@@ -176,7 +177,7 @@ def _recurrence(g: Any, a: Any) -> Any:
     In as many steps as the length has binary digits: after each, r[j] is right up to twice as far as before,
     and `a` is the product of twice as many factors (Kogge and Stone, IEEE Trans. Comput. C-22, 1973).
     """
-    step, times = 1, _where if a.dtype == bool else np.multiply
+    step, times = 1, kept_where if a.dtype == bool else np.multiply
     while step < len(g):
         g = np.concatenate([g[:-step] + times(a, g[step:]), g[-step:]])
         a = a[:-step] * a[step:]
@@ -243,9 +244,13 @@ def _ptp(g: Any, y: Any, a: Any, axes: Axes) -> Any:
 
 
 def _running_extreme(g: Any, y: Any, a: Any, axis: Any) -> Any:
-    """Each of the results is shared evenly among the elements so far that reach it."""
+    """Each of the results is shared evenly among the elements so far that reach it; NaN among those."""
+
+    def equal(a: Any, b: Any) -> Any:
+        return (a == b) | (np.isnan(a) & np.isnan(b))
+
     g, y, a = (np.moveaxis(x, axis, 0) for x in (g, np.reshape(y, a.shape), a))
-    among, same = a == y, y[1:] == y[:-1]
+    among, same = equal(a, y), equal(y[1:], y[:-1])
     count = np.cumsum(among, axis=0)
     earlier = np.where(np.concatenate([np.zeros_like(among[:1]), same]), 0, count - 1)
     shares = g * _one_over(count - np.maximum.accumulate(earlier, axis=0), g)
@@ -359,8 +364,8 @@ derivative(np.cumprod,             _running(_cumprod))
 derivative(np.nancumprod,          _running(_cumprod, fill=1))
 derivative(np.maximum.accumulate,  _running(_running_extreme, axis=0))
 derivative(np.minimum.accumulate,  _running(_running_extreme, axis=0))
-derivative(np.fmax.accumulate,     _running(_running_extreme, axis=0))
-derivative(np.fmin.accumulate,     _running(_running_extreme, axis=0))
+derivative(np.fmax.accumulate,     _running(_running_extreme, axis=0, fill=math.nan))
+derivative(np.fmin.accumulate,     _running(_running_extreme, axis=0, fill=math.nan))
 derivative(np.logaddexp.accumulate, _running(_running_logsumexp, axis=0))
 if hasattr(np, "cumulative_sum"):  # since NumPy 2.1
     derivative(np.cumulative_sum,  _cumulative(_cumsum))

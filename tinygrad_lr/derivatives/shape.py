@@ -310,7 +310,7 @@ derivative(np.vsplit,           lambda g, y, ary, indices_or_sections: (
 derivative(np.dsplit,           lambda g, y, ary, indices_or_sections: (
                                     _joined(g, ary, indices_or_sections, 2)))
 if hasattr(np, "unstack"):  # NumPy 2.1
-    derivative(np.unstack,      lambda g, y, x, *, axis=0: np.stack(g, axis=axis))
+    derivative(np.unstack,      lambda g, y, x, *, axis=0: np.moveaxis(np.stack(g), 0, axis))
 
 # adding and removing elements
 derivative(np.pad,              lambda g, y, array, pad_width, mode="constant", *, constant_values=0,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .reductions import Axes, _axes, _evenly, _mean, _spread
+from .reductions import Axes, _axes, _evenly, _mean, _numbers, _reaching, _spread
 from .table import composed, derivative
 
 # ---- averages with weights ---------------------------------------------------------------------------------
@@ -113,11 +113,14 @@ def _beside(y: Any, a: Any, q: Any, axes: Axes, method: str, nan: bool) -> tuple
 
 
 def _quantile(g: Any, y: Any, a: Any, q: Any, axis: Any, keepdims: Any, method: str, nan: bool) -> Any:
-    """The elements that the quantile lies between share the gradient as they share in the quantile."""
+    """The elements that the quantile lies between share the gradient as they share in the quantile.
+
+    Where NaN among them made it NaN, those that are NaN share it, as of the largest.
+    """
     axes = _axes(axis, a.ndim)
     g, y = _spread(g, axes, keepdims), _spread(y, axes, keepdims)
     if method in SELECTING or a.size == 0:
-        return _evenly(g, a == y, axes)
+        return _evenly(g, _reaching(y, a, _numbers(a, True) if nan else True), axes)
     lower, upper, weight, _ = _beside(y, a, q, axes, method, nan)
     weight = weight.astype(g.dtype)
 
@@ -125,7 +128,8 @@ def _quantile(g: Any, y: Any, a: Any, q: Any, axis: Any, keepdims: Any, method: 
         # without a share an element is left out, but not if q may move and give it one
         return _evenly(g * weight, among if getattr(q, "is_tensor", False) else among & (weight != 0), axes)
 
-    return shared(1 - weight, a == lower) + shared(weight, a == upper)
+    made = shared(1 - weight, a == lower) + shared(weight, a == upper)
+    return made if nan else np.where(np.isnan(y), _evenly(g, np.isnan(a), axes), made)
 
 
 def _quantile_q(g: Any, y: Any, a: Any, q: Any, axis: Any, keepdims: Any, method: str, nan: bool) -> Any:
