@@ -119,25 +119,29 @@ def share_of_two(log_add: Any, exp: Any, y: Any, a: Any, b: Any) -> Any:
     return exp(-log_add(0, np.where(alike, zero, b) - np.where(alike, zero, a)))
 
 
-def _inside(a: Any, low: Any, high: Any) -> Any:
-    """Where clip leaves a as it is. Either bound may be None."""
-    return ~(_below(a, low, high) | _above(a, low, high))
-
-
-def _below(a: Any, low: Any, high: Any) -> Any:
-    """Where clip answers with its lower bound."""
-    if low is None:
+def _beaten(a: Any, bound: Any, by: Any) -> Any:
+    """Where a bound takes the place of a: also one that is NaN, unless `a` is. It may be None."""
+    if bound is None:
         return np.zeros_like(a, bool)
-    below = (a < low) | (low != low)
-    return below if high is None else below & ~_above(a, low, high)
+    beaten = by(a, bound)
+    if isinstance(bound, (int, float)) and bound == bound:  # a number, not NaN: quicker
+        return beaten
+    return beaten | ((bound != bound) & (a == a))
 
 
 def _above(a: Any, low: Any, high: Any) -> Any:
     """Where clip answers with its upper bound: it wins over a lower one that is above it."""
-    if high is None:
-        return np.zeros_like(a, bool)
-    above = (a > high) | (high != high)
-    return above if low is None else above & (low == low) | (low > high) | (high != high)
+    return _beaten(a if low is None else np.maximum(a, low), high, operator.gt)
+
+
+def _below(a: Any, low: Any, high: Any) -> Any:
+    """Where clip answers with its lower bound."""
+    return _beaten(a, low, operator.lt) & ~_above(a, low, high)
+
+
+def _inside(a: Any, low: Any, high: Any) -> Any:
+    """Where clip leaves `a` as it is."""
+    return ~(_beaten(a, low, operator.lt) | _above(a, low, high))
 
 
 def _of_clip(passed: Any) -> Rule:

@@ -161,7 +161,9 @@ def _padded(array: Any, pad_width: Any, mode: Any = "constant", **options: Any) 
         return NotImplemented
     widths, lengths = _pairs(pad_width, array.ndim), options.get("stat_length")
     padded = [axis for axis in range(array.ndim) if any(widths[axis])]
-    valid = widths.dtype.kind == "i" and np.all(widths >= 0) and (lengths is None or np.all(np.rint(lengths) > 0))
+    valid = (
+        widths.dtype.kind == "i" and np.all(widths >= 0) and (lengths is None or np.all(np.rint(lengths) > 0))
+    )
     if not valid or 0 in [array.shape[axis] for axis in padded]:
         return NotImplemented  # NumPy says what is wrong, or that nothing can be extended
     lengths = _pairs(None if lengths is None else np.rint(lengths).astype(int), array.ndim)
