@@ -53,17 +53,6 @@ def ndtr(x: Any) -> Any:
     return m.erfc(-x / m.sqrt(2)) / 2
 
 
-def inverse(function: Any, slope: Any, y: Any, start: float) -> Any:
-    """Where a function takes the value y: Newton's method, from where SciPy says."""
-    x = m.mpf(float(start))
-    for _ in range(100):
-        step = (function(x) - y) / slope(x)
-        x -= step
-        if abs(step) <= m.mpf(10) ** (-m.mp.dps + 5) * abs(x):
-            return x
-    raise ArithmeticError("no root")
-
-
 def density(x: Any) -> Any:
     return m.exp(-x * x / 2) / m.sqrt(2 * m.pi)
 
