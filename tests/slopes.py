@@ -46,3 +46,16 @@ def assert_slopes(function: Callable[..., Any], *points: Any, orders: int = 1, h
         assert abs(found - truth.value) <= truth.error + 1e-11 * (1 + abs(found)), (
             f"the derivative of order {order + 1} is {found}, but should be {truth.value}"
         )
+
+
+def gradients_in(dtype: Any, function: Callable[..., Any], points: Sequence[Any], head: Any) -> list[Any]:
+    """The gradients at some points in a dtype, which they keep; several results are strung together."""
+    leaves = [tensor(p, dtype) for p in points]
+    for leaf in leaves:
+        leaf.attach_grad()
+    with record():
+        y = function(*leaves)
+        y = np.concatenate([np.ravel(part) for part in y]) if isinstance(y, tuple) else y
+    found = autograd.grad(y, leaves, np.broadcast_to(head, y.shape).astype(y.dtype))
+    assert all(g.dtype == dtype for g in found)
+    return [g.array for g in found]

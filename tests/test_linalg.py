@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from slopes import assert_slopes
+from slopes import assert_slopes, gradients_in
 from tinygrad_lr import errors, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
 from tinygrad_lr.derivatives.linalg import ALWAYS_COMPLEX, always_complex, real_eig, real_eigvals
@@ -277,6 +277,8 @@ OF_MATRICES: dict[str, Any] = {
     "solve": lambda a: np.linalg.solve(a, np.ones(3)),
     "spectral norm": lambda a: np.linalg.matrix_norm(a, ord=2),
     "condition": lambda a: np.linalg.cond(a, 1),
+    "cube": lambda a: np.linalg.matrix_power(a, 3),
+    "inverted square": lambda a: np.linalg.matrix_power(a, -2),
 }
 
 
@@ -636,7 +638,16 @@ def test_large_numbers_do_not_overflow_in_a_norm() -> None:
 def test_condition_numbers() -> None:
     for p in MATRIX_ORDERS:
         assert_slopes(lambda a, p=p: np.linalg.cond(a, p), np.stack([SQUARE, SQUARE.T @ SQUARE]), orders=2)
-    assert_slopes(np.linalg.cond, TALL, orders=2)
+    for p in (None, 2, -2):
+        assert_slopes(lambda a, p=p: np.linalg.cond(a, p), TALL, orders=2)
+        assert_slopes(lambda a, p=p: np.linalg.cond(a, p), TALL.T, orders=2)
+
+
+def test_the_inverse_of_an_infinite_condition_number() -> None:
+    """It is 0 where the smallest singular value is, and has the derivative 0 as that has."""
+    np.testing.assert_array_equal(
+        gradient(lambda a: np.linalg.cond(a, -2), np.diag([1.0, 0.0])), np.zeros((2, 2))
+    )
 
 
 @pytest.mark.parametrize("p", [None, 1, "fro"])
@@ -654,7 +665,192 @@ def test_the_rank_is_a_constant() -> None:
     assert rank.item() == 2
 
 
+# ---- how close is equal, and how small is nothing ---------------------------------------------------------
+
+#: by name a function of a matrix, the matrix with a small number in it, and from how many rounding errors
+#: of that on it has a derivative
+FROM: dict[str, tuple[Any, Any, float]] = {
+    "qr, tall": (lambda a: np.linalg.qr(a)[1], lambda t: np.eye(40, 2) * [1, t], 40),
+    "qr, wide": (lambda a: np.linalg.qr(a)[0], lambda t: np.eye(2, 40) * [[1], [-t]], 40),
+    **{
+        f"{name} {sign}": (lambda a, f=f: f(a)[1], lambda t, sign=sign: np.diag([1 + t, 1, 2 * sign]), 4)
+        for name, f in (("eigh", np.linalg.eigh), ("eig", real_eig))
+        for sign in (1, -1)
+    },
+    "u, equal": (lambda a: np.linalg.svd(a)[0], lambda t: np.diag([2, 1 + t, 1]), 4),
+    "v, equal": (lambda a: np.linalg.svd(a)[2], lambda t: np.diag([2, 1 + t, -1]), 4),
+    "u, hermitian": (lambda a: np.linalg.svd(a, hermitian=True)[0], lambda t: np.diag([2, 1 + t, -1]), 4),
+    "u, zeros": (lambda a: np.linalg.svd(a)[0], lambda t: np.diag([3, t, 0]), 3),
+    "v, zeros": (lambda a: np.linalg.svd(a)[2], lambda t: np.diag([3, t, 0]), 3),
+    "u, tall": (lambda a: np.linalg.svd(a, full_matrices=False)[0], lambda t: np.eye(5, 2) * [3, t], 3),
+    "v, wide": (lambda a: np.linalg.svd(a, full_matrices=False)[2], lambda t: np.eye(2, 5) * [[3], [t]], 3),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", FROM)
+@pytest.mark.parametrize("scale", [1, 2.0**-20, 2.0**20])
+def test_from_where_on_there_is_a_derivative(name: str, dtype: Any, scale: float) -> None:
+    """The rounding of the dtype decides, and the size of the matrix."""
+    function, matrix, bound = FROM[name]
+    eps = float(np.finfo(dtype).eps)
+    head = np.random.default_rng(0).uniform(1, 2, np.shape(function(matrix(1))))
+    (got,) = gradients_in(dtype, function, [scale * matrix(2 * bound * eps)], head)
+    assert np.all(np.isfinite(got))
+    with pytest.raises(LinAlgError, match=r"no derivative|not independent"):
+        gradients_in(dtype, function, [scale * matrix(bound * eps / 2)], head)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", OF_VALUES)
+def test_from_where_on_there_is_a_second_derivative(name: str, dtype: Any) -> None:
+    """Of values that differ by more than rounding, or in directions that do not by more than that."""
+    eps = float(np.finfo(dtype).eps)
+
+    def along(gap: float, off: float) -> Any:
+        direction = np.array([[1, off, 0], [off, -2, 0], [0, 0, 1]], dtype)
+        at = np.diag([1 + gap, 1, 2]).astype(dtype)
+        return hvp(lambda a: np.sum(OF_VALUES[name](a) ** 2), at, direction)
+
+    np.testing.assert_allclose(np.diag(along(0, 0)), [2, -4, 2], rtol=8 * eps)
+    assert np.all(np.isfinite(along(8 * eps, 1)))
+    assert np.all(np.isfinite(along(0, eps if name.startswith("svd") else 0)))
+    for gap, off in ((2 * eps, 1), (0, 100 * eps), (0, 1)):
+        with pytest.raises(LinAlgError, match="no second derivative"):
+            along(gap, off)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_from_where_on_a_singular_value_is_not_zero(dtype: Any) -> None:
+    """By default to least squares too; the longer side decides."""
+    for times, used in ((20, 0), (80, 1)):
+        small = times * np.finfo(dtype).eps
+        tall, expected = np.eye(40, 2) * [1, small], np.eye(40, 2) * [1, used]
+        (of_tall,) = gradients_in(dtype, np.linalg.svdvals, [tall], 1)
+        (of_wide,) = gradients_in(dtype, np.linalg.svdvals, [tall.T], 1)
+        solve = partial(np.linalg.lstsq, tall.astype(dtype))
+        (solved,) = gradients_in(dtype, lambda b, solve=solve: solve(b)[0], [np.ones(40)], 1)
+        np.testing.assert_array_equal([of_tall, of_wide.T], [expected, expected])
+        np.testing.assert_allclose(solved, expected @ [1, 1 / small], rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    "function", [lambda a: np.linalg.qr(a, "complete")[0], lambda a: np.linalg.svd(a)[0]]
+)
+def test_how_much_a_space_may_depend_on_its_vectors(function: Any, dtype: Any) -> None:
+    """Half the digits of the dtype."""
+    a = np.random.default_rng(0).uniform(-1, 1, (4, 2))
+    rest, root = function(a)[:, 2:], float(np.finfo(dtype).eps) ** 0.5
+
+    def gradient_of_turn(turn: float) -> Any:
+        head = rest @ [[1, turn], [-turn, 1]]
+        return gradients_in(dtype, function, [a], np.concatenate([0 * head, head], axis=1))[0]
+
+    assert np.all(np.isfinite(gradient_of_turn(root / 5)))
+    for sign in (1, -1):
+        with pytest.raises(LinAlgError, match="last 2 columns"):
+            gradient_of_turn(sign * 10 * root)
+
+
+@pytest.mark.parametrize("name", SINGULAR_MATRICES)
+def test_determinants_of_singular_matrices_in_float32(name: str) -> None:
+    a = SINGULAR_MATRICES[name] * (1e-90 if name == "large" else 1e90 if name == "small" else 1)
+    a = a.astype(np.float32).astype(float)
+    s = np.append(1, np.linalg.svdvals(a))
+    (found,) = gradients_in(np.float32, np.linalg.det, [a], 1)
+    np.testing.assert_allclose(found, cofactors(a), rtol=0, atol=6e-6 * s[1] * np.prod(s[1:-2]))
+    direction = np.random.default_rng(0).uniform(-1, 1, a.shape)
+    second, truth = (hvp(np.linalg.det, a.astype(t), direction.astype(t)) for t in (np.float32, float))
+    bound = 1e-5 * max(np.prod(s[1:-2]), s[1] * np.prod(s[1:-3]))
+    np.testing.assert_allclose(second, truth, rtol=0, atol=bound)
+
+
 # ---- of all rows ------------------------------------------------------------------------------------------
+
+SIDES = np.array([[1.0, -2.0], [0.5, 0.25], [3.0, 1.0]])
+EXACT = np.array([[2.0, 0.5, -0.25], [0.375, -1.0, 0.75], [0.3125, -0.25, 1.125]])  # in float32 as well
+DEFINITE = np.array([[3.0, 0.5, 0.25], [0.5, 2.0, -0.75], [0.25, -0.75, 1.5]])
+LONG = np.array([[1.0, 0.3125], [-0.375, 2.0], [0.5, -0.75], [1.25, 0.375]])
+
+
+def space(q: Any) -> Any:
+    """That of the last columns."""
+    return q[..., 2:] @ np.swapaxes(q[..., 2:], -1, -2)
+
+
+#: by name a function, its degree in some matrices, and these
+OF_DEGREE: dict[str, tuple[Any, ...]] = {
+    "inv": (np.linalg.inv, -1, EXACT),
+    "pinv": (np.linalg.pinv, -1, LONG),
+    "pinv, hermitian": (lambda a: np.linalg.pinv(a, hermitian=True), -1, DEFINITE),
+    "solve": (lambda a: np.linalg.solve(a, SIDES.astype(a.dtype)), -1, EXACT),
+    "solve by the right side": (lambda b: np.linalg.solve(EXACT.astype(b.dtype), b), 1, SIDES),
+    "lstsq": (lambda a: np.linalg.lstsq(a, np.ones((4, 2), a.dtype))[0], -1, LONG),
+    "lstsq, by both": (lambda a, b: np.linalg.lstsq(a, b)[0], 0, LONG, LONG**2),
+    "lstsq, squares": (lambda a, b: np.linalg.lstsq(a, b)[1], 2, LONG, LONG**2),
+    "lstsq, values": (lambda a: np.linalg.lstsq(a, np.ones(4, a.dtype))[3], 1, LONG),
+    "tensorinv": (lambda a: np.linalg.tensorinv(a, 1), -1, EXACT),
+    "tensorsolve": (lambda a: np.linalg.tensorsolve(a, np.ones(3, a.dtype)), -1, EXACT),
+    "det": (np.linalg.det, 3, EXACT),
+    "det, singular": (np.linalg.det, 3, SINGULAR),
+    "slogdet": (lambda a: np.linalg.slogdet(a)[1], 0, EXACT),
+    "cholesky": (lambda a: np.linalg.cholesky(a) ** 2, 1, DEFINITE),
+    "cholesky, upper": (lambda a: np.linalg.cholesky(a, upper=True) ** 2, 1, DEFINITE),
+    "q": (lambda a: np.linalg.qr(a)[0], 0, LONG),
+    "r": (lambda a: np.linalg.qr(a)[1], 1, LONG),
+    "r, alone": (lambda a: np.linalg.qr(a, "r"), 1, LONG.T),
+    "q, complete": (lambda a: space(np.linalg.qr(a, "complete")[0]), 0, LONG),
+    "eigh, values": (lambda a: np.linalg.eigh(a)[0], 1, DEFINITE),
+    "eigh, vectors": (lambda a: np.linalg.eigh(a)[1] ** 2, 0, DEFINITE),
+    "eigvalsh": (np.linalg.eigvalsh, 1, DEFINITE),
+    "eig, values": (lambda a: np.sort(real_eig(a)[0]), 1, EXACT),
+    "eig, vectors": (lambda a: np.sort(real_eig(a)[1] ** 2), 0, EXACT),
+    "eigvals": (lambda a: np.sort(real_eigvals(a)), 1, EXACT),
+    "svd, u": (lambda a: np.linalg.svd(a, full_matrices=False)[0] ** 2, 0, LONG),
+    "svd, s": (lambda a: np.linalg.svd(a)[1], 1, LONG),
+    "svd, v": (lambda a: np.linalg.svd(a)[2] ** 2, 0, LONG),
+    "svd, full": (lambda a: space(np.linalg.svd(a)[0]), 0, LONG),
+    "svd, full v": (lambda a: space(np.swapaxes(np.linalg.svd(a)[2], -1, -2)), 0, LONG.T),
+    "svd, hermitian": (lambda a: np.linalg.svd(a, hermitian=True)[0] ** 2, 0, DEFINITE),
+    "svdvals": (np.linalg.svdvals, 1, LONG),
+    **{f"norm {p}": (partial(np.linalg.norm, ord=p), 1, LONG) for p in MATRIX_ORDERS},
+    **{f"matrix norm {p}": (partial(np.linalg.matrix_norm, ord=p), 1, LONG) for p in MATRIX_ORDERS[1:]},
+    **{f"condition {p}": (partial(np.linalg.cond, p=p), 0, EXACT) for p in MATRIX_ORDERS if p},
+    "condition, tall": (np.linalg.cond, 0, LONG),
+    "power 3": (lambda a: np.linalg.matrix_power(a, 3), 3, EXACT),
+    "power -2": (lambda a: np.linalg.matrix_power(a, -2), -2, EXACT),
+    "multi_dot": (lambda a, b: np.linalg.multi_dot([a, b, a]), 3, EXACT, DEFINITE),
+    "roots": (lambda p: np.sort(np.roots(p)), 0, np.array([1.0, -1.25, -0.5, 0.25])),
+    "polyfit": (lambda y: np.polyfit(np.array([0, 1.0, 2, 4], y.dtype), y, 1), 1, np.array([1.0, 3, 2, 4])),
+    **{
+        f"vector {p}": (lambda x, p=p: np.linalg.norm(x, p, axis=1), 1, LONG)
+        for p in (*VECTOR_ORDERS, -1, -2)
+        if p != 0
+    },
+    **{
+        f"vector_norm {p}": (lambda x, p=p: np.linalg.vector_norm(x, axis=1, ord=p), 1, LONG)
+        for p in (*VECTOR_ORDERS[1:], -1, -2)
+        if p != 0
+    },
+}
+
+
+@pytest.mark.parametrize("name", OF_DEGREE)
+def test_gradients_in_other_units_of_measure_and_in_float32(name: str) -> None:
+    """Of norms of vectors, in every element."""
+    function, degree, *points = OF_DEGREE[name]
+    head = np.resize([1.0, -0.5, 2.0, 0.25, -3.0], np.shape(function(*points)))
+    expected = gradients_in(float, function, points, head)
+    scales = {np.float64: (-300, -40, 40, 300), np.float32: (-30, -12, 0, 12, 30)}
+    for dtype, power in ((dtype, power) for dtype, powers in scales.items() for power in powers):
+        found = gradients_in(dtype, function, [p * 2.0**power for p in points], head)
+        for got, truth in zip(found, expected, strict=True):
+            truth = truth * 2.0 ** (power * (degree - 1))
+            size = np.abs(truth) if name.startswith("vector") else np.max(np.abs(truth))
+            assert np.all(np.abs(got - truth) <= 500 * np.finfo(dtype).eps * size), (
+                f"2**{power} in {got.dtype}"
+            )
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from domains.basics import shapes
 from domains.reductions import drawn_axis, mask
 from factory import ROWS
 from search import examples
-from slopes import assert_slopes
+from slopes import assert_slopes, gradients_in
 from tinygrad_lr import Tensor, autograd, compile, func, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES, statistics
 from tinygrad_lr.errors import ComplexResultError, InPlaceError, NoDerivativeError, name_of
@@ -436,6 +436,8 @@ def test_fits_of_polynomials(
         ((3,), (3,), -1, None),
         ((0,), (0,), 1, None),
         ((3,), (2,), 1, None),
+        ((2,), (3,), 1, None),
+        ((2,), (3, 2), 1, None),
         ((3, 1), (3,), 1, None),
         ((3,), (3, 1, 1), 1, None),
         ((3,), (), 1, None),
@@ -591,7 +593,9 @@ def test_product_of_float16_numbers_of_which_parts_overflow() -> None:
 # ---- equal elements ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("constant", [0.0, 1.0, 0.1, -0.1, 1 / 3, 1e300])
+@pytest.mark.parametrize(
+    "constant", [0.0, 1.0, 1e300, *(c * 2.0**k for c in (0.1, -0.1, 1 / 3) for k in (0, 400, -400))]
+)
 @pytest.mark.parametrize(
     "options",
     [{}, {"axis": 0}, {"axis": 1, "keepdims": True}, {"ddof": 1}, {"where": np.eye(3) == 0}],
@@ -803,28 +807,43 @@ def test_logarithms_of_sums_grow_by_what_all_terms_grow_by(a: Any, shift: float)
 @pytest.mark.parametrize(
     "function",
     [
-        *(np.max, np.min, np.nanmax, np.ptp, np.maximum.reduce, np.logaddexp.reduce),
-        *(np.maximum.accumulate, np.fmin.accumulate, np.cumprod),
+        *(np.sum, np.mean, np.var, np.std, np.prod, np.max, np.min, np.nanmax, np.ptp, np.maximum.reduce),
+        *(np.nansum, np.nanmean, np.nanvar, np.nanstd, np.nanprod, np.nanmin, np.median, np.nanmedian),
+        *(np.logaddexp.reduce, np.maximum.accumulate, np.fmin.accumulate, np.cumsum, np.cumprod, np.average),
+        *(np.nancumsum, np.nancumprod, np.logaddexp.accumulate, np.diff, np.gradient, np.trapezoid),
+        *(np.linalg.norm, partial(np.linalg.norm, ord=1), partial(np.linalg.norm, ord=3)),
+        *(partial(np.linalg.norm, ord=p) for p in (np.inf, -np.inf, 0.5, 0)),
+        *(partial(f, q=q) for f, q in ((np.quantile, 0.5), (np.percentile, 80), (np.nanquantile, [0.3]))),
+        *(partial(np.quantile, q=0.5, method=method) for method in ("lower", "hazen", "midpoint")),
     ],
-    ids=name_of,
+    ids=lambda f: name_of(getattr(f, "func", f)),
 )
 @quick
 @given(hnp.arrays(float, (3, 2), elements=st.sampled_from([-np.inf, 0.0, 1.0, np.inf])))
 @example(np.array([[np.inf, np.inf], [0.0, 1.0], [np.inf, 0.0]]))
 def test_a_row_beside_others_has_the_gradient_that_it_has_alone(function: Any, rows: Any) -> None:
     """With ties in one of them and none in the next, and infinite numbers in either."""
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         together = gradient(lambda x: function(x, axis=1), rows)
         alone = [gradient(function, row) for row in rows]
     np.testing.assert_allclose(together, np.reshape(alone, rows.shape), rtol=1e-14)
 
 
-@given(hnp.arrays(float, 4, elements=st.floats(-5, 5) | st.floats(-200, 200) | st.just(-np.inf)))
+@given(hnp.arrays(float, 4, elements=st.floats(-5, 5) | st.floats(-1e4, 1e4) | st.just(-np.inf)))
 @example(np.array([0.0, -50.0, 3.0, -100.0]))
-def test_the_last_of_the_running_sums_is_the_sum(a: Any) -> None:
-    a[0] = 0.0  # the sum of -inf alone is shared in the order in which it is made
-    last = gradient(np.logaddexp.accumulate, a, head=[0.0, 0.0, 0.0, 1.0])
-    np.testing.assert_allclose(last, gradient(np.logaddexp.reduce, a), rtol=1e-12)
+@example(np.array([-np.inf, -np.inf, 3.0, -np.inf]))
+@example(np.array([-np.inf, -np.inf, -np.inf, 3.0]))
+@example(np.array([-np.inf, 1e4, -np.inf, 1e4]))
+def test_each_of_the_running_sums_is_a_sum(a: Any) -> None:
+    """But how the sum of -inf alone is shared, depends on the order in which it is made."""
+    for i in range(a.size):
+        running = gradient(np.logaddexp.accumulate, a, head=np.arange(a.size) == i)
+        if np.any(np.isfinite(a[: i + 1])):
+            whole = gradient(np.logaddexp.reduce, a[: i + 1])
+            np.testing.assert_allclose(running, np.append(whole, np.zeros(a.size - i - 1)), rtol=1e-12)
+        else:
+            assert np.sum(running) == 1
+            assert not np.any(running[i + 1 :])
 
 
 def test_running_extremes_pass_over_nan() -> None:
@@ -853,6 +872,130 @@ def test_running_extremes_of_any_numbers(a: Any) -> None:
             apart = gradients(lambda x, f=extreme: np.stack([f(x[: i + 1]) for i in range(a.size)]), a)
             together = gradients(lambda x, f=function: f.accumulate(x), a)
         assert_same(together, apart)
+
+
+# ---- large and small numbers, and head gradients of very different sizes ----------------------------------
+
+MIXED = np.array([[0.5, 2.0, -1.25, 0.875], [1.5, -0.375, 3.0, 0.25]])
+HOLES = np.array([[0.5, 2.0, np.nan, 0.875], [1.5, -0.375, 3.0, np.nan]])
+PLACES = np.array([0.25, 0.75, 1.5, 1.0])
+SPACES = [np.array([0.0, 1.25]), np.array([0.0, 0.5, 2.0, 3.75])]
+#: by name a function, its degree in some arrays (if all grow c times, the result does c to that power; None
+#: if it has none), and these arrays
+CALLS: dict[str, tuple[Any, ...]] = {
+    **{
+        name_of(f): (partial(f, axis=1), 1, MIXED)
+        for f in (
+            *(np.sum, np.mean, np.std, np.max, np.min, np.amax, np.amin, np.ptp, np.median, np.cumsum),
+            *(np.maximum.accumulate, np.minimum.accumulate, np.fmax.accumulate, np.fmin.accumulate, np.diff),
+        )
+    },
+    **{
+        name_of(f): (partial(f, axis=1), 1, HOLES)
+        for f in (np.nansum, np.nanmean, np.nanstd, np.nanmax, np.nanmin, np.nanmedian, np.nancumsum)
+    },
+    "var": (partial(np.var, axis=1), 2, MIXED),
+    "nanvar": (partial(np.nanvar, axis=1), 2, HOLES),
+    "std of a sample": (partial(np.std, axis=1, ddof=1), 1, MIXED),
+    "std where": (partial(np.std, axis=1, where=MIXED != 0.25), 1, MIXED),
+    "var where": (partial(np.var, axis=1, where=MIXED != 0.25), 2, MIXED),
+    "std about a mean": (lambda x, m: np.std(x, axis=1, mean=m), 1, MIXED, MIXED[:, :1] + 0.0625),
+    "var about a mean": (lambda x, m: np.var(x, axis=1, mean=m), 2, MIXED, MIXED[:, :1] + 0.0625),
+    "std along all": (np.std, 1, MIXED),
+    "cov": (np.cov, 2, MIXED),
+    "cov of both": (np.cov, 2, MIXED, MIXED[:, ::-1]),
+    "cov with weights": (lambda m: np.cov(m, aweights=PLACES, fweights=[1, 2, 3, 1]), 2, MIXED),
+    "cov by weights": (lambda w: np.cov(MIXED, aweights=w), 0, PLACES),
+    "cov by weights alone": (lambda w: np.cov(MIXED, aweights=w, ddof=0), 0, PLACES),
+    "average": (lambda a: np.average(a, axis=1, weights=PLACES), 1, MIXED),
+    "average by weights": (lambda w: np.average(MIXED, axis=1, weights=w, returned=True)[0], 0, PLACES),
+    "sum of weights": (lambda w: np.average(MIXED, axis=1, weights=w, returned=True)[1], 1, PLACES),
+    "histogram": (lambda w: np.histogram(PLACES, [0, 0.3, 0.9, 1.2], weights=w)[0], 1, PLACES),
+    "density": (lambda w: np.histogram(PLACES, [0, 0.3, 0.9, 1.2], None, True, w)[0], 0, PLACES),
+    "bincount": (lambda w: np.bincount([0, 2, 1, 0], w), 1, PLACES),
+    **{
+        f"quantile, {method}": (partial(np.quantile, q=[0.3, 0.8], axis=1, method=method), 1, MIXED)
+        for method in (*statistics.INTERPOLATING, "averaged_inverted_cdf", "midpoint", *statistics.SELECTING)
+    },
+    "percentile": (partial(np.percentile, q=30, axis=1), 1, MIXED),
+    "nanpercentile": (partial(np.nanpercentile, q=[30, 60], axis=1), 1, HOLES),
+    "quantile by its share": (lambda q: np.quantile(MIXED, q, axis=1), None, np.array([0.3, 0.6])),
+    "prod": (partial(np.prod, axis=0), 2, MIXED),
+    "nanprod": (partial(np.nanprod, axis=0), 2, MIXED),
+    "cumprod": (lambda x: np.cumprod(x, axis=0)[1], 2, MIXED),
+    "cumprod of four": (partial(np.cumprod, axis=1), None, MIXED),
+    "nancumprod": (lambda x: np.nancumprod(x, axis=0)[1], 2, MIXED),
+    "logaddexp": (partial(np.logaddexp.reduce, axis=1), None, MIXED),
+    "logaddexp.accumulate": (partial(np.logaddexp.accumulate, axis=1), None, MIXED),
+    "ediff1d": (np.ediff1d, 1, MIXED),
+    "gradient": (lambda f: np.stack(np.gradient(f, *SPACES)), 1, MIXED),
+    "gradient of order 2": (lambda f: np.gradient(f, SPACES[1], axis=1, edge_order=2), 1, MIXED),
+    "gradient by places": (lambda x: np.gradient(MIXED, x, axis=1, edge_order=2), -1, SPACES[1]),
+    "gradient by distance": (lambda h: np.gradient(MIXED, h, axis=1, edge_order=2), -1, np.array(0.5)),
+    "trapezoid": (np.trapezoid, 2, MIXED, PLACES),
+    "trapezoid by distance": (lambda y, dx: np.trapezoid(y, dx=dx), 2, MIXED, np.array(0.5)),
+    "interp": (lambda fp: np.interp([0.2, 0.3, 1.2], [0, 0.5, 1, 2], fp), 1, PLACES),
+    "interp at": (
+        lambda x, xp: np.interp(x, xp, [3.0, 1, 2, 7]),
+        0,
+        PLACES - 0.125,
+        np.array([0, 0.5, 1, 2]),
+    ),
+    "interp, periodic": (lambda fp: np.interp([0.2, 1.2, 5.25], [0, 0.5, 1, 2], fp, period=3.0), 1, PLACES),
+    "convolve": (np.convolve, 2, PLACES, MIXED[0]),
+    "correlate": (partial(np.correlate, mode="same"), 2, PLACES, MIXED[0, :3]),
+    "vander": (lambda x: np.vander(x, 3)[:, 0], 2, PLACES),
+    "vander of all": (np.vander, None, PLACES),
+    "polyval": (lambda p: np.polyval(p, [0.5, 2.0]), 1, PLACES),
+    "polyval at": (lambda x: np.polyval([2.0, 0.0, 0.0], x), 2, PLACES),
+    "add.reduceat": (partial(np.add.reduceat, indices=[0, 2, 1], axis=1), 1, MIXED),
+}
+if hasattr(np, "cumulative_sum"):  # since NumPy 2.1
+    CALLS["cumulative_sum"] = partial(np.cumulative_sum, axis=1, include_initial=True), 1, MIXED
+    CALLS["cumulative_prod"] = lambda x: np.cumulative_prod(x, axis=0)[1], 2, MIXED
+
+
+def with_degree(calls: dict[str, tuple[Any, ...]]) -> list[str]:
+    return [name for name, (_, degree, *_) in calls.items() if degree is not None]
+
+
+@pytest.mark.parametrize("name", with_degree(CALLS))
+def test_gradients_in_other_units_of_measure(name: str) -> None:
+    """Of numbers that are all 1e-150, 1e-12 or 1e150 times as large, in every element; and in float32."""
+    function, degree, *points = CALLS[name]
+    head = np.resize([1.0, -0.5, 2.0, 0.25, -3.0], np.shape(function(*points)))
+    expected = gradients_in(float, function, points, head)
+    scales = {np.float64: (-500, -40, 40, 500), np.float32: (-60, -20, 0, 20, 60)}
+    for dtype, power in ((dtype, power) for dtype, powers in scales.items() for power in powers):
+        found = gradients_in(dtype, function, [p * 2.0**power for p in points], head)
+        for got, truth in zip(found, expected, strict=True):
+            truth = (truth * 2.0 ** (power * (degree - 1))).astype(dtype)
+            np.testing.assert_allclose(
+                got, truth, rtol=32 * np.finfo(dtype).eps, atol=0, err_msg=f"2**{power}"
+            )
+
+
+@pytest.mark.parametrize("name", [name for name, (f, _, *p) in CALLS.items() if np.size(f(*p)) > 1])
+def test_head_gradients_of_very_different_sizes(name: str) -> None:
+    """No gradient is a difference of what belongs to others; and infinite ones leave the others alone."""
+    function, _, *points = CALLS[name]
+    y = function(*points)
+    ones = np.reshape(np.eye(y.size), (y.size, *y.shape))
+    parts = [
+        np.stack(part) for part in zip(*(gradients_in(float, function, points, e) for e in ones), strict=True)
+    ]
+    sizes = np.random.default_rng(0).permutation(2.0 ** np.linspace(-60, 60, y.size))
+    for got, part in zip(gradients_in(float, function, points, sizes.reshape(y.shape)), parts, strict=True):
+        terms = part * sizes.reshape(-1, *(1,) * (part.ndim - 1))
+        bound = 1e-14 * np.sum(np.abs(terms), axis=0)
+        assert np.all(np.abs(got - np.sum(terms, axis=0)) <= bound)
+    for k, one in enumerate(ones):
+        with np.errstate(invalid="ignore"):
+            endless = gradients_in(float, function, points, np.where(one, np.inf, 1))
+        for got, part in zip(endless, parts, strict=True):
+            others = np.sum(part, axis=0)
+            np.testing.assert_array_equal(np.isfinite(got), part[k] == 0)
+            np.testing.assert_allclose(got[part[k] == 0], others[part[k] == 0], rtol=1e-14, atol=1e-15)
 
 
 # ---- options that are tensors, and results in a tuple -----------------------------------------------------
@@ -1014,11 +1157,11 @@ def test_ends_of_a_periodic_interpolation_are_ignored() -> None:
     for sign in (1, -1, 0):
         values = gradients(
             lambda x, left, right, sign=sign: sign * np.interp(x, [0, 1], [3, 5], left, right, 2.5),
-            [7.25],
+            [7.25, -0.25, 0.5],
             1.0,
             1.0,
         )
-        np.testing.assert_allclose(values[0], -2 / 1.5 * sign)
+        np.testing.assert_allclose(values[0], np.array([-2 / 1.5, 2 * -2 / 1.5, 3 * 2]) * sign)
         assert values[1:] == [0, 0]
 
 
@@ -1029,6 +1172,23 @@ def test_a_period_may_be_negative() -> None:
     np.testing.assert_allclose(
         one[0], differences(lambda x: np.interp(x, *points[1:], period=2.5), points[0])
     )
+
+
+@pytest.mark.parametrize(
+    "axis", [*itertools.permutations((0, -2, 2)), (1, 0), (-1, 0), (2, 1), None], ids=str
+)
+@pytest.mark.parametrize("edge_order", [1, 2])
+def test_slopes_along_axes_in_any_order(axis: Any, edge_order: int) -> None:
+    """Each with a distance, or places, of its own; results come in the order of the axes."""
+    f = np.random.default_rng(0).uniform(-1, 1, (3, 4, 5))
+    lengths = [f.shape[i] for i in (range(3) if axis is None else axis)]
+    spacings = [np.cumsum(0.5 + np.sin(np.arange(n)) ** 2) if n != 4 else 0.7 for n in lengths]
+
+    def function(f: Any, *distances: Any) -> Any:
+        return np.stack(np.gradient(f, *distances, axis=axis, edge_order=edge_order))
+
+    for distances in (spacings, [0.5 + n for n in lengths], [0.3], []):
+        assert_slopes(function, f, *distances)
 
 
 def test_nothing_flows_through_an_integer_sum() -> None:
@@ -1243,7 +1403,12 @@ METHODS_OF_UFUNCS = [
 def test_methods_of_ufuncs_take_the_first_axis_by_default(function: Any) -> None:
     a = np.array([[0.5, 2.0, 1.5], [0.7, 1.2, 0.3]])
     np.testing.assert_array_equal(gradient(function, a), gradient(partial(function, axis=0), a))
+    by_name = gradient(lambda x: function(array=x, axis=1), a)
+    np.testing.assert_array_equal(by_name, gradient(partial(function, axis=1), a))
     reduceat = function.__self__.reduceat
+    np.testing.assert_array_equal(
+        gradient(lambda x: reduceat(array=x, indices=[0, 1]), a), gradient(lambda x: reduceat(x, [0, 1]), a)
+    )
     np.testing.assert_array_equal(
         gradient(lambda x: reduceat(x, [0, 1]), a), gradient(lambda x: reduceat(x, [0, 1], axis=0), a)
     )
