@@ -73,8 +73,11 @@ def _gradient_along(g: Any, f: Any, spacing: Any, edge_order: int) -> tuple[Any,
     Inside, the result is a mean of the slopes on both sides, each weighted with the distance on the other
     side. At an end it is the slope s there; with edge_order=2 that of a parabola, 2 s less the next result.
     """
-    f, spacing = np.add(f, 0.0), np.add(spacing, 0.0)  # whole numbers may have no differences below 0
-    distances = np.diff(spacing) if np.ndim(spacing) else np.ones_like(f, shape=f.shape[-1:])[1:] * spacing
+    f = f + 0.0  # whole numbers may have no differences below 0
+    if np.ndim(spacing):
+        distances = np.diff(np.add(spacing, 0.0))
+    else:
+        distances = np.ones_like(f, shape=f.shape[-1:])[1:] * spacing
     slopes = np.diff(f) / distances
     both = distances[1:] + distances[:-1]
     left, right = distances[1:] / both, distances[:-1] / both
