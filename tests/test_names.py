@@ -122,6 +122,8 @@ def test_tensor_copies_and_asarray_shares():
     assert d2l.asarray(data).array is data
     t = d2l.tensor(data)
     assert d2l.asarray(t) is t
+    assert d2l.asarray(t, t.dtype) is t
+    assert d2l.asarray(t, float) is t
     assert d2l.asarray(t, "float32").dtype == np.float32
 
 

@@ -2755,6 +2755,75 @@ def test_an_argument_that_is_differentiated_by_name_only() -> None:
     same(autograd.grad(z, s), 10)
 
 
+def test_functions_without_a_derivative_name_the_tensor_however_it_is_given() -> None:
+    x = leaf([2.0, 1.0])
+    for call in (lambda: np.unique(x), lambda: np.unique(ar=x), lambda: np.setdiff1d(x.array, ar2=x)):
+        with record(), pytest.raises(NoDerivativeError, match="`x`"):
+            call()
+
+
+def test_operators_whose_function_is_declared_constant(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = DERIVATIVES[np.remainder]
+    for slot in ("rules", "usual", "known", "named_rules"):
+        monkeypatch.setattr(row, slot, getattr(row, slot))
+    x = leaf([2.5, 4.0])
+    constant(np.remainder)
+    try:
+        for operation in (lambda x: x + x % 2, lambda x: x + np.remainder(x, 2), lambda x: x + 5.0 % x):
+            with record():
+                y = operation(x)
+            y.backward()
+            same(x.grad, [1, 1])
+    finally:
+        DERIVATIVES[np.remainder] = row
+
+
+def test_lists_of_tensors_in_functions_made_differentiable() -> None:
+    @differentiable(lambda g, y, arrays, scale=1.0: [scale * g] * len(arrays))
+    def added(arrays: Any, scale: float = 1.0) -> Any:
+        return scale * sum(np.asarray(a) for a in arrays)
+
+    x, w = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    for arrays in ([x, w], (np.ones(2), x, w), [w, x, x.array]):
+        with record():
+            y = added(arrays, 3.0)
+        y.backward()
+        same(x.grad, [3, 3])
+        same(w.grad, [3, 3])
+    same(added([np.ones(2), np.ones(2)]), [2, 2])
+
+
+def test_what_was_computed_is_not_copied_out_of_its_graph() -> None:
+    x = leaf([1.0, 2.0])
+    with record():
+        y = 2 * x
+        y.attach_grad()
+        for lose in (copy.copy, copy.deepcopy, pickle.dumps):
+            with pytest.raises(LostGradientError, match=r"copying or pickling.*x\.copy\(\)"):
+                lose(y)
+            lose(x)  # a leaf has no graph
+    assert copy.deepcopy(y).grad.shape == (2,)
+
+
+def test_the_graph_is_kept_if_it_is_said() -> None:
+    x = leaf(3.0)
+    for kept, options in (
+        (False, {}),
+        (False, {"retain_graph": False}),
+        (False, {"retain_graph": None}),
+        (True, {"retain_graph": True}),
+        (True, {"create_graph": True}),
+        (True, {"create_graph": True, "retain_graph": False}),
+    ):
+        with record():
+            y = x**2
+        autograd.grad(y, x, **options)
+        if kept:
+            same(autograd.grad(y, x), 6)
+        with pytest.raises(GraphFreedError):
+            autograd.grad(y, x)
+
+
 OPTIONS_WITHOUT_A_RULE: dict[str, Callable[[Any, Any], Any]] = {
     "base of logspace": lambda x, t: np.logspace(x, 2.0, base=t),
     "ddof of var": lambda x, t: np.var(x, ddof=t),
@@ -2848,6 +2917,7 @@ def test_numbers_of_tensors_with_one_element() -> None:
     x = tensor([[2.5]])
     assert float(x) == 2.5
     assert int(x) == 2
+    assert complex(x) == 2.5
     with pytest.raises((TypeError, ValueError)):
         float(tensor([1.0, 2.0]))
     assert [10, 20, 30][tensor(1)] == 20

@@ -94,7 +94,7 @@ def _operator(function: Any, symbol: Any, reflected: bool = False) -> Callable[.
             j = CONSTANT if y is other else other.index if other.tape is tape else tape.place_of(other)
             if i == j == CONSTANT:
                 return Tensor(value, None, UNATTACHED)
-            if i is not None and j is not None and value.dtype.kind == "f":
+            if i is not None and j is not None and row.rules and value.dtype.kind == "f":
                 calls = tape.calls
                 index = len(calls)
                 calls += (row, value, arrays, (j, i) if reflected else (i, j), NO_OPTIONS, WRITES.now)
@@ -344,7 +344,7 @@ class Tensor(ArrayMethods):
 
     def __complex__(self) -> complex:
         self._check_not_lost("complex()", "Work with real tensors")
-        return complex(self.array)
+        return complex(self.array.item())
 
     def __index__(self) -> int:
         self._check_not_traced("using it as an index")
@@ -661,7 +661,7 @@ def asarray(data: Any, dtype: Any = None) -> Tensor:
     True
     """
     if isinstance(data, Tensor):
-        return data if dtype is None else data.astype(dtype)
+        return data if dtype is None or data.dtype == dtype else data.astype(dtype)
     if not hasattr(data, "__array_function__") or isinstance(data, np.ndarray):
         data = np.asarray(data, dtype)
     elif dtype is not None:
@@ -793,7 +793,7 @@ def grad(
     """The gradients of the heads with respect to the variables; nothing is stored in any `.grad`.
 
     Returns one Tensor for a single variable, a list for a list. A variable is any tensor of the graph. The
-    graph is kept if `retain_graph`, by default if `create_graph`.
+    graph is kept if `retain_graph` or `create_graph`: what is made of it then still needs it.
 
     Raises UnreachedError if the heads do not depend on a variable.
 

@@ -259,7 +259,7 @@ def constant(*functions: Callable[..., Any]) -> None:
     tensor(1.)
     """
     for function in functions:
-        DERIVATIVES[function] = Derivative(function, ())
+        derivative(function)
 
 
 def differentiable(*rules: Rules, **named_rules: Rule) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -285,8 +285,9 @@ def differentiable(*rules: Rules, **named_rules: Rule) -> Callable[[Callable[...
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **options: Any) -> Any:
             for value in (*args, *options.values()):
-                if getattr(value, "is_tensor", False):
-                    return value.__array_function__(call, (type(value),), args, options)
+                for part in value if isinstance(value, (list, tuple)) else (value,):
+                    if getattr(part, "is_tensor", False):
+                        return part.__array_function__(call, (type(part),), args, options)
             return function(*args, **options)
 
         update_wrapper(call, function)
