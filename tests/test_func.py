@@ -128,7 +128,92 @@ def put(g: Any) -> Any:
     return made
 
 
+def by_rule(rule: Any, shape: tuple[int, ...]) -> Any:
+    """The linear function of a matrix of shape (2, 3) that has this rule; its value has this shape."""
+
+    def forward(x: Any) -> Any:
+        units = np.reshape(np.eye(int(np.prod(shape))), (-1, *shape))
+        return np.reshape([np.sum(rule(unit) * x) for unit in units], shape)
+
+    return differentiable(lambda g, y, x: rule(g))(forward)
+
+
 LEFT, RIGHT = np.arange(8.0).reshape(4, 2) - 3, np.arange(12.0).reshape(3, 4) - 5
+ROWS, TALL, SIX = np.array([1, 0]), np.arange(21.0).reshape(7, 3) - 9, np.arange(1.0, 7.0).reshape(2, 3)
+CHOSEN = np.array([[True, False, True], [False, False, True]])
+#: functions of a gradient, and its shape; they make what has the shape (2, 3)
+RULES: dict[str, tuple[Any, tuple[int, ...]]] = {
+    "reshape": (lambda g: np.reshape(g, (2, 3)), (3, 2)),
+    "reshape, in order F": (lambda g: np.reshape(g, (2, 3), order="F"), (3, 2)),
+    "reshape, in order F by position": (lambda g: np.reshape(g, (2, 3), "F"), (3, 2)),
+    "ravel, in order F": (lambda g: np.reshape(np.ravel(g, order="F"), (2, 3)), (3, 2)),
+    "ravel, in order F by position": (lambda g: np.reshape(np.ravel(g, "F"), (2, 3)), (3, 2)),
+    "expand_dims": (lambda g: np.expand_dims(g, -1) * np.ones(3), (2,)),
+    "expand_dims, several": (
+        lambda g: np.sum(np.expand_dims(g, (0, -1)) * SIX[:, None, None], (0, -2)),
+        (3,),
+    ),
+    "squeeze": (lambda g: np.squeeze(g, -1), (2, 3, 1)),
+    "squeeze, all": (lambda g: np.squeeze(g), (1, 2, 1, 3)),
+    "transpose": (lambda g: np.transpose(g), (3, 2)),
+    "transpose, by name": (lambda g: np.transpose(g, axes=(1, 0)), (3, 2)),
+    "transpose, three by name": (lambda g: np.transpose(g, axes=(1, 2, 0))[..., 1], (4, 2, 3)),
+    "transpose, three": (lambda g: np.transpose(g, (2, 0, -2))[0], (2, 3, 4)),
+    "transpose, without axes": (lambda g: np.transpose(g, None), (3, 2)),
+    "swapaxes": (lambda g: np.swapaxes(g, 0, 1), (3, 2)),
+    "swapaxes, from the end": (lambda g: np.swapaxes(g, -1, -3)[1], (3, 2, 4)),
+    "moveaxis": (lambda g: np.moveaxis(g, -1, 0), (3, 2)),
+    "broadcast_to": (lambda g: np.broadcast_to(g, (2, 3)), (3,)),
+    "broadcast_to, a column": (lambda g: np.broadcast_to(g, (2, 3)), (2, 1)),
+    "broadcast_to, a number": (lambda g: np.broadcast_to(g, (2, 3)), ()),
+    "sum": (lambda g: np.sum(g) * SIX, (2, 2)),
+    "sum, an axis": (lambda g: np.sum(g, axis=1), (2, 4, 3)),
+    "sum, an axis from the end": (lambda g: np.sum(g, axis=-1), (2, 3, 4)),
+    "sum, an axis by position": (lambda g: np.sum(g, 0), (4, 2, 3)),
+    "sum, several axes": (lambda g: np.sum(g, axis=(0, -1)), (4, 2, 3, 2)),
+    "sum, axes kept": (lambda g: np.sum(g, axis=(-1,), keepdims=True) * SIX, (2, 2)),
+    "sum, all axes kept": (lambda g: np.sum(g, keepdims=True) * SIX, (3, 2)),
+    "sum, where": (lambda g: np.sum(g, axis=0, where=CHOSEN) * SIX, (2, 3)),
+    "sum, in single precision": (lambda g: np.sum(g, axis=0, dtype=np.float32) * SIX, (4, 3)),
+    "mean": (lambda g: np.mean(g, axis=(1, -2)), (2, 4, 2, 3)),
+    "mean, all": (lambda g: np.mean(g) * SIX, (5,)),
+    "cumsum": (lambda g: np.cumsum(g, axis=1), (2, 3)),
+    "flip": (lambda g: np.flip(g, 0), (2, 3)),
+    "take": (lambda g: np.take(g, [1, 0, 1], axis=1), (2, 2)),
+    "concatenate": (lambda g: np.concatenate([g, 2 * g]), (1, 3)),
+    "where": (lambda g: np.where(CHOSEN, g, 0), (2, 3)),
+    "where not": (lambda g: np.where(CHOSEN, 0, g), (3,)),
+    "where, by a row": (lambda g: np.where(CHOSEN[0], g, 2 * g), (2, 1)),
+    "times a matrix": (lambda g: g * SIX, (3,)),
+    "by a matrix": (lambda g: np.negative(g) / SIX + 2 * g, (2, 1)),
+    "a matrix by it": (lambda g: SIX * g.astype(np.float32).astype(float), ()),
+    "less than two axes": (lambda g: (g * ROWS)[:, None] * SIX, (2,)),
+    "an option of an elementwise function": (lambda g: np.multiply(g, SIX, where=True), (2, 3)),
+    "copies": (lambda g: np.copy(g) + np.zeros_like(g) + 0 * np.ones_like(g), (2, 3)),
+    "product on the right": (lambda g: g @ TALL, (2, 7)),
+    "product on the left": (lambda g: LEFT.T @ g, (4, 3)),
+    "product of a vector": (lambda g: (g @ TALL) * SIX, (7,)),
+    "product with a vector": (lambda g: (TALL.T @ g) * SIX, (7,)),
+    "product with a vector on the right": (lambda g: (g @ ROWS)[:, None] * SIX, (2, 2)),
+    "product with a vector on the left": (lambda g: ROWS @ g * SIX, (2, 3)),
+    "inner product": (lambda g: (g @ TALL[:, 0]) * SIX, (7,)),
+    "product with a stack": (lambda g: (g @ np.stack([TALL, 2 * TALL]))[1], (2, 7)),
+    "product of a stack": (lambda g: (g @ TALL)[1], (2, 2, 7)),
+    "stack on the right": (lambda g: (LEFT.T @ g)[1], (2, 4, 3)),
+    "product with itself apart": (lambda g: np.sum(g) @ SIX if np.ndim(np.sum(g)) else np.sum(g) * SIX, (2,)),
+}
+INDICES: list[Any] = [
+    0, -1, ..., None, slice(None, None, -1), (slice(None), 1), (..., 0), (None, 1, ..., None), (1, slice(2)),
+    ROWS, [1, 1, 0], (ROWS, ROWS), (ROWS, slice(None), 1), (slice(None), ROWS), (slice(None), 0, ROWS),
+    (0, slice(None), ROWS), (ROWS, slice(None), ROWS), (ROWS, None, ROWS), (..., ROWS), (None, ROWS),
+    (0, ROWS), (ROWS, 0), ([0, 1], slice(None), [1, 2]), (ROWS[:, None], ROWS), (slice(1, None), [0, 2, 0]),
+    np.array([True, False]), (np.array([True, False]), ROWS[:1]),
+    (slice(None), np.array([True, True, False, False])), (0, np.array([True, False, True, False])),
+]  # fmt: skip
+RULES |= {
+    f"g[{key}]": (lambda g, key=key: np.sum(np.arange(24.0).reshape(2, 4, 3)[key] * g[key]) * SIX, (2, 4, 3))
+    for key in INDICES
+}
 #: linear functions of a matrix of shape (2, 3): the rules of some are written in another way than the table's
 LINEAR: dict[str, Any] = {
     "product on the right": lambda x: x @ RIGHT,
@@ -138,7 +223,13 @@ LINEAR: dict[str, Any] = {
     "same product twice": lambda x: (x @ RIGHT)[0] + (x @ RIGHT)[1],
     "elements": lambda x: x[[0, 1, 0], [2, 0, 2]],
     "elements apart": lambda x: (x[:, None, :] * LEFT[:, :1])[[0, 1], :, [2, 0]],
-    "mask": lambda x: x[np.array([[True, False, True], [False, False, True]])],
+    "mask": lambda x: x[CHOSEN],
+    "row of a product": lambda x: TALL @ x[0],
+    "row of a product from the left": lambda x: x[1] @ TALL.T,
+    "row of a product of single precision": lambda x: (
+        (TALL @ x[0]).astype(np.float32) @ np.eye(7, 5, dtype="f")
+    ),
+    "in order F": lambda x: np.ravel(x, order="F") * np.ravel(np.reshape(x * 0 + 2, (3, 2), order="F")),
     "layers": lambda x: x[::-1, None, 1:],
     "other digits": lambda x: x.astype(np.float32) * np.float32(3),
     "shapes": lambda x: np.broadcast_to(np.squeeze(x.reshape(3, 1, 2), 1).ravel(), (2, 6)),
@@ -173,6 +264,24 @@ def test_rows_of_a_jacobian_are_gradients(name: str, most: int, monkeypatch: pyt
     slopes, t = jacobian(lambda x: f(x * x)), np.linspace(-1, 2, 6).reshape(2, 3)
     second = np.tensordot(jacobian(slopes)(x), t, 2)
     np.testing.assert_allclose(second, (slopes(x + t) - slopes(x - t)) / 2, rtol=1e-6, atol=1e-6)
+
+
+EACH = {
+    **{f"x[{key}]": lambda x, key=key: np.stack([x, 2 * x, -x, x], 1)[key] for key in INDICES},
+    **{name: by_rule(*how) for name, how in RULES.items()},
+}
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_whatever_a_rule_does_is_done_for_each_row(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    f, x = EACH[name], np.arange(6.0).reshape(2, 3) / 4
+    value, pullback = vjp(f, x)
+    units = np.eye(value.size).reshape(value.size, *value.shape)
+    rows = np.reshape([pullback(unit)[0] for unit in units], (*value.shape, 2, 3))
+    np.testing.assert_allclose(np.tensordot(rows, x, 2), value)
+    for most in (1 << 22, 100):
+        monkeypatch.setattr(batching, "MOST", most)
+        np.testing.assert_allclose(jacobian(f)(x), rows)
 
 
 @pytest.mark.parametrize("f", [lambda x, W: W @ x, lambda x, W: x @ W.T, lambda x, W: (x[None] @ W.T)[0]])
@@ -311,9 +420,31 @@ def test_dtypes_stay(dtype: Any) -> None:
     assert hvp(lambda x: np.sum(x**3), x, x).dtype == dtype
 
 
-def test_whole_numbers_count_as_floating_ones() -> None:
+@pytest.mark.parametrize("dtype", [bool, *"bBhHiIlLqQ"])
+def test_whole_numbers_count_as_floating_ones(dtype: Any) -> None:
+    """Of double precision, however short they are: a gradient may be no whole number, or a large one."""
     assert grad(lambda x: x**2)(3) == 6
-    np.testing.assert_array_equal(grad(lambda x: np.sum(x**2))(np.array([1, 2])), [2, 4])
+    x = np.array([0, 1], dtype)
+
+    def cubes(x: Any) -> Any:
+        return 1000 * x**3 / 7
+
+    def total(x: Any) -> Any:
+        return np.sum(cubes(x))
+
+    slope, curvature = np.array([0, 3000 / 7]), np.array([0, 6000 / 7])
+    for got, expected in (
+        (grad(total)(x), slope),
+        (value_and_grad(total)(x)[1], slope),
+        (elementwise_grad(cubes)(x), slope),
+        (jacobian(cubes)(x), np.diag(slope)),
+        (jvp(cubes, [x], [x])[1], slope),
+        (vjp(cubes, x)[1](x)[0], slope),
+        (hessian(total)(x), np.diag(curvature)),
+        (hvp(total, x, x), curvature),
+    ):
+        assert got.dtype == np.float64
+        np.testing.assert_allclose(got, expected, rtol=1e-15)
 
 
 def test_arguments_are_neither_attached_nor_written() -> None:
@@ -358,6 +489,44 @@ def test_arguments_counted_from_the_end() -> None:
     assert grad(lambda a, b: a * b, argnums=(0, -1))(2.0, 3.0) == (3, 2)
     with pytest.raises(IndexError, match=r"argnums=1, but .* was given 1 arguments by position"):
         grad(lambda a, b: a, argnums=1)(1.0, b=2.0)
+
+
+TRANSFORMS: dict[str, Any] = {
+    "grad": grad,
+    "value_and_grad": lambda f, argnums: lambda *args: value_and_grad(f, argnums)(*args)[1],
+    "elementwise_grad": elementwise_grad,
+    "jacobian": jacobian,
+    "hessian": lambda f, argnums: (
+        lambda *args: hessian(
+            lambda *xs: sum(a * x for a, x in zip(args, xs, strict=True)) ** 2 / 2, argnums
+        )(*args)
+    ),
+}
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=TRANSFORMS)
+def test_every_way_to_say_which_arguments(transform: Any) -> None:
+    """One by a number, from either end; several by a list or tuple, each as often as it is there."""
+    args = 2.0, 3.0, 5.0
+
+    def f(*args: Any) -> Any:
+        return 7 * args[0] + 11 * args[1] + 13 * args[2]
+
+    slopes = (7, 11, 13) if transform is not TRANSFORMS["hessian"] else None
+    for i in range(-3, 3):
+        for position in (i, np.int64(i), np.int8(i)):
+            got = transform(f, position)(*args)
+            assert got == (slopes[i] if slopes else args[i] ** 2)
+            assert not isinstance(got, tuple)
+    for several in ((0, 2), [2, 0], (0, -3), [1, 1, 1], (-1,), np.array([2, 1]), range(3), ()):
+        got = transform(f, several)(*args)
+        if slopes:
+            assert got == tuple(slopes[i] for i in several)
+        else:
+            assert got == tuple(tuple(args[i] * args[j] for j in several) for i in several)
+    for outside in (3, -4, np.int64(3), (0, 3), [-4]):
+        with pytest.raises(IndexError, match=r"argnums=-?\d, but .* was given 3 arguments by position"):
+            transform(f, outside)(*args)
 
 
 def test_dicts_are_paired_by_key() -> None:
@@ -405,3 +574,46 @@ def test_vectors_of_another_form_are_errors() -> None:
         hvp(lambda x: np.sum(x**3), np.ones(2), np.ones((2, 1)))
     with pytest.raises(ValueError, match="2 arguments need 2 tangents, not 1"):
         jvp(lambda a, b: a * b, [1.0, 2.0], [1.0])
+
+
+FORMS: dict[str, tuple[Any, list[Any]]] = {
+    "a dict": (
+        {"u": 1.0, "v": 2.0},
+        [{"u": 1.0}, {"u": 1.0, "v": 2.0, "w": 3.0}, {"u": 1.0, "w": 2.0}, [1.0, 2.0], 1.0, {}],
+    ),
+    "a list": ([1.0, 2.0], [[1.0], [1.0, 2.0, 3.0], {0: 1.0, 1: 2.0}, np.ones(2), 1.0, ()]),
+    "a tuple": ((1.0, [2.0]), [(1.0,), (1.0, [2.0], 3.0), (1.0, [2.0, 3.0]), (1.0, 2.0), (1.0, [])]),
+    "a dict of lists": ({"u": [1.0, 2.0]}, [{"u": [1.0]}, {"u": [1.0, 2.0, 3.0]}, {"u": {}}, [[1.0, 2.0]]]),
+}
+
+
+def leaves_of(tree: Any) -> list[Any]:
+    """In the order of the keys."""
+    if isinstance(tree, dict):
+        return [leaf for key in sorted(tree) for leaf in leaves_of(tree[key])]
+    return [leaf for part in tree for leaf in leaves_of(part)] if isinstance(tree, (list, tuple)) else [tree]
+
+
+@pytest.mark.parametrize(("form", "others"), FORMS.values(), ids=FORMS)
+def test_vectors_in_the_form_of_another_nesting_are_errors(form: Any, others: list[Any]) -> None:
+    """Too few parts or too many, other keys, another kind: in arguments and in values, at any depth."""
+
+    def squares(tree: Any) -> Any:
+        return sum(leaf**2 for leaf in leaves_of(tree))
+
+    def same(tree: Any) -> Any:
+        if isinstance(tree, dict):
+            return {key: same(part) for key, part in tree.items()}
+        return [same(part) for part in tree] if isinstance(tree, (list, tuple)) else 3 * tree
+
+    _, pullback = vjp(same, form)
+    assert leaves_of(pullback(form)[0]) == [3 * leaf for leaf in leaves_of(form)]
+    assert leaves_of(hvp(squares, form, form)) == [2 * leaf for leaf in leaves_of(form)]
+    for other in others:
+        for call in (
+            lambda other=other: pullback(other),
+            lambda other=other: hvp(squares, form, other),
+            lambda other=other: jvp(squares, [form], [other]),
+        ):
+            with pytest.raises(ValueError, match=r"a vector in the form of a.*, for a|of shape|has shape"):
+                call()

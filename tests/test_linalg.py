@@ -277,6 +277,8 @@ OF_MATRICES: dict[str, Any] = {
     "solve": lambda a: np.linalg.solve(a, np.ones(3)),
     "spectral norm": lambda a: np.linalg.matrix_norm(a, ord=2),
     "condition": lambda a: np.linalg.cond(a, 1),
+    "cube": lambda a: np.linalg.matrix_power(a, 3),
+    "inverted square": lambda a: np.linalg.matrix_power(a, -2),
 }
 
 
@@ -636,7 +638,16 @@ def test_large_numbers_do_not_overflow_in_a_norm() -> None:
 def test_condition_numbers() -> None:
     for p in MATRIX_ORDERS:
         assert_slopes(lambda a, p=p: np.linalg.cond(a, p), np.stack([SQUARE, SQUARE.T @ SQUARE]), orders=2)
-    assert_slopes(np.linalg.cond, TALL, orders=2)
+    for p in (None, 2, -2):
+        assert_slopes(lambda a, p=p: np.linalg.cond(a, p), TALL, orders=2)
+        assert_slopes(lambda a, p=p: np.linalg.cond(a, p), TALL.T, orders=2)
+
+
+def test_the_inverse_of_an_infinite_condition_number() -> None:
+    """It is 0 where the smallest singular value is, and has the derivative 0 as that has."""
+    np.testing.assert_array_equal(
+        gradient(lambda a: np.linalg.cond(a, -2), np.diag([1.0, 0.0])), np.zeros((2, 2))
+    )
 
 
 @pytest.mark.parametrize("p", [None, 1, "fro"])

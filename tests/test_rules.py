@@ -964,10 +964,29 @@ def test_whole_numbers_beside_a_tensor(name: str) -> None:
 
 SOME = np.random.default_rng(0).uniform(0.5, 2, (4, 3, 2))
 #: calls that are drawn rarely: what is called, and where
+#: methods with which a quantile does not grow with q between two of its places
+STEPWISE = "midpoint", "averaged_inverted_cdf", "inverted_cdf", "closest_observation", "nearest", "lower"
 RARE: dict[str, tuple[Any, ...]] = {
     "ends of ediff1d": (lambda x, a, b: np.ediff1d(x, b, a), SOME[0], SOME[1, 0], SOME[2]),
     "no ends of ediff1d": (lambda x, a, b: np.ediff1d(x, b, a), SOME[0], SOME[1, :0], SOME[2, :0]),
     "one end of ediff1d": (lambda x, a, b: np.ediff1d(x, b, a), SOME[0], SOME[1], SOME[2, :0]),
+    "a distance that has no part": (np.trapezoid, SOME, [0.5, 2.0], 0.0),
+    "places of rows": (lambda y, x: np.trapezoid(y, np.cumsum(x, axis=1), axis=1), SOME[0], SOME[1]),
+    "places of rows, from the end": (
+        lambda y, x: np.trapezoid(y, np.cumsum(x, axis=1), axis=-1),
+        SOME[0],
+        SOME[1],
+    ),
+    "vector, inner": (np.inner, SOME[0, :, 0], SOME[:3, :, 0]),
+    "vector, inner of stacks": (np.inner, SOME[0, 0], SOME),
+    "inner with a vector": (np.inner, SOME, SOME[0, 0]),
+    "places between places of a method": (
+        lambda x, q: np.stack([np.quantile(x, q, axis=1, method=m) for m in STEPWISE]),
+        SOME,
+        [0.3, 0.6],
+    ),
+    "quotient of nothing": (lambda u, v: strung(np.polydiv(u, v)), [0.0], [1.0, 2]),
+    "quotient of less": (lambda u, v: strung(np.polydiv(u, v)), [3.0], [1.0, 2]),
     "a distance that does not count": (lambda y, x: np.trapezoid(y, x, 2.0), SOME, [0.5, 2.0]),
     "places for each height": (lambda y, x: np.trapezoid(y, np.cumsum(x, axis=0), axis=0), SOME, SOME[::-1]),
     "places along an axis": (lambda y, x: np.trapezoid(y, x, axis=0), SOME, np.cumsum(SOME[:, 0, 0])),

@@ -16,6 +16,8 @@ from .errors import TraceError
 from .program import Line, Program, Variable, mapped
 from .tensor import Tensor
 
+#: functions that put an array into the shape of their result, with as many arguments; another says the order
+SHAPING = {np.reshape: 2, np.expand_dims: 2, np.squeeze: 2, np.ravel: 1}
 ALONE = {cast, np.copy, np.zeros_like, np.ones_like}  # of one array, element by element
 MOST = 1 << 22  # elements of the largest stack
 
@@ -134,7 +136,7 @@ def _stacked(line: Line, args: tuple[Any, ...], options: dict[str, Any]) -> Stac
         axis = options.get("axis")
         axes = range(inner) if axis is None else np.atleast_1d(axis).tolist()
         return Stack(function(x, **{**options, "axis": tuple([i % inner + 1 for i in axes])}), ndim)
-    if function in (np.reshape, np.expand_dims, np.squeeze, np.ravel) and not options:
+    if len(args) <= SHAPING.get(function, 0) and not options:
         return Stack(np.reshape(x, (count, *shape)), ndim)
     if function is np.broadcast_to:
         return Stack(np.broadcast_to(_aligned(first, ndim), (count, *shape)), ndim)

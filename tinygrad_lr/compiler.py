@@ -21,7 +21,8 @@ def loss(w, X, y):
 <BLANKLINE>
 
 While it is traced, the function runs as always, on tensors for the arrays of the first call, and each call of
-NumPy's is noted, those of the rules in `backward` as well. Simplifications keep results equal to rounding.
+NumPy's is noted, those of the rules in `backward` as well. Simplifications keep results equal to rounding;
+only where values come near the largest or smallest numbers of their dtype may one more or less overflow.
 """
 
 import builtins

@@ -29,6 +29,7 @@ from .program import (
     Program,
     Rescue,
     Variable,
+    are_moderate,
     constant,
     factor_of,
     function_text,
@@ -44,6 +45,8 @@ OPERATORS = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np
 #: what NumPy's reductions come to
 REDUCTIONS = {np.sum: np.add.reduce, np.max: np.maximum.reduce, np.min: np.minimum.reduce}
 KEYWORD_OUT = {np.maximum, np.minimum}  # positional is deprecated, and slow
+#: functions of two arguments that do not compute in the dtype of both
+OWN_DTYPE = {np.ldexp, np.logical_and, np.logical_or, np.logical_xor}
 BITS: dict[int, Any] = {4: np.int32, 8: np.int64}  # integers as long as a floating number
 FLAT = 2048  # up to as many elements a product with ones is quicker than a sum
 SHORT = 32  # rows of up to as many elements have their extremes found quicker if they are turned to columns
@@ -109,6 +112,16 @@ def lowered(program: Program) -> Program:
         alone = uses[id(v)] == 1 and line is not None and line.function is np.multiply and not line.options
         return line.args if line is not None and alone else ()
 
+    def put_off(factor: Any, x: Any, result: Variable) -> Any:
+        """The factors of what is used here only that can be multiplied with the result, and the rest."""
+        dtype = result.array.dtype
+        while uses[id(x)] == 1 and (number := factor_of(makers.get(id(x)))) is not None:
+            inner = makers[id(x)].args[1]
+            if inner.array.dtype != dtype or not are_moderate(dtype, factor * number):
+                break
+            factor, x = factor * number, inner
+        return factor, x
+
     def outer(shapes: Any, shape: Any) -> bool:
         """Whether factors were broadcast as those of a matrix product are, A[:, :, None] * B."""
         left, right = (*shape[:2], 1), shape[1:]
@@ -122,9 +135,8 @@ def lowered(program: Program) -> Program:
         (x,), (result,) = line.args, line.made
         shape, axis = x.array.shape, line.options.get("axis")
         axes = {i % len(shape) for i in np.ravel(range(len(shape)) if axis is None else axis).tolist()}
-        factor = result.array.size / x.array.size if line.function is np.mean else 1.0
-        while uses[id(x)] == 1 and (number := factor_of(makers.get(id(x)))) is not None:
-            factor, x = factor * number, makers[id(x)].args[1]
+        factor, x = put_off(1.0, x, result)
+        factor *= result.array.size / line.args[0].array.size if line.function is np.mean else 1
         factors = product(x)
         floats = bool(factors) and all(is_float(a) and a.array.dtype == x.array.dtype for a in factors)
         shapes = [a.array.shape for a in factors] if floats else []
@@ -190,18 +202,13 @@ def lowered(program: Program) -> Program:
         args, (result,) = list(line.args), line.made
         factor = 1.0
         for i, x in enumerate(args):
-            while larger(x, result) and (number := factor_of(makers.get(id(x)))) is not None:
-                factor, x = factor * number, makers[id(x)].args[1]
-            args[i] = x
+            if np.size(getattr(x, "array", x)) > result.array.size:
+                factor, args[i] = put_off(factor, x, result)
         if factor == 1:
             add(line)
         else:
             part = new(np.matmul, tuple(args), result.array.shape, result)
             add(Line(np.multiply, (factor, part), {}, [result]))
-
-    def larger(x: Any, result: Variable) -> bool:
-        size = result.array.size
-        return is_float(x) and kind(x)[1] == kind(result)[1] and uses[id(x)] == 1 and x.array.size > size
 
     def scaling(line: Line) -> Any:
         """The arguments of `scaled` that does what a selection does; () if none does."""
@@ -700,7 +707,7 @@ class Writer:
             words = [f"{k}={self.text(v)}" for k, v in ({"axis": None} | options).items()]
             return f"{self.bind(REDUCTIONS[function], 'f')}({', '.join([self.text(a), *words])})", ", out="
         if isinstance(function, np.ufunc) and function.nout == 1 and not options:
-            pair = len(args) == 2 and function.signature is None and function is not np.ldexp
+            pair = len(args) == 2 and function.signature is None and function not in OWN_DTYPE
             words = [self._beside(args, i, made) if pair else self.text(x) for i, x in enumerate(args)]
             return (
                 f"{self.bind(function, 'f')}({', '.join(words)})",

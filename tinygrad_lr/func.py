@@ -24,7 +24,7 @@ from .scope import MODE, TRACING, is_recording, record
 from .tensor import Tensor, asarray, gradients_at, with_gradients
 
 Function = Callable[..., Any]
-Argnums = int | Sequence[int]
+Argnums = int | np.integer[Any] | Sequence[int | np.integer[Any]]
 
 
 class Traced:
@@ -39,21 +39,20 @@ class Traced:
     def __init__(
         self, f: Function, args: Sequence[Any], options: dict[str, Any], argnums: Argnums, copy: bool = False
     ) -> None:
-        positions = [argnums] if isinstance(argnums, int) else list(argnums)
         self.name = getattr(f, "__name__", str(f))
-        for i in positions:
+        several = [argnums] if isinstance(argnums, (int, np.integer)) else argnums
+        for i in several:
             if not -len(args) <= i < len(args):
                 raise IndexError(f"argnums={i}, but {self.name} was given {len(args)} arguments by position")
+        positions = [range(len(args))[i] for i in several]
         # tensors in, tensors out; and what is recorded stays recorded
         self.value: Any
         self.tensors = is_recording() or any(isinstance(leaf, Tensor) for leaf in _leaves(list(args)))
         with record():
-            chosen = {
-                range(len(args))[i]: _map(lambda leaf: _variable(leaf, copy), args[i]) for i in positions
-            }
+            chosen = {i: _map(lambda leaf: _variable(leaf, copy), args[i]) for i in positions}
             self.value = f(*(chosen.get(i, arg) for i, arg in enumerate(args)), **options)
-        parameters = [getattr(v, "named_parameters", lambda v=v: v)() for v in chosen.values()]
-        self.variables: Any = parameters[0] if isinstance(argnums, int) else tuple(parameters)
+        parameters = [getattr(v := chosen[i], "named_parameters", lambda v=v: v)() for i in positions]
+        self.variables: Any = tuple(parameters) if several is argnums else parameters[0]
 
     def pull(self, head: Any, v: Any) -> Any:
         """The gradient of the sum of v * head, in the form of the variables; head is the value or a part."""
@@ -110,14 +109,27 @@ def _variable(leaf: Any, copy: bool) -> Any:
 
 
 def _map(function: Function, *trees: Any) -> Any:
-    """The same nesting of dicts, lists and tuples with the function of each leaf, or of one of each tree."""
+    """The same nesting of dicts, lists and tuples with the function of each leaf, or of one of each tree.
+
+    Raises ValueError if one of the others, which is a vector then, has not the form of the first.
+    """
     first = trees[0]
+    for other in trees[1:] if isinstance(first, (dict, list, tuple)) else ():
+        if _form(other) != _form(first):
+            raise ValueError(f"a vector in the form of {_form(other)}, for {_form(first)}")
     if isinstance(first, dict):
         return {key: _map(function, *(tree[key] for tree in trees)) for key in first}
     if isinstance(first, (list, tuple)):
         parts = [_map(function, *parts) for parts in zip(*trees, strict=True)]
         return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
     return function(*trees)
+
+
+def _form(tree: Any) -> str:
+    """What the parts of a nesting can be paired by."""
+    if isinstance(tree, dict):
+        return f"a dict of {', '.join(sorted(map(repr, tree)))}"
+    return f"a list or tuple of {len(tree)}" if isinstance(tree, (list, tuple)) else "an array"
 
 
 def _leaves(tree: Any) -> Iterator[Any]:
@@ -132,11 +144,11 @@ def _pulled(f: Function, args: Any, vector: Any) -> Any:
     """The transposed Jacobian of f times a vector in the form of its value."""
     call = Traced(f, (args,), {}, 0)
 
-    def check(part: Any, of_part: Any) -> None:
+    def check(of_part: Any, part: Any) -> None:
         if np.shape(part) != np.shape(call.out(of_part, False)):
             raise ValueError(f"a vector of shape {np.shape(part)} for an argument of shape {of_part.shape}")
 
-    _map(check, vector, call.value)
+    _map(check, call.value, vector)
     return call.pull(call.value, vector)
 
 
@@ -222,8 +234,8 @@ def elementwise_grad(f: Function, argnums: Argnums = 0) -> Function:
 def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
     """The value of f, and the function v -> vᵀJ, J being its Jacobian with respect to all arguments.
 
-    Returns (value, pullback). `pullback(v)`, with v in the shape of the value, is a tuple with a gradient
-    for each argument.
+    Returns (value, pullback). `pullback(v)` is a tuple with a gradient for each argument. It raises
+    ValueError unless v has the form of the value, and the shapes of what depends on the arguments.
 
     >>> import numpy as np
     >>> value, pullback = vjp(lambda A, x: A @ x, np.eye(2), np.array([1.0, 2.0]))

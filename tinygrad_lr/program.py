@@ -126,7 +126,7 @@ def variables_in(value: Any) -> Iterator[Variable]:
 
 
 def simplified(program: Program) -> None:
-    """Simplify a program in place; its results stay equal up to rounding.
+    """Simplify a program in place; its results stay equal up to rounding, or see `are_moderate`.
 
     What a line makes is taken from an earlier line that makes the same, copies of what nobody writes are left
     out, numbers are multiplied first, `x**2` is a product and a division by a number a multiplication, a
@@ -249,6 +249,16 @@ def factor_of(line: Line | None) -> Any:
     return line.args[0] if line is not None and product and is_number(line.args[0]) else None
 
 
+def are_moderate(dtype: Any, *factors: Any) -> bool:
+    """Whether numbers may be multiplied at another place than before: together, behind a sum, as inverses.
+
+    What comes between may then overflow or underflow where it did not before, or the other way round. If each
+    takes no more than an eighth of the exponents, so only does what comes as near to their limits.
+    """
+    limit = np.float64(2) ** (np.finfo(dtype).maxexp // 8)
+    return all(1 / limit <= abs(factor) <= limit for factor in factors)
+
+
 #: functions that put the elements of an array into another shape
 RESHAPING = {np.broadcast_to, np.reshape, np.expand_dims, np.squeeze, np.ravel, np.transpose, np.swapaxes}
 OR, AND = (np.bitwise_or, np.logical_or), (np.bitwise_and, np.logical_and)
@@ -279,8 +289,8 @@ def _simpler(line: Line, found: Found) -> Variable | Line | None:
     if line.function is np.square and like(first):
         return Line(np.multiply, (first, first), {}, line.made)
     if line.function is np.negative and dtype.kind == "f" and inner is not None:
-        number = factor_of(inner)
-        return None if number is None else Line(np.multiply, (-number, inner.args[1]), {}, line.made)
+        number = factor_of(inner)  # not an integer 0, of which there is none with a sign
+        return Line(np.multiply, (-number, inner.args[1]), {}, line.made) if number else None
     if len(args) != 2:
         return None
     a: Any
@@ -291,29 +301,28 @@ def _simpler(line: Line, found: Found) -> Variable | Line | None:
             return a  # type: ignore[no-any-return]
         if like(a) and line.function is np.add and dtype.kind == "i" and type(b) is int and b == 0:
             return a  # type: ignore[no-any-return]
-    if dtype.kind != "f":
+    if dtype.kind != "f" or dtype.itemsize > 8:  # numbers of Python's have digits for no more
         return None
     # NumPy computes with a number in the dtype of the array beside it
     if any(map(like, args)):
         args = tuple([found.uniform.get(id(a), a) for a in args])
-        args = tuple([float(a) if isinstance(a, np.floating) and a.dtype == dtype else a for a in args])
+        args = tuple([float(a) if isinstance(a, np.floating) else a for a in args])
     a, b = args
     if line.function is np.add and a is b and like(a):
         line = Line(np.multiply, (2, a), {}, line.made)
         a, b = line.args
     if line.function is np.power and is_number(b) and like(a) and b in (1, 2):
         return a if b == 1 else Line(np.multiply, (a, a), {}, line.made)
-    if line.function is np.divide and is_number(b) and like(a) and b != 0 and np.isfinite(1 / b):
+    if line.function is np.divide and is_number(b) and like(a) and are_moderate(dtype, b):
         line = Line(np.multiply, (a, 1 / b), {}, line.made)
         a, b = line.args
     if line.function is np.multiply:
         a, b = (b, a) if is_number(b) else (a, b)
         if is_number(a) and like(b):
             inner = found.maker(b)
-            if inner is not None and inner.function is np.multiply and is_number(inner.args[0]):
-                factor = a * inner.args[0]
-                if like(inner.args[1]) and np.finfo(dtype).tiny < abs(factor) < np.finfo(dtype).max:
-                    a, b = factor, inner.args[1]
+            number = factor_of(inner)
+            if inner and number is not None and like(inner.args[1]) and are_moderate(dtype, a, number):
+                a, b = a * number, inner.args[1]
             alone: Any = b
             return alone if a == 1 else Line(np.multiply, (a, b), {}, line.made)
     return Line(line.function, (a, b), {}, line.made) if isinstance(line.function, np.ufunc) else None
@@ -332,7 +341,7 @@ def _transposes(line: Line) -> bool:
 
 
 def is_zero(value: Any) -> bool:
-    return is_number(value) and value == 0
+    return is_number(value) and value == 0 and not np.signbit(value)
 
 
 def _selection(line: Line, found: Found) -> Line | None:
@@ -568,10 +577,10 @@ def constant(value: Any) -> str:
     if isinstance(value, np.ndarray):
         value = value[()]
     if isinstance(value, np.generic):
+        if value.dtype == np.longdouble:  # whose item is itself
+            return f"np.longdouble('{value}')"
         number = constant(value.item())
-        return (
-            number if value.dtype in (np.float64, np.bool_, np.int64) else f"np.{value.dtype.name}({number})"
-        )
+        return number if value.dtype == bool else f"np.{value.dtype.name}({number})"
     if isinstance(value, float) and not np.isfinite(value):
         return "np.nan" if np.isnan(value) else "np.inf" if value > 0 else "-np.inf"
     if isinstance(value, list):

@@ -66,7 +66,8 @@ def check_gradients(
     WrongGradientError : names the input and the elements, with what the engine got, what was expected, and
         the error of the latter.
     NoTruthError : f has no derivative there (a kink, a jump, the edge of its domain, noise), or none that
-        could be found to three digits.
+        could be found to three digits. But a kink passes if the gradient there is the mean of the slopes to
+        both sides, as that of np.maximum(x, 0) is: so are the differences that it is compared with.
     ValueError : there is nothing to check, or f is not a function of its inputs.
 
     >>> import numpy as np

@@ -1,0 +1,302 @@
+"""What compiled code does in another way than it was written: results are those of eager code, in every form.
+
+A function runs eagerly, traced, compiled, and as its source in both forms. Compared are its results, with
+dtype, shape and the signs of zeros, and what it writes into its arguments.
+"""
+
+import contextlib
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tinygrad_lr import Tensor, tensor
+from tinygrad_lr.compiler import compile
+
+
+def parts(value: Any) -> list[Any]:
+    """The arrays in a nesting."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return [a for part in value for a in parts(part)]
+    return [np.asarray(value.array if isinstance(value, Tensor) else value)]
+
+
+def assert_same(got: Any, expected: Any, digits: float = 16) -> None:
+    """Equal to rounding, however large or small, with dtype, shape and the signs of zeros."""
+    for a, b in zip(parts(got), parts(expected), strict=True):
+        assert (a.dtype, a.shape) == (b.dtype, b.shape)
+        if a.tobytes() == b.tobytes():
+            continue
+        rtol = digits * float(np.finfo(b.dtype).eps) if b.dtype.kind == "f" else 0
+        np.testing.assert_allclose(a, b, rtol=rtol)
+        if b.dtype.kind == "f":
+            zeros = b == 0
+            np.testing.assert_array_equal(np.signbit(a)[zeros], np.signbit(b)[zeros])
+
+
+def check(function: Callable[..., Any], *calls: tuple[Any, ...], signs: bool = True) -> Any:
+    """Compare all forms for every call; the first one is traced, the others use its program."""
+    compiled = compile(function)
+    compiled.name = "f"
+    with np.errstate(all="ignore"):
+        for i, arrays in enumerate((*calls, *calls)):
+            eager = [tensor(a) if isinstance(a, np.ndarray) else a for a in arrays]
+            truth = function(*eager)
+            forms = [compiled]
+            if i >= len(calls):
+                space: dict[str, dict[str, Any]] = {"source": {}, "executed": {}}
+                for form in space:
+                    exec(getattr(compiled, form), space[form])
+                captured = {v.name: v.source for v in compiled._last.program.captured}
+                forms += [
+                    lambda *a, f=space[form]["f"], captured=captured: f(*a, **captured) for form in space
+                ]
+            for form in forms:
+                given = [np.copy(a) if isinstance(a, np.ndarray) else a for a in arrays]
+                assert_same(form(*given), truth)
+                assert_same(given, eager)
+    assert compiled.traces == 1
+    return compiled
+
+
+# ---- numbers beside arrays --------------------------------------------------------------------------------
+
+f16, f32, f64, inf, nan = np.float16, np.float32, np.float64, np.inf, np.nan
+NUMBERS: dict[str, list[Any]] = {
+    "d": [0, 1, 2, -1, True, 0.0, -0.0, 1.0, 0.1, 1e-310, 1e-200, 1e308, inf, nan, f32(0.1), f64(2), -inf],
+    "f": [2, 1.0, -0.0, 0.1, 1e-40, 1e5, 1e-200, f16(3), f32(0.1), f32(1e-40), f32(1), f64(0.1), f64(0)],
+    "e": [0.1, 1e-7, 2, -0.0, f16(3), f64(0.1), np.array(0.5), np.array(2, "f")],
+    "g": [3, 0.1],
+    "q": [2, 1, 0, -1, True, 2.0, f32(0.1), np.int8(2)],
+    "b": [2, True, np.int64(3)],
+    "?": [2, 1, 0, True, False],
+}  # fmt: skip
+BESIDE: list[Callable[[Any, Any], Any]] = [
+    lambda x, k: x * k,
+    lambda x, k: k * x,
+    lambda x, k: x / k,
+    lambda x, k: k / x,
+    lambda x, k: (x + 0) ** k,
+    lambda x, k: k ** (x + 0),
+    lambda x, k: x // k,
+    lambda x, k: k % x,
+    lambda x, k: (x < k) | (k == x),
+    lambda x, k: np.arctan2(k, x) + np.hypot(x, k),
+    lambda x, k: np.ldexp(x, k),
+    lambda x, k: np.ldexp(k, (x > 0).astype(np.int8)),
+    lambda x, k: np.logical_xor(x, k),
+    lambda x, k: x + k,
+    lambda x, k: k + x,
+    lambda x, k: x - k,
+    lambda x, k: k - x,
+    lambda x, k: (x * k) * k,
+    lambda x, k: k * (3 * x),
+    lambda x, k: 0.5 * (k * x),
+    lambda x, k: (k * x) / k,
+    lambda x, k: (x / k) * k,
+    lambda x, k: -(k * x),
+    lambda x, k: (-x) * k,
+    lambda x, k: x | k,
+    lambda x, k: k & x,
+    lambda x, k: np.logical_or(x, k),
+    lambda x, k: np.logical_and(k, x),
+    lambda x, k: np.where(x > 0, x, k),
+    lambda x, k: np.where(x > 0, k, x),
+    lambda x, k: 1 / np.where(x > 0, x, k),
+    lambda x, k: np.where(x == 0, k, x) * 2,
+    lambda x, k: np.where(np.where(x > 1, k, 0), x, 3) + 1,
+    lambda x, k: np.where(np.where(x > 1, 0, k), x, 3) + 1,
+    lambda x, k: np.where(np.logical_not(np.where(x > 1, k, 0)), x, 3) + 1,
+    lambda x, k: np.maximum(x, k),
+    lambda x, k: np.minimum(k, x),
+    lambda x, k: np.broadcast_to(k, np.shape(x)) * x,
+    lambda x, k: x / np.broadcast_to(np.reshape(x.dtype.type(k), (1,)), np.shape(x)),
+    lambda x, k: np.full_like(x, k) * x,
+    lambda x, k: np.copysign(x, k),
+    lambda x, k: np.sum(k * x * x.dtype.type(1)),
+    lambda x, k: np.mean(k * x),
+    lambda x, k: np.sum(np.stack([k * x, x]), axis=0),
+    lambda x, k: np.stack([k * x, x]) @ np.ones(x.size, x.dtype),
+]
+SPECIAL = {
+    "f": [-np.inf, -3.0, -1.0, -0.0, 0.0, 0.3, 1.0, 2.0, np.inf, np.nan],
+    "i": [-3, -1, 0, 1, 2, 5],
+    "u": [0, 1, 2, 5],
+    "b": [False, True, True],
+}
+
+
+def those_that_take(functions: Any, *args: Any) -> Any:
+    """Those of some functions that NumPy takes these arguments for."""
+    taken = []
+    for f in functions:
+        with contextlib.suppress(TypeError, ValueError, OverflowError), np.errstate(all="ignore"):
+            f(*args)
+            taken.append(f)
+    return taken
+
+
+@pytest.mark.parametrize(("dtype", "k"), [(d, k) for d, ks in NUMBERS.items() for k in ks], ids=repr)
+def test_numbers_beside_arrays(dtype: str, k: Any) -> None:
+    """Whatever becomes of a number: one factor of many, a product in place of a power, another selection."""
+    x = np.array(SPECIAL[np.dtype(dtype).kind], dtype)
+    taken = those_that_take(BESIDE, x, k)
+    for functions in (taken[i::6] for i in range(6)):
+        check(lambda x, functions=functions: [f(x, k) for f in functions], (x,))
+
+
+@pytest.mark.parametrize("dtype", ["e", "f", "d"])
+def test_what_lies_near_the_limits_of_its_dtype_overflows_or_not_as_it_is_written(dtype: str) -> None:
+    """A number is moved past others, into a factor or behind a sum only where it makes no difference."""
+    limits = np.finfo(dtype)
+    large, small = float(limits.max) ** 0.6, float(limits.tiny) ** 0.6
+    arrays = [np.full((2, 2), n, dtype) for n in (limits.max / 2, limits.tiny, large, small, 1.0, 0.0)]
+    ones = np.ones((1, 2), dtype)
+    functions: list[Callable[[Any], Any]] = [
+        function
+        for k, other in ((large, small), (small, large), (float(limits.max) / 2, large))
+        for function in (
+            lambda x, k=k, other=other: other * (k * x),
+            lambda x, k=k: (k * x) / k,
+            lambda x, k=k: k * (x / k),
+            lambda x, k=k: x / k,
+            lambda x, k=k: x / x.dtype.type(k),
+            lambda x, k=k: np.sum(k * x),
+            lambda x, k=k: np.mean(k * x, axis=0),
+            lambda x, k=k: np.sum(k * (k * x), axis=1, keepdims=True),
+            lambda x, k=k: ones @ (k * x),
+            lambda x, k=k, other=other: (k * x) @ (other * x)[:, :1],
+            lambda x, k=k, other=other: ones @ (k * x) @ (other * ones.T),
+            lambda x, k=k: np.sum(k * (x * ones)),
+            lambda x, k=k: -(k * (-x)),
+        )
+    ]
+    for i in range(4):
+        check(lambda x, i=i: [f(x) for f in functions[i::4]], *((x,) for x in arrays))
+
+
+# ---- sums, extremes and products of matrices --------------------------------------------------------------
+
+SHAPES = [(3, 3), (40, 3), (3, 40), (2, 3, 3), (40, 1), (1, 3), (1, 1), (5,), (1,), ()]
+OPTIONS: list[dict[str, Any]] = [
+    {}, {"axis": 0}, {"axis": 1}, {"axis": -1}, {"axis": -2}, {"axis": (1,)}, {"axis": (0, -1)}, {"axis": ()},
+    {"axis": 0, "keepdims": True}, {"axis": -1, "keepdims": True}, {"keepdims": True}, {"axis": (1, 0)},
+    {"initial": 2.5}, {"axis": 1, "initial": 2.5}, {"axis": -1, "where": np.array(True), "initial": -2.5},
+    {"axis": 0, "where": np.array([True]), "initial": 0.5}, {"axis": 1, "dtype": "d"}, {"dtype": "f"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["d", "f", "i"])
+@pytest.mark.parametrize("reduction", [np.sum, np.mean, np.max, np.min])
+def test_reductions(reduction: Any, dtype: str) -> None:
+    """Along every axis of every shape, from either end, with every option."""
+    functions: list[Callable[[Any], Any]] = [
+        function
+        for k, options in enumerate(OPTIONS)
+        for function in (
+            lambda x, options=options: reduction(x, **options),
+            lambda x, options=options, k=k: reduction((2 + k) * x, **options),
+        )
+    ]
+    for shape in SHAPES if dtype == "d" else SHAPES[:3]:
+        x = np.reshape(np.arange(np.prod(shape)) % 7 + 1, shape).astype(dtype)
+        taken = those_that_take(functions, x)
+        check(lambda x, taken=taken: [f(x) for f in taken], (x,), (np.array(-x),))
+
+
+FACTORS: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
+    *(((3, 3), s) for s in [(3, 3), (3, 1), (1, 3), (3,), (1, 1), (1,), ()]),
+    *(((4, 3), s) for s in [(4, 3), (4, 1), (1, 3), (3,), (1, 1)]),
+    ((4, 1), (1, 3)),
+    ((4, 1), (3,)),
+    *(((2, 3, 1), s) for s in [(3, 4), (1, 3, 4), (2, 3, 4), (2, 1, 4), (3, 1), (4,)]),
+    *(((3, 3, 1), s) for s in [(3, 3), (1, 3, 3), (3, 3, 3), (3,)]),
+    ((5,), (5,)),
+    ((1, 5), (1, 5)),
+    ((5, 1), (5, 1)),
+    ((1, 1), (1, 1)),
+]
+
+
+@pytest.mark.parametrize("shapes", FACTORS, ids=repr)
+def test_sums_of_products(shapes: Any) -> None:
+    """Whatever was broadcast, in either order, over every axis; and with another factor before."""
+    rng = np.random.default_rng(0)
+    a, b = (np.ones(shape) for shape in shapes)
+    options = [{}, {"axis": 0}, {"axis": 1}, {"axis": -1}, *({"axis": i, "keepdims": True} for i in (0, 1))]
+    options = [o for o in options if those_that_take([lambda a, b, o=o: np.sum(a * b, **o)], a, b)]
+
+    def f(*arrays: Any) -> list[Any]:
+        rest, made = iter(arrays), []
+        for o in options:
+            made.append(np.sum(next(rest) * next(rest), **o))
+            b, a = next(rest), next(rest)
+            made.append(np.mean(3 * (a * (0.5 * b)), **o))
+        return made
+
+    for dtype in "df":
+        calls = [[rng.uniform(0.5, 1.5, s).astype(dtype) for _ in options for s in shapes * 2] for _ in "12"]
+        check(f, *map(tuple, calls))
+
+
+@pytest.mark.parametrize("dtype", ["d", "f", "e"])
+def test_products_of_matrices(dtype: str) -> None:
+    """With factors on either side, of vectors and stacks, and of what has another dtype."""
+    rng = np.random.default_rng(0)
+    shapes: list[Any] = [
+        (a, b)
+        for a in [(3,), (4, 3), (1, 3), (2, 4, 3), (1, 4, 3)]
+        for b in [(3,), (3, 5), (3, 1), (2, 3, 5), (1, 3, 4)]
+    ]
+
+    def f(*arrays: Any) -> list[Any]:
+        pairs = list(zip(arrays[::2], arrays[1::2], strict=True))
+        made = [a @ b for a, b in pairs]
+        made += [(2 * a) @ (0.5 * (3 * b)) for a, b in pairs]
+        return [*made, *((0.25 * a) @ (4.0 * b.astype("d")) for a, b in pairs)]
+
+    check(f, *(tuple(rng.uniform(0.5, 1.5, s).astype(dtype) for p in shapes for s in p) for _ in range(2)))
+
+
+# ---- how expressions are written --------------------------------------------------------------------------
+
+SYMBOLS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv,
+    "%": operator.mod, "@": operator.matmul, "**": operator.pow, "&": operator.and_, "|": operator.or_,
+    "^": operator.xor, "<<": operator.lshift, "<": operator.lt, "<=": operator.le, ">": operator.gt,
+    ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
+}  # fmt: skip
+PLACES: list[Callable[..., Any]] = [  # with no name for what is within
+    lambda f, a, b, c: f(a, b)[0],
+    lambda f, a, b, c: f(a, b)[c],
+    lambda f, a, b, c: f(a, b).T + c,
+    lambda f, a, b, c: f(a, b).astype(float) + c,
+    lambda f, a, b, c: -f(a, b) + c,
+    lambda f, a, b, c: c - (-f(a, b)),
+    lambda f, a, b, c: (-f(a, b)) ** c,
+    lambda f, a, b, c: -(f(a, b) ** c),
+    lambda f, a, b, c: f(-a, b),
+    lambda f, a, b, c: f(a, -b),
+]
+
+
+@pytest.mark.parametrize("outer", SYMBOLS)
+def test_expressions_within_expressions(outer: str) -> None:
+    """With parentheses where Python needs them, on either side, between all pairs of operators."""
+    a, b, c = np.array([[1, 2], [3, 1]]), np.array([[2, 1], [1, 3]]), np.array([[0, 1], [1, 1]])
+    for inner in SYMBOLS.values():
+        functions = [
+            lambda a, b, c, inner=inner: SYMBOLS[outer](inner(a, b), c),
+            lambda a, b, c, inner=inner: SYMBOLS[outer](c, inner(a, b)),
+            lambda a, b, c, inner=inner: inner(SYMBOLS[outer](-a, -2), 3),
+            lambda a, b, c, inner=inner: inner(SYMBOLS[outer](-2.0, a), -b),
+        ]
+        for f in those_that_take(functions, a, b, c):
+            check(f, (a, b, c))
+    within = [lambda a, b, c, f=f: f(SYMBOLS[outer], a, b, c) for f in PLACES]
+    for f in those_that_take(within, a, b, c):
+        check(f, (a, b, c))
