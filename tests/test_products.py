@@ -46,10 +46,28 @@ FOUR_AXES: list[tuple[tuple[Any, ...], Any]] = [
     ),
     (
         (np.vecdot, np.linalg.vecdot, np.inner),
-        [((2, 2, 3, 4), other) for other in [(4,), (3, 4), (2, 3, 4), (1, 2, 3, 4)]],
+        [
+            *(((2, 2, 3, 4), other) for other in [(4,), (3, 4), (2, 3, 4), (1, 2, 3, 4)]),
+            *((other, (2, 1, 3, 4)) for other in [(4,), (3, 4), (2, 3, 4)]),
+        ],
     ),
-    ((np.tensordot,), [((2, 2, 3, 4), (3, 4)), ((3, 4), (3, 4, 2, 2)), ((2, 1, 3, 4), (3, 4, 2, 1))]),
-    ((np.outer, np.kron), [((2, 1, 2, 2), (2,)), ((2,), (2, 1, 2, 2))]),
+    (
+        (np.tensordot, np.linalg.tensordot),
+        [((2, 2, 3, 4), (3, 4)), ((3, 4), (3, 4, 2, 2)), ((2, 1, 3, 4), (3, 4, 2, 1))],
+    ),
+    (
+        (np.outer, np.kron, np.multiply.outer),
+        [((2, 1, 2, 2), (2,)), ((2,), (2, 1, 2, 2)), ((2, 3), (4,)), ((4,), (2, 3)), ((3, 2), (2, 1, 3))],
+    ),
+    (
+        (np.vdot,),
+        [((2, 3), (6,)), ((6,), (2, 3)), ((2, 3), (3, 2)), ((1, 6), (2, 1, 3)), ((2, 1, 2, 3), (12,))],
+    ),
+    (
+        (np.cross, np.linalg.cross),
+        [((3,), (2, 4, 3)), ((2, 4, 3), (3,)), ((4, 1, 3), (2, 3)), ((2, 3), (2, 2, 1, 3)), ((1, 3), (3,))],
+    ),
+    ((np.linalg.outer, np.convolve), [((3,), (4,)), ((4,), (2,)), ((1,), (3,))]),
 ]
 if hasattr(np, "matvec"):  # since NumPy 2.2
     FOUR_AXES.append(((np.matvec,), [((2, 2, 3, 4), other) for other in [(4,), (2, 4), (2, 1, 4)]]))
@@ -62,6 +80,27 @@ if hasattr(np, "matvec"):  # since NumPy 2.2
 def test_stacks_of_stacks(function: Any, pairs: Any) -> None:
     for one, other in pairs:
         assert_slopes(function, RNG.uniform(0.5, 2, one), RNG.uniform(0.5, 2, other))
+
+
+@pytest.mark.parametrize(
+    ("function", "pairs"), [(f, pairs) for functions, pairs in FOUR_AXES for f in functions]
+)
+@pytest.mark.parametrize("kind", [int, np.uint8, bool, np.float32, list], ids=lambda kind: kind.__name__)
+def test_other_numbers_beside(function: Any, pairs: Any, kind: Any) -> None:
+    """Whole numbers, truth values, float32 and lists, in either place: as the same numbers in float64."""
+    for shapes in pairs:
+        one, other = (np.resize([0.0, 1, 1, 3, 0, 2, 5, 1], shape) for shape in shapes)
+        for beside, x, turned in (
+            (one, other, lambda x, constant: function(constant, x)),
+            (other, one, lambda x, constant: function(x, constant)),
+        ):
+            given = beside.tolist() if kind is list else beside.astype(kind)
+            plain = np.asarray(given, float)
+            head = np.random.default_rng(0).uniform(-1, 1, np.shape(function(one, other)))
+            got, expected = (
+                gradient(lambda x, c=c, turned=turned: turned(x, c), x, head=head) for c in (given, plain)
+            )
+            np.testing.assert_allclose(got, expected, rtol=1e-14, atol=1e-14)
 
 
 FORMS: list[Any] = [1, np.int64(1), np.array(1), (2, 0), (2, [0]), ([-1], 0), np.array([2, 0]), [[2], (0,)]]

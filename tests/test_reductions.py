@@ -1414,6 +1414,94 @@ def test_methods_of_ufuncs_take_the_first_axis_by_default(function: Any) -> None
     )
 
 
+# ---- arrays of other kinds beside a tensor ----------------------------------------------------------------
+
+COUNTS = np.array([[3, 1, 2, 0], [5, 4, 7, 1]])
+ORDERED = np.array([0, 2, 3, 7])
+#: by name a function of some arrays, and these: whole numbers, of which each but one can be given as anything
+OF_MANY: dict[str, tuple[Any, ...]] = {
+    "average": (lambda a, w: np.average(a, axis=1, weights=w), COUNTS, ORDERED + 1),
+    "average of all": (lambda a, w: np.average(a, weights=w), COUNTS, COUNTS + 1),
+    "sum of weights": (lambda a, w: np.average(a, 1, w, returned=True)[1], COUNTS, COUNTS + 1),
+    "quantile": (lambda a, q: np.quantile(a, np.divide(q, 4), axis=1), COUNTS, np.array([1, 2])),
+    "nanpercentile": (lambda a, q: np.nanpercentile(a, q, axis=1), COUNTS, np.array([30, 60])),
+    "cov": (np.cov, COUNTS, COUNTS[::-1] ** 2),
+    "cov of weighted": (lambda m, w: np.cov(m, aweights=w), COUNTS, ORDERED + 1),
+    "corrcoef": (np.corrcoef, COUNTS[:1], COUNTS[1:]),
+    "histogram": (lambda a, w: np.histogram(a, [0, 2, 5, 9], weights=w, density=True)[0], COUNTS, COUNTS + 1),
+    "std": (lambda a, m: np.std(a, axis=1, mean=m), COUNTS, np.array([[2], [3]])),
+    "diff": (lambda e, a, f: np.diff(a, 2, 1, e, f), COUNTS[:, :1], COUNTS**2, COUNTS),
+    "ediff1d": (np.ediff1d, COUNTS**2, ORDERED, COUNTS[0]),
+    "trapezoid": (np.trapezoid, COUNTS, ORDERED),
+    "trapezoid by distance": (lambda y, dx: np.trapezoid(y, dx=dx), COUNTS, np.array(3)),
+    "gradient": (lambda f, x: np.gradient(f, x, axis=1), COUNTS, ORDERED),
+    "gradient at places in descending order": (lambda f, x: np.gradient(f, x, axis=1), COUNTS, ORDERED[::-1]),
+    "gradient by distances": (lambda f, *h: np.stack(np.gradient(f, *h)), COUNTS, np.array(2), ORDERED),
+    "interp": (np.interp, np.array([1, 4, 2, 9]), ORDERED, COUNTS[0]),
+    "interp, with ends": (lambda x, fp: np.interp(x, ORDERED, fp, 2, 5), ORDERED * 2 - 1, COUNTS[0]),
+    "interp, periodic": (
+        lambda x, xp, fp: np.interp(x, xp, fp, period=11),
+        *(np.array([1, 40, 2, 9]), ORDERED[::-1] * 3, COUNTS[0]),
+    ),
+    "convolve": (np.convolve, COUNTS[0], ORDERED),
+    "correlate": (np.correlate, COUNTS[0], ORDERED[1:3]),
+    "polyval": (np.polyval, COUNTS[1], COUNTS),
+    "polyadd": (np.polyadd, COUNTS[0], ORDERED[1:]),
+    "polysub": (np.polysub, COUNTS[0], ORDERED[1:]),
+    "polymul": (np.polymul, COUNTS[0], ORDERED[1:]),
+    "polyint": (lambda p, k: np.polyint(p, 2, k), COUNTS[0], ORDERED[1:3]),
+    "polydiv": (lambda u, v: np.concatenate(np.polydiv(u, v)), COUNTS[1], ORDERED[1:3]),
+    "polyfit": (lambda x, y, w: np.polyfit(x, y, 1, w=w), ORDERED, COUNTS[0], COUNTS[0] + 1),
+    "polyfit of columns": (lambda x, y: np.polyfit(x, y, 1), ORDERED, COUNTS.T),
+    "solve": (np.linalg.solve, COUNTS[:, :2], np.array([1, 2])),
+    "lstsq": (lambda a, b: np.linalg.lstsq(a, b)[0], COUNTS.T, ORDERED),
+    "squares": (lambda a, b: np.linalg.lstsq(a, b)[1], COUNTS.T, ORDERED),
+    "tensorsolve": (np.linalg.tensorsolve, COUNTS[:, :2], np.array([1, 2])),
+    "multi_dot": (lambda *x: np.linalg.multi_dot(x), COUNTS, COUNTS.T, COUNTS[0, :2]),
+    "einsum": (lambda a, b, c: np.einsum("ij,jk,ik->k", a, b, c), COUNTS, COUNTS.T, COUNTS[:, :2]),
+    "linspace": (lambda a, b: np.linspace(a, b, 4), COUNTS[1], ORDERED),
+    "divided": (np.divide, COUNTS, ORDERED + 1),
+    "subtracted": (np.subtract, COUNTS, ORDERED),
+    "power": (np.power, COUNTS + 1, ORDERED),
+    "maximum": (np.maximum, COUNTS, ORDERED),
+}
+
+
+@pytest.mark.parametrize("kind", [int, np.uint8, bool, np.float32, list], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("name", OF_MANY)
+def test_whole_numbers_truth_values_and_lists_beside_a_tensor(name: str, kind: Any) -> None:
+    """The gradient is that beside the same numbers in float64, if the value is."""
+    function, *arrays = OF_MANY[name]
+    compared = 0
+    for i, at in enumerate(arrays):
+        if (name, i) in (("histogram", 0), ("polyint", 1)):  # its counts jump; and NumPy does not look at k
+            continue
+        given = [a.tolist() if kind is list else a.astype(kind) for a in arrays]
+        plain = [np.asarray(a, float) for a in given]
+        given[i] = plain[i] = at + 0.125 * np.cos(np.arange(at.size)).reshape(at.shape)
+        try:
+            value, expected = function(*given), function(*plain)
+        except (
+            TypeError,
+            RuntimeWarning,
+            np.linalg.LinAlgError,
+        ):  # NumPy's: of truth values, or of two dtypes
+            continue
+        if not np.allclose(value, expected, rtol=1e-6):
+            assert kind in (bool, np.uint8)  # in which NumPy computed with them: 1 + 1 is 1, or 2 - 3 is 255
+            continue
+        head = np.random.default_rng(0).uniform(-1, 1, np.shape(value))
+        call = partial(lambda i, others, x: function(*others[:i], x, *others[i + 1 :]), i)
+        got, truth = (gradient(partial(call, others), given[i], head=head) for others in (given, plain))
+        np.testing.assert_allclose(got, truth, rtol=1e-5 if kind is np.float32 else 1e-12, atol=1e-12)
+        (leaf := tensor(given[i])).attach_grad()
+        with record():
+            recorded = call(given, leaf)
+        np.testing.assert_allclose(recorded.array, value, rtol=1e-6)
+        compared += 1
+    assert compared or kind in (bool, np.uint8)
+
+
 # ---- slices -----------------------------------------------------------------------------------------------
 
 

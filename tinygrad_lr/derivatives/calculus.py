@@ -51,8 +51,8 @@ def _trapezoid_y(g: Any, area: Any, y: Any, x: Any = None, dx: Any = 1.0, axis: 
     """Each height counts for half the distance between its neighbours."""
     places, along = (counting(y.shape[axis], y), 0) if x is None else (x, 0 if x.ndim == 1 else axis)
     ends = _cut(places, along, None, 1), places, _cut(places, along, -1)
-    extended = np.concatenate(ends, axis=along)
-    counts = (_cut(extended, along, 2) - _cut(extended, along, None, -2)) / 2
+    extended = np.concatenate(ends, axis=along) / 2
+    counts = _cut(extended, along, 2) - _cut(extended, along, None, -2)
     if counts.ndim == 1:
         counts = np.reshape(counts, [-1 if i == axis % y.ndim else 1 for i in range(y.ndim)])
     return np.expand_dims(g, axis) * (counts.astype(y.dtype) * dx if x is None else counts)
@@ -73,7 +73,11 @@ def _gradient_along(g: Any, f: Any, spacing: Any, edge_order: int) -> tuple[Any,
     Inside, the result is a mean of the slopes on both sides, each weighted with the distance on the other
     side. At an end it is the slope s there; with edge_order=2 that of a parabola, 2 s less the next result.
     """
-    distances = np.diff(spacing) if np.ndim(spacing) else np.ones_like(f, shape=f.shape[-1:])[1:] * spacing
+    f = f + 0.0  # whole numbers may have no differences below 0
+    if np.ndim(spacing):
+        distances = np.diff(np.add(spacing, 0.0))
+    else:
+        distances = np.ones_like(f, shape=f.shape[-1:])[1:] * spacing
     slopes = np.diff(f) / distances
     both = distances[1:] + distances[:-1]
     left, right = distances[1:] / both, distances[:-1] / both
@@ -111,6 +115,7 @@ def _gradient(i: int, g: Any, y: Any, f: Any, *varargs: Any, axis: Any = None, e
 
 def _segments(x: Any, xp: Any, fp: Any, period: Any) -> tuple[Any, Any, Any, Any]:
     """For np.interp: which points are before and after x, the share of the one after, and the slope."""
+    xp, fp = xp + 0.0, fp + 0.0  # truth values have no differences, and some whole numbers none below 0
     order = counting(xp.size, xp)
     if period is not None:
         period = abs(period)
@@ -202,7 +207,7 @@ def _polyval_x(g: Any, y: Any, p: Any, x: Any) -> Any:
     return g * np.polyval(p[:-1] * np.reshape(degrees, (-1,) + (1,) * (p.ndim - 1)), x)
 
 
-def _polyadd(a1: Any, a2: Any) -> Any:
+def _polyadd(a1: Any, a2: Any, joined: Any = np.add) -> Any:
     """np.polyadd: the coefficients of the highest powers come first, so the shorter list is the end."""
     a1, a2 = np.atleast_1d(a1, a2)
     missing = len(a2) - len(a1)
@@ -210,7 +215,7 @@ def _polyadd(a1: Any, a2: Any) -> Any:
         a1 = _joined(np.zeros_like(a1, shape=(missing,)), a1)
     elif missing < 0:
         a2 = _joined(np.zeros_like(a2, shape=(-missing,)), a2)
-    return a1 + a2
+    return joined(a1, a2)
 
 
 def _polymul(a1: Any, a2: Any) -> Any:
@@ -294,9 +299,10 @@ def _polyfit(
     weighted = np.shape(x) if w is None else np.shape(w)
     if n == 0 or deg < 0 or not np.shape(x) == weighted == np.shape(y)[:1] or np.ndim(y) > 2:
         return NotImplemented  # NumPy says what is wrong
-    x, y = x + 0.0, y + 0.0
+    x, y = np.add(x, 0.0), np.add(y, 0.0)
     powers = np.vander(x, deg + 1)
     if w is not None:
+        w = np.add(w, 0.0)
         powers, y = powers * w[:, None], y * w[columns]
     lengths = np.sqrt(np.sum(powers * powers, axis=0))
     rcond = n * np.finfo(x.dtype).eps if rcond is None else rcond
@@ -348,7 +354,7 @@ derivative(np.correlate,
 derivative(np.vander,         _vander)
 derivative(np.polyval,        _polyval_p, _polyval_x)
 composed(np.polyadd,          _polyadd)
-composed(np.polysub,          lambda a1, a2: _polyadd(a1, np.negative(a2)))
+composed(np.polysub,          lambda a1, a2: _polyadd(a1, a2, np.subtract))
 composed(np.polymul,          _polymul)
 composed(np.polyder,          _polyder)
 composed(np.polyint,          _polyint)
