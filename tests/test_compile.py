@@ -1106,6 +1106,7 @@ NAMES += [
     "d1",
     "gradient",
     "rescue1",
+    "rescue2",
     "total",
     "args",
     "options",

@@ -583,7 +583,7 @@ def constant(value: Any) -> str:
         value = value[()]
     if isinstance(value, np.generic):
         if value.dtype == np.longdouble:  # whose item is itself
-            return f"np.longdouble('{value}')"
+            return f"np.longdouble('{value!s}')"
         number = constant(value.item())
         return number if value.dtype == bool else f"np.{value.dtype.name}({number})"
     if isinstance(value, float) and not np.isfinite(value):
