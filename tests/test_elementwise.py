@@ -155,6 +155,18 @@ def test_gradients_of_the_bounds_of_clip() -> None:
     assert gradient(lambda t: t.clip(-1.0, 1.0), 0.5) == 1
 
 
+def test_a_bound_of_clip_that_is_not_a_number_is_what_moves_the_result() -> None:
+    """Of bounds too, exactly one of the three gets the gradient."""
+    numbers = [-1.0, 0.0, 1.0, inf, nan]
+    a, low, high = map(np.ravel, np.meshgrid(numbers, numbers, numbers))
+    got = partials(np.clip, a, low, high)
+    np.testing.assert_array_equal(sum(got), 1)
+    passed = sum(np.where(g == 1, p, 0) for g, p in zip(got, (a, low, high), strict=True))
+    np.testing.assert_array_equal(passed, np.clip(a, low, high))
+    for low, high, expected in ((nan, 2.0, 0), (0.5, nan, 0), (nan, None, 0), (None, nan, 0), (0.5, 2.0, 1)):
+        assert gradient(lambda x, low=low, high=high: np.clip(x, low, high), 1.0) == expected
+
+
 def test_nan_to_num_passes_what_it_does_not_replace() -> None:
     points = [1.0, nan, inf, -inf]
     for call in (
@@ -342,6 +354,8 @@ PAIRS: list[tuple[Any, float, float, dict[str, float]]] = [
     (np.logaddexp2, 3000.0, 3000.0, {"a": 0.5, "aa": LN2 / 4, "ab": -LN2 / 4, "aab": 0}),
     (np.logaddexp2, -inf, -inf, {"a": 0.5, "b": 0.5}),
     (np.hypot, 3e200, 4e200, {"a": 0.6, "b": 0.8, "aa": 1.28e-201, "ab": -0.96e-201, "aaa": 0}),
+    (np.hypot, inf, 1.0, {"a": 1, "b": 0}),
+    (np.hypot, 1e200, -inf, {"a": 0, "b": -1}),
     (np.hypot, 3e-200, 4e-200, {"a": 0.6, "b": 0.8, "aa": 1.28e199, "ab": -0.96e199}),
     (np.arctan2, 1e200, 1e200, {"a": 5e-201, "b": -5e-201, "aa": 0, "ab": 0}),
     (np.arctan2, 3e-150, 4e-150, {"a": 16e148, "b": -12e148, "aa": -3.84e298, "ab": -1.12e298}),
@@ -408,7 +422,15 @@ SIZES = [
 
 
 @pytest.mark.parametrize(
-    "function", [f for f in DOMAINS if isinstance(f, np.ufunc) and f.nin == 1], ids=name_of
+    "function",
+    [
+        *(f for f in DOMAINS if isinstance(f, np.ufunc) and f.nin == 1),
+        *(lambda x, n=n: np.float_power(x, n) for n in (-2, 0.5, 3, np.array(3.0))),
+        *(lambda x, n=n: x**n for n in (-2, 0.5, 2, 3, np.array(3.0))),
+        *(lambda x, f=f: f(x, 0.7) for f in (np.multiply, np.divide, np.hypot, np.arctan2)),
+        *(lambda x, f=f: f(0.7, x) for f in (np.divide, np.power, np.float_power, np.hypot, np.logaddexp)),
+    ],
+    ids=name_of,
 )
 @pytest.mark.parametrize("head", [1e-20, 3e38])
 def test_a_gradient_overflows_only_with_the_result(function: Any, head: float) -> None:
@@ -417,13 +439,14 @@ def test_a_gradient_overflows_only_with_the_result(function: Any, head: float) -
     points = np.multiply.outer([-1, 1], SIZES).ravel().astype(np.float32)
     slopes = []
     with np.errstate(all="ignore"):
-        points = points[np.isfinite(function(points)[0] if function.nout > 1 else function(points))]
+        several = isinstance(function(points), tuple)
+        points = points[np.isfinite(function(points)[0] if several else function(points))]
         for dtype in (np.float32, np.float64):
             x = tensor(points, dtype)
             x.attach_grad()
             with record():
                 y = function(x)
-            y = y[0] if function.nout > 1 else y
+            y = y[0] if several else y
             slopes.append(autograd.grad(y, x, np.full(y.shape, head)).array)
     narrow, wide = slopes
     held = np.isfinite(wide) & (np.abs(wide) < 1e38)

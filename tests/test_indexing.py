@@ -232,6 +232,9 @@ PIECES: dict[str, Callable[[Any], Any]] = {
     "otherwise": lambda x: np.piecewise(x, [x < 0], [lambda v: v**2, lambda v: np.exp(v)]),
     "one condition": lambda x: np.piecewise(x, x < 0, [lambda v: v**2, lambda v: np.exp(v)]),
     "the last one wins": lambda x: np.piecewise(x, [x < 1, x < 0], [lambda v: v**2, lambda v: v**3]),
+    "two that overlap, and otherwise": lambda x: np.piecewise(
+        x, [x > 0, x > 1], [np.exp, np.square, lambda v: 9 * v]
+    ),
     "numbers": lambda x: np.piecewise(x, [x < 0, x > 0.9], [3, 2.5, lambda v: v * v]),
     "never": lambda x: np.piecewise(x, [x > 9], [lambda v: v / np.max(v), lambda v: v * v]),
     "arguments": lambda x: np.piecewise(
@@ -345,8 +348,9 @@ def test_apply_over_axes() -> None:
         assert_slopes(lambda x, axes=axes: np.apply_over_axes(np.cumsum, x, axes), point)
     x = tensor(point)
     x.attach_grad()
-    with record(), pytest.raises(ValueError, match="must keep them or remove one"):
-        np.apply_over_axes(lambda a, axis: np.sum(a), x, [2])
+    for function in (lambda a, axis: np.sum(a), np.expand_dims):
+        with record(), pytest.raises(ValueError, match="must keep them or remove one"):
+            np.apply_over_axes(function, x, [2])
 
 
 # ---- higher orders ----------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from hypothesis import strategies as st
 import duals
 import search
 from domains import DOMAINS
+from domains.basics import lying
 from factory import (
     BESIDE,
     ROWS,
@@ -926,6 +927,178 @@ def test_four_axes(function: Any) -> None:
     assert_slopes(OF_FOUR_AXES[function], np.random.default_rng(0).uniform(0.5, 2, (2, 3, 2, 3)))
 
 
+#: with the axis None, of all elements in a row
+OF_NO_AXIS: dict[str, Callable[..., Any]] = {
+    **{name_of(f): partial(f, axis=None) for f in (np.sort, np.sum, np.cumsum, np.cumprod, np.flip, np.max)},
+    **{name_of(f): partial(f, axis=None) for f in (np.median, np.prod, np.var, np.ptp, np.linalg.norm)},
+    **{name_of(f): f for f in (np.diagflat, np.ravel, np.unwrap, np.ediff1d, np.sinc, np.i0)},
+    "partition": lambda x: np.partition(x, 3, axis=None),
+    "take": lambda x: np.take(x, [0, 5, 5, 2]),
+    "take_along_axis": lambda x: np.take_along_axis(x, np.array([4, 4, 1]), None),
+    "repeat": lambda x: np.repeat(x, np.arange(x.size) % 3),
+    "insert": lambda x: np.insert(x, [1, 3], x[0, 0]),
+    "inserted": lambda x: np.insert(np.arange(10.0), 1, x[0, 0]),
+    "delete": lambda x: np.delete(x, [0, 4]),
+    "append": lambda x: np.append(x, x * x),
+    "concatenate": lambda x: np.concatenate([x, x * x], axis=None),
+    "compress": lambda x: np.compress(np.arange(7) % 3 == 0, x),
+    "extract": lambda x: np.extract(x > 1, x),
+    "roll": lambda x: np.roll(x, 2),
+    "resize": lambda x: np.resize(x, (5, 8)),
+    "reshape": lambda x: np.reshape(x, (3, -1)) * np.reshape(x, (3, -1), order="F"),
+    "mask": lambda x: x[x.array > 1] if isinstance(x, Tensor) else x[x > 1],
+    "index": lambda x: x[[1, 0, 1], :, [0, 1, 1]],
+    "pad": lambda x: np.pad(x, 1, mode="reflect", reflect_type="odd"),
+    "tile": lambda x: np.tile(x, (2, 1, 1)),
+    "quantile": lambda x: np.quantile(x, [0.3, 0.6]),
+    "average": lambda x: np.average(x, weights=x * x),
+    "bincount": lambda x: np.bincount([0, 2, 2, 1], np.ravel(x)[:4]),
+    "einsum": lambda x: np.einsum("ijk->kj", x),
+    "tensordot": lambda x: np.tensordot(x, x, ([0, 2], [0, 2])),
+    "vdot, outer, kron": lambda x: np.vdot(x, x * x) * np.outer(x, x) + np.kron(x, x).reshape(x.size, x.size),
+    "windows": lambda x: np.lib.stride_tricks.sliding_window_view(x, (2, 2), (1, 2)),
+    "interp": lambda x: np.interp(x, [0.0, 1.0, 3.0], [2.0, 5.0, 4.0]),
+    "select": lambda x: np.select([x > 1.5, x > 0.8], [x, x * x], 1.0),
+    "choose": lambda x: np.choose(np.arange(18).reshape(9, 2) % 2, x.swapaxes(0, 2)),
+    "piecewise": lambda x: np.piecewise(x, [x > 1], [np.square, np.exp]),
+    "norm": lambda x: np.linalg.norm(x, 1, axis=(2, 0)),
+    "trapezoid": lambda x: np.trapezoid(x, x * x, axis=1),
+    "gradient": lambda x: strung(np.gradient(x, axis=(0, 2))),
+    "histogram": lambda x: np.histogram(np.arange(x.size) % 5.0, 3, weights=np.ravel(x))[0],
+    "trim": lambda x: np.trim_zeros(np.ravel(x)),
+}
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        *OF_NO_AXIS.values(),
+        *OF_FOUR_AXES.values(),
+        *(lambda x, f=f: f(x, 1) for f in BY_AXIS.values()),
+    ],
+    ids=[*OF_NO_AXIS, *map(name_of, OF_FOUR_AXES), *(f"{name_of(f)} of an axis" for f in BY_AXIS)],
+)
+def test_where_elements_lie_in_memory_does_not_matter(function: Any) -> None:
+    x = np.random.default_rng(0).permutation(np.linspace(0.5, 2, 36)).reshape(2, 9, 2)
+    x = x.reshape(2, 3, 2, 3) if function in OF_FOUR_AXES.values() else x
+    head = np.random.default_rng(1).uniform(0.5, 2, np.shape(function(x)))
+    expected = gradient(function, x, head=head)
+    for how in ("Fortran", "permuted", "reversed", "strided"):
+        leaf = attached(lying(x, how))
+        with record():
+            y = function(leaf)
+        got = autograd.grad(y, leaf, lying(head, how)).array
+        np.testing.assert_allclose(got, expected, rtol=1e-13, err_msg=how)
+
+
+#: functions of whole numbers that steer them
+STEERED: dict[str, Callable[..., Any]] = {
+    **{f"{f.__name__}": f for f in (np.roll, np.rot90, np.diag, np.diagflat, np.diagonal, np.tril, np.triu)},
+    **{f"{f.__name__}": f for f in (np.trace, np.take, np.delete, np.pad, np.diff, np.tile, np.repeat)},
+    **{f"{f.__name__} by axis": f for f in (np.sort, np.flip, np.cumsum, np.rollaxis, np.expand_dims)},
+    **{
+        f"{f.__name__} of an axis": lambda x, k, f=f: f(x, axis=k)
+        for f in (np.sum, np.prod, np.var, np.max, np.median, np.linalg.norm, np.diff, np.gradient, np.mean)
+    },
+    "roll of an axis": lambda x, k: np.roll(x, k, 1),
+    "roll of two": lambda x, k: np.roll(x, (k, k), (0, 1)),
+    "linalg.diagonal": lambda x, k: np.linalg.diagonal(x, offset=k),
+    "linalg.trace": lambda x, k: np.linalg.trace(x, offset=k),
+    "diag of a vector": lambda x, k: np.diag(x[0], k),
+    "take of an axis": lambda x, k: np.take(x, [k, 1], k),
+    "repeat each": lambda x, k: np.repeat(x, [k, 2, k], 0),
+    "item": lambda x, k: x[k, k],
+    "moveaxis": lambda x, k: np.moveaxis(x, k, 0),
+    "swapaxes": lambda x, k: np.swapaxes(x, 0, k),
+    "rollaxis to": lambda x, k: np.rollaxis(x, 0, k),
+    "ddof": lambda x, k: np.var(x, ddof=k, axis=0),
+    "quantile": lambda x, k: np.quantile(x, 0.3, axis=k),
+    "concatenate": lambda x, k: np.concatenate([x, x * x], k),
+    "stack": lambda x, k: np.stack([x, x * x], k),
+    "insert": lambda x, k: np.insert(x, k, 7.0, k),
+    "split": lambda x, k: strung(np.split(x, [k], k)),
+    "mean of some": lambda x, k: np.pad(x, 2, mode="mean", stat_length=k + 2),
+    "partition": lambda x, k: np.partition(x, k, k),
+    "resize": lambda x, k: np.resize(x, (k, 5)),
+    "linspace": lambda x, k: np.linspace(x, 2.0, k, axis=k),
+    "logspace": lambda x, k: np.logspace(x, 2.0, k),
+    "geomspace": lambda x, k: np.geomspace(x, 2.0, k),
+    "trapezoid": lambda x, k: np.trapezoid(x, axis=k),
+    "matrix_power": np.linalg.matrix_power,
+    "polyder": lambda x, k: np.polyder(x[0], k),
+    "tensordot": lambda x, k: np.tensordot(x, x, k),
+    "shift": lambda x, k: np.fft.fftshift(x, k),
+    "choose": lambda x, k: np.choose([k, 0, k], [x, x * x, x + 1], mode="wrap"),
+    "window": lambda x, k: np.lib.stride_tricks.sliding_window_view(x, 2, k),
+    "power": operator.pow,
+    "ldexp": np.ldexp,
+    "vander": lambda x, k: np.vander(x[0], k),
+}
+
+
+@pytest.mark.parametrize("name", STEERED)
+def test_whole_numbers_may_be_of_any_kind(name: str) -> None:
+    """Those of NumPy that have no sign, or few digits, do as Python's do."""
+    function, x = STEERED[name], np.random.default_rng(0).permutation(np.linspace(0.5, 2, 9)).reshape(3, 3)
+    compared = 0
+    for kind in (np.uint8, np.int8, np.uint64, np.bool_):
+        for k in (0, 1, *((2,) if kind is not np.bool_ else ()), *((-1, -128) if kind is np.int8 else ())):
+            try:
+                value, expected = function(x, kind(k)), function(x, k)
+            except (TypeError, ValueError, IndexError, np.linalg.LinAlgError, RuntimeWarning):  # NumPy's
+                continue
+            if np.shape(value) != np.shape(expected):
+                continue
+            head = np.cos(np.arange(np.size(value))).reshape(np.shape(value))
+            got, other = (gradient(lambda x, n=n: function(x, n), x, head=head) for n in (kind(k), k))
+            np.testing.assert_allclose(got, other, rtol=1e-14)
+            compared += 1
+    assert compared
+
+
+def test_indices_that_have_no_sign_reach_far() -> None:
+    """A uint8 holds no length of 300."""
+    which = np.array([0, 255, 7], np.uint8)
+    for mode in ("wrap", "clip", "raise"):
+        got = gradient(lambda x, m=mode: np.take(x, which, mode=m), np.arange(300.0))
+        np.testing.assert_array_equal(np.flatnonzero(got), np.sort(which))
+    got = gradient(lambda x: x[which] + np.take_along_axis(x, which, 0), np.arange(300.0))
+    np.testing.assert_array_equal(np.flatnonzero(got), np.sort(which))
+
+
+WHOLE_ORDERS = {f for f in ROWS if name_of(f) in ("scipy.special.yn", "scipy.special.kn")}
+BROADCAST = [f for f in ROWS if ROWS[f].elementwise and f.nin > 1 and f is not np.ldexp]
+
+
+@pytest.mark.parametrize(
+    "shapes", [((3, 1), (1, 4)), ((3, 1), (4,)), ((1,), (2, 3)), ((), (3,)), ((2, 1, 3), (4, 1))], ids=str
+)
+@pytest.mark.parametrize("function", [*BROADCAST, np.where, np.clip], ids=name_of)
+def test_what_is_broadcast_gets_the_sum(function: Any, shapes: Any) -> None:
+    """Of what all of it gets if it is as large as the result; whichever argument it is."""
+    rules = [i for i, rule in enumerate(ROWS[function].rules) if callable(rule)]
+    number = getattr(function, "nin", 3)
+    for turn in range(number):
+        rng = np.random.default_rng(turn)
+        points = [rng.uniform(0.2, 0.7, shapes[0 if i == turn else 1]) for i in range(number)]
+        if function in WHOLE_ORDERS:
+            points[0] = np.rint(points[0])
+        large = [np.broadcast_to(p, np.broadcast_shapes(*shapes)).copy() for p in points]
+        made = []
+        for arguments in (points, large):
+            leaves = [attached(p) if i in rules else p for i, p in enumerate(arguments)]
+            with record():
+                y = function(*leaves)
+            head = np.random.default_rng(9).uniform(0.5, 2, y.shape)
+            made.append(autograd.grad(y, [leaves[i] for i in rules], head))
+        for i, small, whole in zip(rules, *made, strict=True):
+            extra = whole.ndim - small.ndim
+            axes = [k for k in range(whole.ndim) if k < extra or small.shape[k - extra] != whole.shape[k]]
+            expected = np.sum(whole.array, axis=tuple(axes)).reshape(small.shape)
+            assert small.shape == points[i].shape
+            np.testing.assert_allclose(small.array, expected, rtol=1e-12)
+
+
 WHOLE = np.array([[3, 1, 2], [5, 4, 7]])
 #: functions of an array of whole numbers and another
 BESIDE_WHOLE: dict[str, tuple[Callable[..., Any], Any]] = {
@@ -1119,6 +1292,10 @@ RARE |= {
         for p in (1, -1, np.inf, -np.inf)
     },
     "grid of one": (lambda x: np.meshgrid(x)[0], SIX[1]),
+    "linspace without a step": (
+        lambda x: np.stack([np.linspace(x, 2.0, n, e, True)[0][0] for n, e in ((1, True), (1, False))]),
+        0.5,
+    ),
     "no difference is taken": (lambda x, p: np.diff(x, 0, 1, p, p), SOME, 0 * SOME[:, :1]),
     "distances of many points": (np.gradient, SOME.ravel()[:6], [0.0, 0.5, 0.7, 2.0, 2.5, 4.0]),
     "dots for fewer axes": (lambda a, b: np.einsum("...i,...i", a, b), SOME, SOME[0]),
@@ -1160,3 +1337,19 @@ def test_single_precision_in_rare_calls(name: str) -> None:
         assert single.dtype == np.float32
         scale = np.max(np.abs(double.array), initial=0)
         np.testing.assert_allclose(single.array, double.array, rtol=1e-4, atol=1e-4 * scale)
+
+
+@pytest.mark.parametrize("endpoint", [True, False, 1, np.False_])
+@pytest.mark.parametrize("num", [0, 1, 2, np.uint8(1)])
+def test_the_step_of_a_range_of_one_number(num: int, endpoint: Any) -> None:
+    """It is NaN, and not an array, as NumPy's."""
+    leaf = attached(np.array([1.5, 2.5]))
+    for options in ({"retstep": True, "axis": 1}, {"retstep": 1, "axis": -1, "dtype": np.float64}):
+        with record():
+            made = np.linspace(leaf, 4.0, num, endpoint, **options)
+        expected = np.linspace(leaf.array, 4.0, num, endpoint, **options)
+        assert (
+            isinstance(made[1], Tensor) == isinstance(expected[1], np.ndarray) == (num - bool(endpoint) > 0)
+        )
+        np.testing.assert_array_equal(made[0].array, expected[0])
+        np.testing.assert_array_equal(made[1], expected[1])

@@ -454,6 +454,50 @@ def test_one_scope_may_be_entered_several_times() -> None:
             assert (is_recording(), is_training()) == (False, False)
 
 
+@pytest.mark.parametrize("first_out", [0, 1])
+def test_one_scope_may_be_entered_in_several_threads_and_tasks_at_once(first_out: int) -> None:
+    """Each puts back what it found itself, whoever leaves first."""
+    scope = pause(train_mode=True)
+
+    async def turns() -> list[tuple[bool, bool]]:
+        states, left = [], [asyncio.Event(), asyncio.Event()]
+
+        async def task(number: int) -> None:
+            around = record if number else predict_mode
+            with around():
+                with scope:
+                    await asyncio.sleep(0)  # the other one enters
+                    states.append((is_recording(), is_training()))
+                    if number != first_out:
+                        await left[first_out].wait()
+                left[number].set()
+                states.append((is_recording(), is_training()))
+            assert (is_recording(), is_training()) == (False, False)
+
+        await asyncio.gather(task(0), task(1))
+        return states
+
+    states = asyncio.run(turns())
+    assert states.count((False, True)) == 2
+    assert {(True, True), (False, False)} <= set(states)
+
+    barrier = threading.Barrier(2)
+
+    def work(number: int) -> None:
+        with (record, predict_mode)[number]():
+            with scope:
+                barrier.wait()
+                if number != first_out:
+                    barrier.wait()
+            assert (is_recording(), is_training()) == (number == 0, number == 0)
+            if number == first_out:
+                barrier.wait()
+        assert (is_recording(), is_training()) == (False, False)
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        list(pool.map(work, range(2), timeout=60))
+
+
 def in_thread(work: Callable[[], Any]) -> Any:
     results: list[Any] = []
     thread = threading.Thread(target=lambda: results.append(work()))
@@ -2803,6 +2847,14 @@ def test_what_was_computed_is_not_copied_out_of_its_graph() -> None:
                 lose(y)
             lose(x)  # a leaf has no graph
     assert copy.deepcopy(y).grad.shape == (2,)
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x)), asarray]
+)
+def test_copies_of_constants_are_constants(duplicate: Any) -> None:
+    with pytest.raises(NothingAttachedError):
+        duplicate(tensor([1.0, 2.0])).backward(np.ones(2))
 
 
 def test_the_graph_is_kept_if_it_is_said() -> None:

@@ -226,6 +226,22 @@ def test_any_number_of_arrays(function: Any, n: int) -> None:
     assert [leaf.grad.array.flat[0] for leaf in leaves] == expected_grads
 
 
+@pytest.mark.parametrize("n", [3, 65])
+@pytest.mark.parametrize("shapes", [((3, 1), (1, 4)), ((3, 1), (4,)), ((4,), (3, 1)), ((), (2, 1), (3,))])
+def test_arrays_that_are_all_broadcast(n: int, shapes: Any) -> None:
+    leaves = [tensor(np.ones(shapes[i % len(shapes)])) for i in range(n)]
+    for leaf in leaves:
+        leaf.attach_grad()
+    with record():
+        made = np.broadcast_arrays(*leaves)
+        total = sum((k * part).sum() for k, part in enumerate(made))
+    total.backward()
+    size = np.prod(np.broadcast_shapes(*shapes))
+    for k, (leaf, part) in enumerate(zip(leaves, made, strict=True)):
+        assert part.shape == np.broadcast_shapes(*shapes)
+        np.testing.assert_array_equal(leaf.grad.array, np.full(leaf.shape, k * size / leaf.size))
+
+
 # ---- padding ----------------------------------------------------------------------------------------------
 
 COMPUTED: dict[str, dict[str, Any]] = {
@@ -312,6 +328,39 @@ def test_paddings_that_have_no_derivative() -> None:
             np.pad(x, 1, unknown)
         with pytest.raises(ValueError, match="unsupported keyword arguments for mode 'mean'"):
             np.pad(x, 1, "mean", end_values=3)
+
+
+@pytest.mark.parametrize("mode", ["mean", "maximum", "median", "linear_ramp", "odd reflect", "odd symmetric"])
+@pytest.mark.parametrize(
+    "width", [-1, (0, -1), ((1, -2),), 1.0, True, [[1.0]], np.uint8(1), (1, 2, 3), "1", None], ids=repr
+)
+def test_widths_that_numpy_does_not_take(mode: str, width: Any) -> None:
+    options = {"mode": mode.split()[-1]} | ({"reflect_type": "odd"} if "odd" in mode else {})
+    check_error(lambda x: np.pad(x, width, **options), np.arange(3.0))
+
+
+@pytest.mark.parametrize("mode", ["mean", "maximum", "minimum", "median"])
+@pytest.mark.parametrize("length", [-1, (1, -1), ((-2, 3),), "1"], ids=repr)
+def test_lengths_that_numpy_does_not_take(mode: Any, length: Any) -> None:
+    check_error(lambda x: np.pad(x, 1, mode, stat_length=length), np.arange(3.0))
+    if mode in ("maximum", "minimum"):
+        check_error(lambda x: np.pad(x, 1, mode, stat_length=0), np.arange(3.0))
+
+
+def test_lengths_are_rounded() -> None:
+    for length in (1.6, np.float64(2.4), ((0.6, 2.0),), np.uint8(1)):
+        assert_slopes(lambda x, n=length: np.pad(x, 2, "mean", stat_length=n) ** 2, np.arange(4.0))
+
+
+def check_error(function: Any, point: Any) -> None:
+    """It is NumPy's, before `backward`."""
+    x = asarray(point)
+    x.attach_grad()
+    with pytest.raises((TypeError, ValueError)) as expected:
+        function(point)
+    with record(), pytest.raises(type(expected.value)) as error:
+        function(x)
+    assert str(error.value) == str(expected.value)
 
 
 def test_forms_of_the_width() -> None:

@@ -38,6 +38,7 @@ POINTS: list[tuple[Any, float, list[float]]] = [
     (sc.ndtri, 0.5, [math.sqrt(2 * math.pi), 0, (2 * math.pi) ** 1.5]),
     (sc.log_ndtr, -40.0, [40.0249688472072637, -0.999377331621408611]),
     (sc.log_ndtr, -1e4, [10000.000099999998, -0.9999999900000006]),
+    (sc.log_ndtr, -1e160, [1e160, -1, 0]),
     (sc.log_ndtr, 1e10, [0, 0, 0]),
     (sc.exprel, 0.0, [1 / 2, 1 / 3, 1 / 4]),
     (sc.exprel, -1e4, [1e-8, 2e-12]),
@@ -75,6 +76,8 @@ POINTS: list[tuple[Any, float, list[float]]] = [
     (sc.k1e, 15.0, [-0.0115697848702557691, 0.00120756400402135869]),
     (sc.k1e, 1e6, [-6.26657773646585184e-10, 9.39987365458345654e-16]),
     (lambda x: sc.kve(2.5, x), 1e6, [-6.26662708580767901e-10, 9.39999702803569484e-16]),
+    (lambda x: sc.airy(x)[0], 1000.0, [0]),  # beside Bi, which has overflowed
+    (lambda x: sc.airy(x)[1], 1000.0, [0]),
     (sc.spence, 1.0, [-1, 1 / 2]),
     (sc.spence, 1 + 1e-6, [-0.999999500000333333, 0.499999333334083333]),
     (sc.spence, 1e-10, [-23.0258509322430421, 9.99999997797415e9]),
@@ -84,6 +87,13 @@ POINTS: list[tuple[Any, float, list[float]]] = [
     (lambda a: sc.boxcox(0.0, a), 0.5, [4, -16]),
     (lambda a: sc.boxcox1p(-1.0, a), 0.5, [4, -16]),
     (lambda x: sc.boxcox1p(x, 0.0), 1e-10, [1 - 1e-10]),
+    # at the end of the domain, where y = 0
+    (lambda a: sc.inv_boxcox(-2.0, a), 0.5, [0]),
+    (lambda a: sc.inv_boxcox(-1.0, a), 1.0, [-1]),
+    (lambda a: sc.inv_boxcox1p(-2.0, a), 0.5, [0]),
+    (lambda a: sc.inv_boxcox1p(-1.0, a), 1.0, [-1]),
+    (lambda x: sc.inv_boxcox(x, 0.5), -2.0, [0]),
+    (lambda x: sc.inv_boxcox1p(x, 0.5), -2.0, [0]),
     (lambda a: sc.inv_boxcox(2.0, a), 0.0, [-2 * math.exp(2), 28 / 3 * math.exp(2)]),
     (lambda r: sc.pseudo_huber(1.0, r), 1e200, [1, 0]),
     (lambda d: sc.pseudo_huber(d, 1e-3), 1e3, [2.4999999999975e-22]),
@@ -119,7 +129,14 @@ def test_derivatives_at_a_point(function: Any, point: float, expected: list[floa
     np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-300)
 
 
-@pytest.mark.parametrize("function", [sc.dawsn, sc.erfcx, sc.i0e, sc.i1e, sc.k0e, sc.k1e])
+@pytest.mark.parametrize(
+    "function",
+    [
+        *(sc.dawsn, sc.erfcx, sc.i0e, sc.i1e, sc.k0e, sc.k1e, sc.erf, sc.erfc, sc.ndtr, sc.log_ndtr),
+        *(lambda x: sc.erf(-x), lambda x: sc.erfc(-x), lambda x: sc.ndtr(-x), np.tanh, np.arctan),
+        *(sc.expit, sc.log_expit, lambda x: sc.expit(-x), lambda x: np.exp(-x)),
+    ],
+)
 @pytest.mark.parametrize("x", [np.inf, 1e308])
 def test_no_warning_where_the_derivatives_vanish(function: Any, x: float) -> None:
     slope = elementwise_grad(function)
@@ -194,6 +211,10 @@ def test_softmax_does_not_overflow() -> None:
     np.testing.assert_array_equal(gradient(sc.log_softmax, [1000.0, -1000.0], head=head), [-2, 2])
     np.testing.assert_array_equal(gradient(sc.logsumexp, [1000.0, -1000.0]), [1, 0])
     np.testing.assert_allclose(gradient(sc.logsumexp, [-1000.0, -1000.0]), [0.5, 0.5], rtol=1e-12)
+    np.testing.assert_array_equal(gradient(sc.logsumexp, [np.inf, 1.0]), [1, 0])
+    np.testing.assert_array_equal(gradient(sc.logsumexp, [np.inf, 1.0, np.inf, -np.inf]), [0.5, 0, 0.5, 0])
+    weighted = gradient(lambda x: sc.logsumexp(x, b=[2.0, 1.0, 6.0]), [np.inf, 1.0, np.inf])
+    np.testing.assert_array_equal(weighted, [0.25, 0, 0.75])
 
 
 @given(hnp.arrays(float, 3, elements=st.floats(-5, 5)), st.floats(-1e300, 1e300) | st.floats(-1e9, 1e9))

@@ -92,6 +92,8 @@ def copied(value: Any) -> Any:
     if isinstance(value, slice):
         ends = (value.start, value.stop, value.step)
         return slice(*[None if end is None else operator.index(end) for end in ends])
+    if isinstance(value, (np.integer, np.bool_)):
+        return value.item()  # of which a rule may take the negative
     return value.copy() if isinstance(value, np.ndarray) else value
 
 

@@ -5,13 +5,15 @@ what it found, also after an exception.
 """
 
 import threading
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 
 RECORDING, TRAINING, ANOMALY, TRACING = 1, 2, 4, 8  # bits of the mode: to test one is quick
 
 MODE: ContextVar[int] = ContextVar("tinygrad_lr_mode", default=0)
+#: the modes around the scopes that are entered here, the innermost first: (mode, those around it)
+AROUND: ContextVar[Any] = ContextVar("tinygrad_lr_around", default=None)
 #: the tape of what records in a scope that was entered elsewhere, as with `asyncio.to_thread`
 TAPE: ContextVar[Any] = ContextVar("tinygrad_lr_tape", default=None)
 #: while a function is traced, what is told of each call; also of those in a thread of `asyncio.to_thread`
@@ -31,21 +33,24 @@ LOCAL = Local()
 class Scope:
     """A `with` block that sets some bits of the mode, clears others and leaves the rest."""
 
-    __slots__ = ("_clear", "_set", "_tokens")
+    __slots__ = ("_clear", "_set")
 
     def __init__(self, set_bits: int, clear_bits: int = 0) -> None:
         self._set, self._clear = set_bits, ~clear_bits
-        self._tokens: list[Token[int]] = []
 
     def __enter__(self) -> None:
-        self._tokens.append(MODE.set(MODE.get() & self._clear | self._set))
+        mode = MODE.get()
+        AROUND.set((mode, AROUND.get()))
+        MODE.set(mode & self._clear | self._set)
         LOCAL.tape = None
         LOCAL.scopes += 1
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        MODE.reset(self._tokens.pop())
+        mode, around = AROUND.get()
+        AROUND.set(around)
+        MODE.set(mode)
         LOCAL.scopes -= 1
         LOCAL.tape = None  # a tape ends with its scope, and lives as long as a tensor that stands on it
 

@@ -64,10 +64,10 @@ def _log_of_base(y: Any, a: Any, b: Any) -> Any:
     return np.log(np.where((a == 0) & (b >= 0), y.dtype.type(1), a))
 
 
-def _ratio(a: Any, b: Any) -> Any:
-    """a / b, and 0 where b = 0."""
-    zero = b == 0
-    return np.where(zero, 0, a / np.where(zero, 1, b))
+def _share_of_hypot(a: Any, y: Any) -> Any:
+    """a / y, the slope of y = hypot(a, b): 0 where both are 0, and 1 or -1 where `a` is infinite."""
+    fixed = (y == 0) | np.isinf(y)
+    return np.where(fixed, np.where(np.isinf(a), np.sign(a), 0), a / np.where(fixed, 1, y))
 
 
 def _inverted(a: Any, b: Any) -> Any:
@@ -119,23 +119,29 @@ def share_of_two(log_add: Any, exp: Any, y: Any, a: Any, b: Any) -> Any:
     return exp(-log_add(0, np.where(alike, zero, b) - np.where(alike, zero, a)))
 
 
-def _inside(a: Any, low: Any, high: Any) -> Any:
-    """Where clip leaves a as it is. Either bound may be None."""
-    return ~(_below(a, low, high) | _above(a, low, high))
-
-
-def _below(a: Any, low: Any, high: Any) -> Any:
-    """Where clip answers with its lower bound."""
-    if low is None:
+def _beaten(a: Any, bound: Any, by: Any) -> Any:
+    """Where a bound takes the place of a: also one that is NaN, unless `a` is. It may be None."""
+    if bound is None:
         return np.zeros_like(a, bool)
-    return a < low if high is None else (a < low) & (low <= high)
+    beaten = by(a, bound)
+    if isinstance(bound, (int, float)) and bound == bound:  # a number, not NaN: quicker
+        return beaten
+    return beaten | ((bound != bound) & (a == a))
 
 
 def _above(a: Any, low: Any, high: Any) -> Any:
     """Where clip answers with its upper bound: it wins over a lower one that is above it."""
-    if high is None:
-        return np.zeros_like(a, bool)
-    return a > high if low is None else (a > high) | (low > high)
+    return _beaten(a if low is None else np.maximum(a, low), high, operator.gt)
+
+
+def _below(a: Any, low: Any, high: Any) -> Any:
+    """Where clip answers with its lower bound."""
+    return _beaten(a, low, operator.lt) & ~_above(a, low, high)
+
+
+def _inside(a: Any, low: Any, high: Any) -> Any:
+    """Where clip leaves `a` as it is."""
+    return ~(_beaten(a, low, operator.lt) | _above(a, low, high))
 
 
 def _of_clip(passed: Any) -> Rule:
@@ -233,8 +239,8 @@ derivative(np.power,       lambda g, y, a, b: g * _slope_of_power(operator.pow, 
                            lambda g, y, a, b: g * (y * _log_of_base(y, a, b)))
 derivative(np.float_power, lambda g, y, a, b: g * _slope_of_power(np.float_power, y, a, b),
                            lambda g, y, a, b: g * (y * _log_of_base(y, a, b)))
-derivative(np.hypot,       lambda g, y, a, b: g * _ratio(a, y),
-                           lambda g, y, a, b: g * _ratio(b, y))
+derivative(np.hypot,       lambda g, y, a, b: g * _share_of_hypot(a, y),
+                           lambda g, y, a, b: g * _share_of_hypot(b, y))
 
 # exponentials and logarithms
 derivative(np.exp,         lambda g, y, x: g * y)

@@ -4,12 +4,13 @@ With a weight t from 0 to 1 it is (1 - t) start + t stop in `np.linspace`, the b
 `np.logspace`, and the geometric mean start**(1 - t) stop**t in `np.geomspace`.
 """
 
+import math
 from typing import Any
 
 import numpy as np
 
 from .indexing import counting
-from .table import derivative
+from .table import composed, derivative
 
 
 def _mean(end: int, g: Any, num: int, endpoint: Any, axis: int) -> Any:
@@ -22,7 +23,23 @@ def _linspace(end: int, g: Any, num: int, endpoint: Any, retstep: Any, axis: int
     if not retstep:
         return _mean(end, g, num, endpoint, axis)
     sign = 1 if end else -1  # of the end in the step, (stop - start) / (num - 1)
-    return _mean(end, g[0], num, endpoint, axis) + g[1] * (sign / max(num - bool(endpoint), 1))
+    return _mean(end, g[0], num, endpoint, axis) + g[1] * (sign / (num - bool(endpoint)))
+
+
+def _without_a_step(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: Any = True,
+    retstep: Any = False,
+    dtype: Any = None,
+    axis: int = 0,
+    **options: Any,
+) -> Any:
+    """np.linspace of so few numbers that they have no step: NumPy gives NaN for it, not an array."""
+    if not retstep or num > bool(endpoint):
+        return NotImplemented
+    return np.linspace(start, stop, num, endpoint, dtype=dtype, axis=axis, **options), math.nan
 
 
 # fmt: off
@@ -32,6 +49,7 @@ derivative(np.linspace,
         _linspace(0, g, num, endpoint, retstep, axis),
     lambda g, y, start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, device=None:
         _linspace(1, g, num, endpoint, retstep, axis))
+composed(np.linspace, _without_a_step)
 derivative(np.logspace,
     lambda g, y, start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0:
         _mean(0, g * y, num, endpoint, axis) * np.log(base, dtype=g.dtype),

@@ -122,7 +122,7 @@ def _pairs(widths: Any, ndim: int) -> Any:
     if isinstance(widths, dict):
         given = {axis % ndim: width for axis, width in widths.items()}
         widths = [np.broadcast_to(given.get(axis, 0), 2) for axis in range(ndim)]
-    return np.broadcast_to(widths, (ndim, 2)).tolist()
+    return np.broadcast_to(widths, (ndim, 2))
 
 
 STATISTICS: dict[str, Any] = {"maximum": np.max, "minimum": np.min, "mean": np.mean, "median": np.median}
@@ -138,7 +138,7 @@ COMPUTING = {
 def _unpadded(g: Any, array: Any, pad_width: Any, mode: Any) -> Any:
     """The part of g inside the padding, and what the modes that repeat elements have padded with them."""
     if mode in ("constant", "empty"):
-        ends = zip(_pairs(pad_width, array.ndim), array.shape, strict=True)
+        ends = zip(_pairs(pad_width, array.ndim).tolist(), array.shape, strict=True)
         return g[tuple(slice(before, before + n) for (before, _), n in ends)]
     return collect(g, np.pad(numbered(array), pad_width, mode), array)
 
@@ -159,11 +159,14 @@ def _padded(array: Any, pad_width: Any, mode: Any = "constant", **options: Any) 
     even = mode in ("reflect", "symmetric") and options.get("reflect_type") != "odd"
     if even or mode not in COMPUTING or options.keys() - {COMPUTING[mode]}:
         return NotImplemented
-    widths = _pairs(pad_width, array.ndim)
+    widths, lengths = _pairs(pad_width, array.ndim), options.get("stat_length")
     padded = [axis for axis in range(array.ndim) if any(widths[axis])]
-    if 0 in [array.shape[axis] for axis in padded]:
-        return NotImplemented  # NumPy says that nothing can be extended
-    lengths = _pairs(options.get("stat_length"), array.ndim)
+    valid = (
+        widths.dtype.kind == "i" and np.all(widths >= 0) and (lengths is None or np.all(np.rint(lengths) > 0))
+    )
+    if not valid or 0 in [array.shape[axis] for axis in padded]:
+        return NotImplemented  # NumPy says what is wrong, or that nothing can be extended
+    lengths = _pairs(None if lengths is None else np.rint(lengths).astype(int), array.ndim)
     ends = np.broadcast_to(options.get("end_values", 0), (array.ndim, 2)).astype(array.dtype)
     for axis in padded:
         first, last = (
@@ -221,7 +224,7 @@ def _unrepeated(g: Any, a: Any, repeats: Any, axis: Any) -> Any:
 
 def _on_diagonal(g: Any, a: Any, offset: int, axis1: int = 0, axis2: int = 1) -> Any:
     """Zeros in the shape of a, with g on its diagonal."""
-    rows, columns = a.shape[axis1], a.shape[axis2]
+    rows, columns, offset = a.shape[axis1], a.shape[axis2], int(offset)
     begin = max(-offset, 0)
     column = scatter(g, (..., slice(begin, begin + g.shape[-1])), (*g.shape[:-1], rows))
     on = np.expand_dims(counting(rows, g), 1) + offset == counting(columns, g)
@@ -330,11 +333,11 @@ derivative(np.trim_zeros,       lambda g, y, filt, trim="fb", axis=None: _untrim
 derivative(np.flip,             lambda g, y, m, axis=None: np.flip(g, axis))
 derivative(np.fliplr,           lambda g, y, m: np.fliplr(g))
 derivative(np.flipud,           lambda g, y, m: np.flipud(g))
-derivative(np.rot90,            lambda g, y, m, k=1, axes=(0, 1): np.rot90(g, -k, axes))
+derivative(np.rot90,            lambda g, y, m, k=1, axes=(0, 1): np.rot90(g, -int(k), axes))
 derivative(np.fft.fftshift,     lambda g, y, x, axes=None: np.fft.ifftshift(g, axes))
 derivative(np.fft.ifftshift,    lambda g, y, x, axes=None: np.fft.fftshift(g, axes))
 derivative(np.roll,             lambda g, y, a, shift, axis=None: (
-                                    np.roll(g, np.negative(shift).tolist(), axis)))
+                                    np.roll(g, np.negative(shift, dtype=int).tolist(), axis)))
 
 # triangles and diagonals
 derivative(np.tril,             lambda g, y, m, k=0: np.tril(g, k))

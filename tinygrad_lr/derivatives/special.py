@@ -46,7 +46,7 @@ def derivative(function: Any, *rules: Any) -> None:
 # ---- densities: what the functions that are integrals have as derivatives ---------------------------------
 
 
-@differentiable(lambda g, y, x: x * y * (-2 * g))
+@differentiable(lambda g, y, x: np.clip(x, -30, 30) * y * (-2 * g))
 def gaussian(x: Any) -> Any:
     """exp(-x²), of which nothing is left beyond |x| = 30.
 
@@ -57,7 +57,8 @@ def gaussian(x: Any) -> Any:
 
 
 def _inverse_mills(g: Any, y: Any, x: Any) -> Any:
-    """-y (x + y), where the sum is √π y i¹erfc: it would cancel where x < 0."""
+    """-y (x + y), where the sum is √π y i¹erfc: it would cancel where x < 0. Far out it is -1, or 0."""
+    x, y = np.clip(x.astype(y.dtype), -1e8, 1e8), np.minimum(y, 1e8)
     near = np.where(x < 0, x, x.dtype.type(0))
     total = np.where(x < 0, y * repeated_erfc(near * -math.sqrt(0.5), 1) * math.sqrt(math.pi), x + y)
     return -g * y * total
@@ -223,6 +224,26 @@ def _by_lambda(y: Any, base: Any, log: Any, lmbda: Any) -> Any:
     return np.where(base == 0, y * y, log * log / 2 * sc.hyp1f1(2, 3, lmbda * log))
 
 
+def _inverse_by_x(base: Any, x: Any, lmbda: Any) -> Any:
+    """The derivative of base = (1 + lambda x)**(1 / lambda) by x, also at base = 0, the end of its domain."""
+    one = base.dtype.type(1)
+    power = 1 + lmbda * x * one
+    end = power == 0
+    at_end = np.where(end, base, 1) ** np.where(end, 1 - lmbda * one, 1)
+    return np.where(end, at_end, base / np.where(end, 1, power))
+
+
+def _inverse_by_lambda(base: Any, x: Any, lmbda: Any) -> Any:
+    """The same by lambda: where lambda x is small, as at lambda = 0, as a series."""
+    one = base.dtype.type(1)
+    x, lmbda, product = x * one, lmbda * one, lmbda * x * one
+    near, end = np.abs(product) < 0.5, product == -1
+    small, far = np.where(near, product, 0), np.where(near | end, 1, product)
+    series = np.square(np.where(near, x, 0)) / -2 * _hyp2f1(base, 2, 2, 3, -small)
+    direct = (far / (1 + far) - np.log1p(far)) / np.square(np.where(near, 1, lmbda))
+    return np.where(end, -x * x * _inverse_by_x(base, x, lmbda), base * np.where(near, series, direct))
+
+
 def _hyp2f1(y: Any, a: float, b: float, c: float, x: Any) -> Any:
     """sc.hyp2f1, which makes float64 of float32 beside numbers of Python's."""
     number = y.dtype.type
@@ -239,6 +260,11 @@ def _slope_of_spence(y: Any, x: Any) -> Any:
 def _slope_of_ci(g: Any, x: Any) -> Any:
     """g cos(x) / x, and 0 for the cosine integral of 0 that nobody asked for beside the sine integral."""
     return g * np.cos(x) / np.where((x == 0) & (g == 0), np.inf, x)
+
+
+def _asked(g: Any, slope: Any) -> Any:
+    """g * slope, and 0 of one of several results that nobody asked for, where that has overflowed."""
+    return g * np.where((g == 0) & ~np.isfinite(slope), 0, slope)
 
 
 def _pseudo_huber_delta(delta: Any, r: Any, hypotenuse: Any) -> Any:
@@ -279,7 +305,8 @@ def _shares(
         a = np.broadcast_to(a, np.broadcast_shapes(np.shape(a), np.shape(b)))
     axes = _axes(axis, np.ndim(a))
     g, y = _spread(g, axes, keepdims), _spread(y, axes, keepdims)
-    log_share = a - np.where(a == -np.inf, 0, y)
+    endless = np.isposinf(a) & np.isposinf(y)
+    log_share = np.where(endless, 0, a) - np.where(endless | (a == -np.inf), 0, y)
     if b is None:
         shares = np.exp(log_share)
     else:
@@ -319,10 +346,10 @@ derivative(sc.boxcox,       lambda g, y, x, lmbda: g * x ** (lmbda - 1),
 derivative(sc.boxcox1p,     lambda g, y, x, lmbda: g * (1 + x) ** (lmbda - 1),
                             lambda g, y, x, lmbda: g * _by_lambda(
                                 y, 1 + x, np.log1p(np.where(x == -1, y.dtype.type(0), x)), lmbda))
-derivative(sc.inv_boxcox,   lambda g, y, x, lmbda: g * y ** (1 - lmbda),
-                            lambda g, y, x, lmbda: g * y * x * x / -2 * _hyp2f1(y, 2, 2, 3, -lmbda * x))
-derivative(sc.inv_boxcox1p, lambda g, y, x, lmbda: g * (1 + y) ** (1 - lmbda),
-                            lambda g, y, x, lmbda: g * (1 + y) * x * x / -2 * _hyp2f1(y, 2, 2, 3, -lmbda * x))
+derivative(sc.inv_boxcox,   lambda g, y, x, lmbda: g * _inverse_by_x(y, x, lmbda),
+                            lambda g, y, x, lmbda: g * _inverse_by_lambda(y, x, lmbda))
+derivative(sc.inv_boxcox1p, lambda g, y, x, lmbda: g * _inverse_by_x(sc.inv_boxcox(x, lmbda), x, lmbda),
+                            lambda g, y, x, lmbda: g * _inverse_by_lambda(sc.inv_boxcox(x, lmbda), x, lmbda))
 
 # logistic: 1 - expit(x) is expit(-x), which does not round to 0
 derivative(sc.expit,        lambda g, y, x: g * y * sc.expit(-x))
@@ -386,7 +413,8 @@ derivative(sc.betaincc,     ..., ...,
 derivative(sc.betaincinv,   ..., ...,
                             lambda g, y, a, b, p: g / beta_density(a, b, a - 1, b - 1, y))
 derivative(sc.betainccinv,  ..., ...,
-                            lambda g, y, a, b, p: -g / beta_density(a, b, a - 1, b - 1, y))
+                            lambda g, y, a, b, p: -g / beta_density(
+                                b, a, b - 1, a - 1, sc.betaincinv(b, a, p)))  # 1 - y, with all of its digits
 
 # Bessel functions; DLMF 10.6, 10.29. Each half by itself: a sum would overflow before the mean does
 derivative(sc.j0,           lambda g, y, x: -g * sc.j1(x))
@@ -420,7 +448,8 @@ derivative(sc.kve,          ...,
                             lambda g, y, v, x: g * scaled_bessel(v, x, False, 1))
 
 # Airy functions Ai, Ai', Bi, Bi', with Ai'' = x Ai; DLMF 9.2
-derivative(sc.airy,         lambda g, y, x: g[0] * y[1] + g[1] * x * y[0] + g[2] * y[3] + g[3] * x * y[2])
+derivative(sc.airy,         lambda g, y, x: (
+                                g[0] * y[1] + g[1] * x * y[0] + _asked(g[2], y[3]) + _asked(g[3], x * y[2])))
 
 # integrals of exponentials, sines and Gaussians; DLMF 6.2, 7.2
 derivative(sc.expi,         lambda g, y, x: g * np.exp(x / 2) / x * np.exp(x / 2))  # exp(x) overflows before
