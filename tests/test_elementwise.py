@@ -161,6 +161,7 @@ def test_a_bound_of_clip_that_is_not_a_number_is_what_moves_the_result() -> None
     a, low, high = map(np.ravel, np.meshgrid(numbers, numbers, numbers))
     got = partials(np.clip, a, low, high)
     np.testing.assert_array_equal(sum(got), 1)
+    np.testing.assert_array_equal(got[0][np.isnan(a)], 1)
     passed = sum(np.where(g == 1, p, 0) for g, p in zip(got, (a, low, high), strict=True))
     np.testing.assert_array_equal(passed, np.clip(a, low, high))
     for low, high, expected in ((nan, 2.0, 0), (0.5, nan, 0), (nan, None, 0), (None, nan, 0), (0.5, 2.0, 1)):
@@ -428,6 +429,7 @@ SIZES = [
         *(lambda x, n=n: np.float_power(x, n) for n in (-2, 0.5, 3, np.array(3.0))),
         *(lambda x, n=n: x**n for n in (-2, 0.5, 2, 3, np.array(3.0))),
         *(lambda x, f=f: f(x, 0.7) for f in (np.multiply, np.divide, np.hypot, np.arctan2)),
+        *(lambda x, f=f: f(1e20, x) for f in (np.divide, np.hypot, np.arctan2)),
         *(lambda x, f=f: f(0.7, x) for f in (np.divide, np.power, np.float_power, np.hypot, np.logaddexp)),
     ],
     ids=name_of,
@@ -625,6 +627,11 @@ SELECTIONS: dict[str, Callable[..., Any]] = {
     "maximum": lambda x: np.maximum(x, 2.5),
     "fmin": lambda x: np.fmin(x, [9.0, 0.0, 9.0]),
     "clip": lambda x: np.clip(x, 2.5, 5.0),
+    "select": lambda x: np.select([[True, False, True]], [x], 0.0),
+    "select otherwise": lambda x: np.select([np.array([False, True, False])], [tensor(np.zeros(3))], x),
+    "choose": lambda x: np.choose([1, 0, 1], [np.zeros(3), x]),
+    "piecewise": lambda x: np.piecewise(x, [[True, False, True]], [lambda v: v]),
+    "nan_to_num": lambda x: np.nan_to_num(np.where([True, False, True], x, np.nan), nan=0.0),
 }
 
 

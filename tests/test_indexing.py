@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from domains.basics import generators
+from domains.indexing import keys
 from search import examples
 from slopes import assert_slopes
 from tinygrad_lr import Tensor, autograd, record, tensor
@@ -86,6 +87,69 @@ def test_a_number_has_one_element_to_take() -> None:
         lambda x: np.repeat(x, 3),
     ):
         np.testing.assert_array_equal(gradient(take, 2.0), 3)
+
+
+TABLE = np.arange(24.0).reshape(4, 3, 2)
+#: each with what it takes twice, if anything
+KEYS: list[Any] = [
+    *(
+        [0, 0],
+        (slice(None), [1, 1]),
+        ([2, 2], slice(1)),
+        ([0, 0], 1),
+        (1, [1, 1]),
+        (..., [0, 0]),
+        ([3, 3], None),
+    ),
+    *(([[0, 0], [1, 0]], slice(None), 1), ([0, 0], slice(None), [1, 1]), (None, [2, 2, 2]), ([1, 1], ...)),
+    *(TABLE > 5, (TABLE[:, 0, 0] > 5, 1), (slice(1, 3), TABLE[0] > 2), 1, (slice(None), -1), ..., None, ()),
+    *((slice(None, None, -2), 0), (np.array(2), [0, 0]), (1, 2, 1), (slice(0, 0), [0, 0]), True),
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))
+def test_parts_that_are_taken_beside_other_uses(key: Any, dtype: Any) -> None:
+    """What arrives at a part is added to what has arrived at the array, each repeated element as often."""
+    once = np.zeros(TABLE.shape)
+    np.add.at(once, key, 1.0)
+    with_key: dict[str, tuple[Callable[[Any], Any], Any]] = {
+        "alone": (lambda x: np.sum(x[key]), once),
+        "twice": (lambda x: np.sum(x[key] * 2) + np.sum(x[key]), 3 * once),
+        "after all": (lambda x: np.sum(x * 2) + np.sum(x[key]), 2 + once),
+        "before all": (lambda x: np.sum(x[key]) + np.sum(x * 2), 2 + once),
+        "after another": (
+            lambda x: np.sum(x[1:, ::2]) + np.sum(x[key]),
+            np.add(once, [[[0], [0], [0]], *[[[1], [0], [1]]] * 3]),
+        ),
+        "before another": (
+            lambda x: np.sum(x[key]) + np.sum(x[[1, 1]]),
+            once + np.reshape([0, 2, 0, 0], (4, 1, 1)),
+        ),
+    }
+    for name, (function, expected) in with_key.items():
+        x = tensor(TABLE, dtype)
+        x.attach_grad()
+        with record():
+            y = function(x)
+        y.backward()
+        np.testing.assert_array_equal(x.grad.array, expected, err_msg=name)
+
+
+@quick
+@given(st.data(), generators)
+def test_two_parts_of_one_array(data: st.DataObject, rng: Any) -> None:
+    shape = data.draw(hnp.array_shapes(max_dims=3, max_side=4))
+    expected, sums, x = np.zeros(shape), [], tensor(rng.uniform(-1, 1, shape))
+    x.attach_grad()
+    with record():
+        for key in data.draw(st.lists(keys(shape), min_size=2, max_size=3)):
+            head = rng.uniform(-1, 1, np.shape(x.array[key]))
+            np.add.at(expected, key, head)
+            sums.append(np.sum(x[key] * head))
+        y = sum(sums)
+    y.backward()
+    np.testing.assert_allclose(x.grad.array, expected, rtol=1e-12, atol=1e-14)
 
 
 # ---- sorting ----------------------------------------------------------------------------------------------

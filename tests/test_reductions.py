@@ -848,9 +848,12 @@ def test_logarithms_of_sums_grow_by_what_all_terms_grow_by(a: Any, shift: float)
     ],
     ids=lambda f: name_of(getattr(f, "func", f)),
 )
+@pytest.mark.filterwarnings("ignore:All-NaN", "ignore:Mean of empty", "ignore:Degrees of freedom")
 @quick
-@given(hnp.arrays(float, (3, 2), elements=st.sampled_from([-np.inf, 0.0, 1.0, np.inf])))
+@given(hnp.arrays(float, (3, 2), elements=st.sampled_from([-np.inf, 0.0, 1.0, np.inf, np.nan])))
 @example(np.array([[np.inf, np.inf], [0.0, 1.0], [np.inf, 0.0]]))
+@example(np.array([[np.nan, np.nan], [1.0, 1.0], [1.0, 0.0]]))
+@example(np.array([[np.nan, 0.0], [1.0, 1.0], [0.0, np.nan]]))
 def test_a_row_beside_others_has_the_gradient_that_it_has_alone(function: Any, rows: Any) -> None:
     """With ties in one of them and none in the next, and infinite numbers in either."""
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -881,6 +884,19 @@ def test_rows_with_different_numbers_of_numbers(function: Any) -> None:
         if function not in (np.nancumsum, np.nancumprod, np.fmax.accumulate, np.fmin.accumulate):
             np.testing.assert_allclose(got[kept], gradient(function, row[kept]), rtol=1e-14)
         assert not np.any(got[~kept])
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 4), (2, 3, 4)])
+def test_integrals_over_places_of_any_number_of_axes(shape: tuple[int, ...]) -> None:
+    """Along each axis, counted from either end, which is that of the places as well if they have several."""
+    rng = np.random.default_rng(0)
+    y = rng.uniform(-1, 1, shape)
+    for axis in range(-y.ndim, y.ndim):
+        assert_slopes(partial(np.trapezoid, axis=axis), y, np.sort(rng.uniform(0, 2, shape[axis])))
+        for ndim in range(max(2, -axis), y.ndim + 1):
+            if axis < 0 or ndim == y.ndim:
+                places = np.cumsum(rng.uniform(0.5, 1, shape[y.ndim - ndim :]), axis)
+                assert_slopes(partial(np.trapezoid, axis=axis), y, places)
 
 
 @given(hnp.arrays(float, 4, elements=st.floats(-5, 5) | st.floats(-1e4, 1e4) | st.just(-np.inf)))

@@ -2054,6 +2054,25 @@ def test_detect_anomaly_lets_gradients_of_several_shapes_pass() -> None:
     same(w.grad, [[1]])
 
 
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda x: 1 / x,
+        lambda x: x**0.5,
+        lambda x: x / x,
+        lambda x: np.ones(2) / x,
+        lambda x: x.__rtruediv__(2),
+    ],
+)
+def test_detect_anomaly_names_the_line_of_operators(operation: Any) -> None:
+    x = leaf([0.0, 4.0])
+    with np.errstate(divide="ignore", invalid="ignore"), detect_anomaly(), record():
+        y = operation(x)
+        with pytest.raises(AnomalyError, match=r"np\.(divide|power)") as caught:
+            y.backward()
+    assert f'file "{__file__}", line {operation.__code__.co_firstlineno}' in str(caught.value)
+
+
 def test_detect_anomaly_tells_nan_from_infinite() -> None:
     x = leaf([0.0])
     with detect_anomaly(), record():

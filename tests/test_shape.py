@@ -258,8 +258,8 @@ COMPUTED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", COMPUTED)
-@pytest.mark.parametrize("shape", [(1,), (4,), (2, 3)], ids=str)
-@pytest.mark.parametrize("widths", [(2, 0), (3, 7)], ids=str)
+@pytest.mark.parametrize("shape", [(1,), (4,), (2, 3), (1, 3), (3, 1)], ids=str)
+@pytest.mark.parametrize("widths", [(2, 0), (0, 2), (3, 7)], ids=str)
 def test_padding_that_computes(name: str, shape: tuple[int, ...], widths: Any) -> None:
     """np.pad is done by other functions then: the same values, but for rounding."""
     options = COMPUTED[name]
@@ -316,6 +316,13 @@ def test_paddings_of_nothing(mode: str, shape: tuple[int, ...], axis: int) -> No
         else:
             with pytest.raises(ValueError, match="can't extend empty axis"):
                 np.pad(x, widths, **options)
+
+
+def test_paddings_with_anything() -> None:
+    """What np.pad does not fill has no part in a gradient."""
+    head = np.arange(20.0).reshape(4, 5)
+    got = gradient(lambda x: np.pad(x, ((1, 1), (2, 0)), mode="empty"), np.ones((2, 3)), head=head)
+    np.testing.assert_array_equal(got, head[1:3, 2:])
 
 
 def test_paddings_that_have_no_derivative() -> None:

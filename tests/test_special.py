@@ -63,6 +63,10 @@ POINTS: list[tuple[Any, float, list[float]]] = [
     (sc.erfcx, 30.0, [-0.000625835410507484069, 0.0000416530923844588759]),
     (sc.erfcx, 1e8, [-5.64189583547756202e-17, 1.12837916709551224e-24]),
     (sc.j1, 0.0, [1 / 2, 0, -3 / 8]),
+    (lambda x: sc.jv(1, x), 0.0, [1 / 2]),
+    (lambda x: sc.jv(2, x), 0.0, [0, 1 / 4]),
+    (lambda x: sc.iv(2, x), 0.0, [0, 1 / 4]),
+    (sc.i1, 0.0, [1 / 2, 0, 3 / 8]),
     (sc.i0e, 0.0, [0]),
     (sc.i0e, 15.0, [-0.00352535640365606614, 0.000359101137634355259]),
     (sc.i0e, -1e6, [1.99471215002464041e-10, 2.9920689730551389e-16]),
@@ -78,6 +82,8 @@ POINTS: list[tuple[Any, float, list[float]]] = [
     (lambda x: sc.kve(2.5, x), 1e6, [-6.26662708580767901e-10, 9.39999702803569484e-16]),
     (lambda x: sc.airy(x)[0], 1000.0, [0]),  # beside Bi, which has overflowed
     (lambda x: sc.airy(x)[1], 1000.0, [0]),
+    (lambda x: sc.airy(x)[2], 1000.0, [np.nan]),
+    (lambda x: sc.airy(x)[3], 1000.0, [np.nan]),
     (sc.spence, 1.0, [-1, 1 / 2]),
     (sc.spence, 1 + 1e-6, [-0.999999500000333333, 0.499999333334083333]),
     (sc.spence, 1e-10, [-23.0258509322430421, 9.99999997797415e9]),
@@ -94,6 +100,9 @@ POINTS: list[tuple[Any, float, list[float]]] = [
     (lambda a: sc.inv_boxcox1p(-1.0, a), 1.0, [-1]),
     (lambda x: sc.inv_boxcox(x, 0.5), -2.0, [0]),
     (lambda x: sc.inv_boxcox1p(x, 0.5), -2.0, [0]),
+    (lambda a: sc.inv_boxcox(0.004, a), 0.5, [-8.0106613375957385372e-6]),
+    (lambda a: sc.inv_boxcox(-0.02, a), 0.3, [-0.00019760680245493272023]),
+    (lambda a: sc.inv_boxcox1p(0.03, a), -0.4, [-0.0004713107844180518176]),
     (lambda a: sc.inv_boxcox(2.0, a), 0.0, [-2 * math.exp(2), 28 / 3 * math.exp(2)]),
     (lambda r: sc.pseudo_huber(1.0, r), 1e200, [1, 0]),
     (lambda d: sc.pseudo_huber(d, 1e-3), 1e3, [2.4999999999975e-22]),
@@ -247,16 +256,26 @@ def test_masks_of_minus_infinity() -> None:
     np.testing.assert_array_equal(gradient(sc.logsumexp, [-np.inf, -np.inf]), [0, 0])
 
 
-@pytest.mark.parametrize("anything", [1e20, 1.0, -1e20, np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("anything", [1e20, 100.0, 1.0, -1e20, np.inf, -np.inf, np.nan])
 def test_masks_of_zero_weights(anything: float) -> None:
     """SciPy's way to mask: where b = 0, whatever `a` is adds nothing."""
     b = np.array([1.0, 0.0, 1.0])
 
     def of_a(a: Any) -> Any:
-        return sc.logsumexp(a, b=b)
+        return sc.logsumexp(a, b=b.astype(a.dtype))
 
-    np.testing.assert_array_equal(gradient(of_a, [0.0, anything, 0.0]), [0.5, 0, 0.5])
-    np.testing.assert_array_equal(curvature(of_a, [0.0, anything, 0.0]), [0, 0, 0])
+    for dtype in (np.float64, np.float32):
+        a = np.array([0.0, anything, 0.0], dtype)
+        x = asarray(a)
+        x.attach_grad()
+        with record():
+            y = of_a(x)
+        y.backward()
+        np.testing.assert_allclose(x.grad.array, [0.5, 0, 0.5], rtol=1e-6)
+        np.testing.assert_array_equal(curvature(of_a, a), [0, 0, 0])
+    with np.errstate(over="ignore"):
+        by_weight = gradient(lambda w: sc.logsumexp(np.array([0.0, anything, 0.0]), b=w), b)
+        np.testing.assert_allclose(by_weight[1], np.exp(anything) / 2)
 
 
 @pytest.mark.parametrize("weights", [[1.0, -2.0, 0.5], [1.0, 2.0, 0.0], [-3.0, 0.0, 0.0]])

@@ -27,7 +27,7 @@ def _diff(part: int, g: Any, a: Any, n: int, axis: int, prepend: Any, append: An
     """The gradient of one of prepend, a and append, which are joined before differences are taken."""
     if n == 0:  # then np.diff joins nothing
         return g if part == 1 else 0 * (prepend, a, append)[part]
-    sizes = [0 if x is ABSENT else np.shape(x)[-1] if np.ndim(x) else 1 for x in (prepend, a, append)]
+    sizes = [0 if x is ABSENT else np.shape(x)[axis] if np.ndim(x) else 1 for x in (prepend, a, append)]
     for _ in range(n):
         g = _undiff(g, axis)
     return _cut(g, axis, sum(sizes[:part]), sum(sizes[: part + 1]))
