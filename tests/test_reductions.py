@@ -467,6 +467,11 @@ def test_fits_of_too_few_points(deg: int) -> None:
             np.polyfit(x, np.arange(4.0), deg)
         with pytest.raises(ValueError, match="number of data points must exceed order"):
             np.polyfit(x * np.arange(4.0), np.arange(4.0), 3, cov=True)
+        with (
+            pytest.warns(np.exceptions.RankWarning, match="poorly conditioned"),
+            pytest.raises(ValueError, match="number of data points must exceed order"),
+        ):
+            np.polyfit(x * np.arange(4.0), np.arange(4.0), 4, cov=True)
     assert warned[0].filename == __file__
 
 
