@@ -2958,7 +2958,9 @@ def test_functions_that_write_into_their_argument_when_told_to(write: Any) -> No
         y.backward()
 
 
-@pytest.mark.parametrize("other", [Fraction(1, 2), 2j, np.complex64(1)])
+@pytest.mark.parametrize(
+    "other", [Fraction(1, 2), 2j, np.complex64(1), np.array([1j, 2]), np.array([Fraction(1, 2), 2])]
+)
 def test_operators_with_numbers_that_are_not_real_floats(other: Any) -> None:
     """As NumPy's outside `record()`; inside they have no derivatives."""
     x = leaf([1.0, 2.0])
