@@ -467,7 +467,30 @@ def test_fits_of_too_few_points(deg: int) -> None:
             np.polyfit(x, np.arange(4.0), deg)
         with pytest.raises(ValueError, match="number of data points must exceed order"):
             np.polyfit(x * np.arange(4.0), np.arange(4.0), 3, cov=True)
+        with (
+            pytest.warns(np.exceptions.RankWarning, match="poorly conditioned"),
+            pytest.raises(ValueError, match="number of data points must exceed order"),
+        ):
+            np.polyfit(x * np.arange(4.0), np.arange(4.0), 4, cov=True)
     assert warned[0].filename == __file__
+
+
+@pytest.mark.parametrize("rcond", [None, 1e-3, 1e-12])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_fits_drop_what_numpys_do(dtype: Any, rcond: Any) -> None:
+    """Powers that are nearly the same in the dtype, and the number of points, decide."""
+    x, y = np.arange(1000, 1008).astype(dtype), np.sin(np.arange(8.0)).astype(dtype)
+    leaf = tensor(y)
+    leaf.attach_grad()
+    for deg in (1, 2, 3):
+        with warnings.catch_warnings(action="ignore", category=np.exceptions.RankWarning):
+            expected, *_, rank, s, cutoff = np.polyfit(x, y, deg, rcond, full=True)
+            with record():
+                got, *_, own_rank, own_s, own_cutoff = np.polyfit(x, leaf, deg, rcond, full=True)
+        assert (int(own_rank), own_cutoff) == (rank, cutoff)
+        np.testing.assert_allclose(own_s.array, s, rtol=1e-3, atol=1e-6)
+        if rcond == 1e-3:  # what is kept is well conditioned
+            np.testing.assert_allclose(got.array, expected, rtol=1e-2)
 
 
 def test_the_polynomial_of_a_matrix() -> None:
@@ -486,6 +509,18 @@ def test_what_has_no_polynomial(shape: Any) -> None:
         np.testing.assert_array_equal(np.poly(np.ravel(x)[:0]), 1.0, strict=True)
         with pytest.raises(ValueError, match="input must be 1d or non-empty square 2d array"):
             np.poly(x)
+
+
+@pytest.mark.parametrize("first", [0.0, 1e-13, -1e-10, 5e-9, -5e-9, 2e-8, -1e-3])
+def test_remainders_begin_where_numpys_do(first: float) -> None:
+    """What is nearly nothing before them is left away."""
+    u, v = np.array([1.0, 0.0, 1.0 + first, 0.5]), np.array([1.0, 0.0, 1.0])
+    leaf = tensor(u)
+    leaf.attach_grad()
+    with record():
+        made = np.polydiv(leaf, v)
+    for got, expected in zip(made, np.polydiv(u, v), strict=True):
+        np.testing.assert_allclose(got.array, expected, rtol=1e-14, strict=True)
 
 
 COEFFICIENTS: list[Any] = [0.0, 2.0, [0.0], [2.0], [0.0, 0.0], [0.0, 2.0], [2.0, 0.0], [0.0, 0.0, 3.0]]
@@ -830,6 +865,30 @@ def test_a_row_beside_others_has_the_gradient_that_it_has_alone(function: Any, r
         together = gradient(lambda x: function(x, axis=1), rows)
         alone = [gradient(function, row) for row in rows]
     np.testing.assert_allclose(together, np.reshape(alone, rows.shape), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        *(np.nansum, np.nanmean, np.nanvar, np.nanstd, np.nanprod, np.nanmax, np.nanmin, np.nanmedian),
+        *(np.nancumsum, np.nancumprod, np.fmax.accumulate, np.fmin.accumulate),
+        *(partial(np.nanquantile, q=[0.3, 0.8], method=method) for method in statistics.INTERPOLATING),
+        *(partial(np.nanpercentile, q=30, method=method) for method in ("lower", "midpoint", "linear")),
+        partial(np.nanvar, ddof=1),
+        partial(np.nanstd, ddof=0.5),
+    ],
+    ids=lambda f: name_of(getattr(f, "func", f)),
+)
+def test_rows_with_different_numbers_of_numbers(function: Any) -> None:
+    """Are as they are alone, and without what is NaN."""
+    rows = [[1.0, np.nan, 4.0, 6.0, 0.5], [3.0, np.nan, np.nan, 7.0, np.nan], [2.0, 9.0, 1.0, 5.0, 4.0]]
+    together = gradient(lambda x: function(x, axis=1), rows)
+    for got, row in zip(together, np.array(rows), strict=True):
+        np.testing.assert_allclose(got, gradient(function, row), rtol=1e-14)
+        kept = ~np.isnan(row)
+        if function not in (np.nancumsum, np.nancumprod, np.fmax.accumulate, np.fmin.accumulate):
+            np.testing.assert_allclose(got[kept], gradient(function, row[kept]), rtol=1e-14)
+        assert not np.any(got[~kept])
 
 
 @pytest.mark.parametrize("shape", [(4,), (3, 4), (2, 3, 4)])
@@ -1375,6 +1434,17 @@ ROW = TABLE[0]
         (np.nanmedian, (TABLE,), {}),
         (np.quantile, (TABLE, 0.3), {}),
         (np.percentile, (TABLE, 30.0), {"method": "hazen"}),
+        (np.quantile, (TABLE, np.float32([0.25, 0.625])), {}),
+        (np.nanquantile, (TABLE, np.float32([0.25, 0.625])), {"axis": 1}),
+        (np.nanpercentile, (TABLE, np.float32(30)[None]), {"method": "weibull"}),
+        (np.nansum, (TABLE,), {}),
+        (np.nanprod, (TABLE,), {}),
+        (np.nancumsum, (TABLE,), {}),
+        (np.nancumprod, (TABLE,), {}),
+        (np.logaddexp.accumulate, (TABLE,), {}),
+        (np.fmin.accumulate, (TABLE,), {}),
+        (np.var, (TABLE,), {"where": TABLE > 1, "axis": 1}),
+        (np.std, (TABLE,), {"where": TABLE > 1}),
         (np.diff, (TABLE,), {"prepend": np.float16(1)}),
         (np.ediff1d, (TABLE,), {}),
         (np.gradient, (ROW, 2.0), {}),
