@@ -42,6 +42,9 @@ POINTS: list[tuple[Any, float, list[float]]] = [
     (sc.log_ndtr, 1e10, [0, 0, 0]),
     (sc.exprel, 0.0, [1 / 2, 1 / 3, 1 / 4]),
     (sc.exprel, -1e4, [1e-8, 2e-12]),
+    (sc.exprel, 1e20, [np.inf]),
+    (lambda a: sc.boxcox(3.0, a), 1e20, [np.inf]),
+    (lambda a: sc.boxcox1p(3.0, a), -1e20, [1e-40]),
     (sc.gammaln, 1e10, [23.025850929890456840, 1.00000000005e-10]),
     (sc.rgamma, -2.0, [2, -3.6911373403938686]),
     (sc.rgamma, 0.0, [1, 2 * np.euler_gamma]),
@@ -143,6 +146,7 @@ def test_derivatives_at_a_point(function: Any, point: float, expected: list[floa
     [
         *(sc.dawsn, sc.erfcx, sc.i0e, sc.i1e, sc.k0e, sc.k1e, sc.erf, sc.erfc, sc.ndtr, sc.log_ndtr),
         *(lambda x: sc.erf(-x), lambda x: sc.erfc(-x), lambda x: sc.ndtr(-x), np.tanh, np.arctan),
+        *(lambda x: sc.gammainc(2.5, x), lambda x: sc.gammaincc(0.5, x), lambda x: sc.gammainc(1, x)),
         *(sc.expit, sc.log_expit, lambda x: sc.expit(-x), lambda x: np.exp(-x)),
     ],
 )

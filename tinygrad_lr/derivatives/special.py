@@ -82,7 +82,9 @@ def _gamma_density_x(g: Any, y: Any, a: Any, p: Any, x: Any) -> Any:
 @differentiable(..., ..., _gamma_density_x)
 def gamma_density(a: Any, p: Any, x: Any) -> Any:
     """x**p exp(-x) / Γ(a); the derivative of `gammainc(a, x)` for p = a - 1."""
-    density = np.exp(sc.xlogy(p, x) - x - sc.gammaln(a))
+    far = np.isposinf(x)
+    within = np.where(far, 1, x)
+    density = np.where(far, 0, np.exp(sc.xlogy(p, within) - within - sc.gammaln(a)))
     return density.astype(np.result_type(a, p, x))
 
 
@@ -221,7 +223,12 @@ def _by_lambda(y: Any, base: Any, log: Any, lmbda: Any) -> Any:
 
     With h(t) = (exp(t) - 1) / t that is log(base)² h'(lambda log(base)), and 1 / lambda² at base = 0.
     """
-    return np.where(base == 0, y * y, log * log / 2 * sc.hyp1f1(2, 3, lmbda * log))
+    return np.where(base == 0, y * y, log * log / 2 * _hyp1f1(lmbda * log))
+
+
+def _hyp1f1(x: Any) -> Any:
+    """sc.hyp1f1(2, 3, x), which comes to no end where it has long been infinite."""
+    return sc.hyp1f1(2, 3, np.minimum(x, 1e3))
 
 
 def _inverse_by_x(base: Any, x: Any, lmbda: Any) -> Any:
@@ -339,7 +346,7 @@ derivative(sc.exp10,        lambda g, y, x: g * y * math.log(10))
 derivative(sc.log1p,        lambda g, y, x: g / (1 + x))
 derivative(sc.cbrt,         lambda g, y, x: g / (3 * y * y))
 derivative(sc.cosm1,        lambda g, y, x: -g * np.sin(x))
-derivative(sc.exprel,       lambda g, y, x: g / 2 * np.where(np.isneginf(x), 0, sc.hyp1f1(2, 3, x)))
+derivative(sc.exprel,       lambda g, y, x: g / 2 * np.where(np.isneginf(x), 0, _hyp1f1(x)))
 derivative(sc.boxcox,       lambda g, y, x, lmbda: g * x ** (lmbda - 1),
                             lambda g, y, x, lmbda: g * _by_lambda(
                                 y, x, np.log(np.where(x == 0, y.dtype.type(1), x)), lmbda))
