@@ -27,6 +27,7 @@ from tinygrad_lr.testing.strategies import (
     shapes,
     tensors,
 )
+from tinygrad_lr.testing.truths import STEP, adaptive_difference
 
 X = np.array([[0.3, -1.2, 0.7], [1.1, 0.4, -0.5]])
 
@@ -153,6 +154,24 @@ def test_only_the_first_elements_are_shown() -> None:
     planted = differentiable(lambda g, y, x: g * x)(np.square)
     with pytest.raises(WrongGradientError, match=r"is wrong in 20 of 20:(\n.*){9}\n +\.\.\. and 12 more\n"):
         check_gradients(planted, np.linspace(1, 2, 20))
+    partly = differentiable(lambda g, y, x: g * np.where(x > 0, 2.0, 1.0))(lambda x: x + 0)
+    for shown in (7, 8, 9, 13):
+        more = rf"\n +\.\.\. and {shown - 8} more\n" if shown > 8 else r"\n +got is 2"
+        rows = rf"is wrong in {shown} of 20:(\n.*){{{min(shown, 8) + 1}}}{more}"
+        with pytest.raises(WrongGradientError, match=rows):
+            check_gradients(partly, np.linspace(shown - 19.5, shown - 0.5, 20))
+
+
+@pytest.mark.parametrize("noise", [1e-9, 1e-6, 1e-3, np.array([1e-3, 0.0])])
+def test_the_error_of_a_difference_counts_the_noise_of_what_it_is_taken_of(noise: Any) -> None:
+    """Whatever the noise is: values that are off by so much, either way, lie within the error."""
+    for f, truth in ((lambda t: 3 * t, 3.0), (np.sin, 1.0), (lambda t: np.exp(-t), -1.0)):
+        exact = adaptive_difference(f, noise)
+        noisy = adaptive_difference(lambda t, f=f: f(t) + noise * np.sign(np.sin(1e9 * t)), noise)
+        for slope in (exact, noisy):
+            assert np.all(np.abs(slope.value - truth) <= slope.error)
+            assert np.all(slope.error >= noise / STEP)
+            assert np.all(slope.rounding >= noise / STEP)
 
 
 def test_a_lost_gradient_is_told() -> None:
