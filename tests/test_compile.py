@@ -598,6 +598,23 @@ def test_numbers_made_of_constants_are_results() -> None:
     np.testing.assert_array_equal(slope, [0, 0])
 
 
+def forms_of_one(x: Any) -> Any:
+    y = 2 * x
+    return {"list": [y, y], "tuple": (y, Pair(y, y)), "view": y[..., :1], "turned": y.T, "given": (x, x, x.T)}
+
+
+def test_a_result_that_is_returned_twice_is_two_arrays() -> None:
+    """In whatever nesting, and with its views."""
+    compiled, held = compile(forms_of_one), list[Any]()
+    for n in (1.0, 2.0, 3.0):
+        x = np.array([[n, 4.0]])
+        for a, b in zip(parts(compiled(x)), parts(forms_of_one(x)), strict=True):
+            np.testing.assert_array_equal(a, b)
+            assert not any(np.shares_memory(a, other) for other in (*held, x))
+            held.append(a)
+    assert compiled.traces == 1
+
+
 def test_results_belong_to_the_caller() -> None:
     compiled = compile(lambda x: {"twice": 2 * x, "also": (2 * x).T, "same": x, "number": 3})
     x = np.array([[1.0, 2.0]])
@@ -757,6 +774,62 @@ def test_signs_of_zeros_and_of_static_arguments() -> None:
         np.testing.assert_array_equal(static(x, -0.0), -x)
 
 
+STATIC: list[Any] = [2, 2.0, 1, 1.0, True, 0, 0.0, -0.0, False, np.nan, None, "s", 2 + 0j]
+
+
+@pytest.mark.parametrize("nest", [lambda k: k, lambda k: [k], lambda k: (k, "t"), lambda k: {"k": (k,)}])
+def test_static_arguments_that_are_equal_are_not_taken_for_each_other(nest: Any) -> None:
+    """After any other one, also where Python says that they are equal: their types and signs count."""
+    compiled = compile(lambda x, k: x * np.array(str(k) == str(nest(2)), int) + len(str(k)))
+    repeated = compile(lambda k, x: (x, repr(k)))
+    x = np.array([1, 2])
+    for one in STATIC:
+        for other in STATIC:
+            for k in (one, other):
+                assert repeated(nest(k), x)[1] == repr(nest(k))
+                np.testing.assert_array_equal(
+                    compiled(x, nest(k)), x * (str(nest(k)) == str(nest(2))) + len(str(nest(k)))
+                )
+    assert repeated.programs == len(STATIC)
+
+
+@pytest.mark.parametrize("x", [np.array([1, 2]), np.array([True, False]), np.array([1, 2], np.float32)])
+def test_the_dtype_of_a_result_is_that_of_each_number(x: Any) -> None:
+    numbers: list[Any] = [2, 2.0, True, np.float64(2), np.float32(2), np.int8(2), np.int64(2), 2 + 0j]
+    product = compile(lambda x, k: x * k)
+    together = compile(lambda x: [x * k for k in numbers] + [x + k for k in numbers])
+    for _ in range(2):
+        for k in numbers:
+            for other in numbers:
+                product(x, other)
+                assert product(x, k).dtype == (x * k).dtype
+        for made, k in zip(together(x), numbers * 2, strict=True):
+            assert made.dtype == (x * k).dtype
+
+
+def test_dicts_whose_keys_come_in_another_order() -> None:
+    difference = compile(lambda p: p["a"] - p["b"])
+    x, y = np.array([5.0, 6.0]), np.array([1.0, 3.0])
+    for p in ({"a": x, "b": y}, {"b": y, "a": x}, {"b": x, "a": y}, {"a": y, "b": x}):
+        np.testing.assert_array_equal(difference(p), p["a"] - p["b"])
+    by_name = compile(lambda a, b: a - b)
+    np.testing.assert_array_equal(by_name(a=x, b=y), x - y)
+    np.testing.assert_array_equal(by_name(b=y, a=x), x - y)
+    np.testing.assert_array_equal(by_name(x, b=y), x - y)
+    first = compile(lambda p: next(iter(p.values())) * 1)
+    for p in ({"a": x, "b": y}, {"b": y, "a": x}, {"a": x, "b": y}, {"c": y, "b": x}):
+        np.testing.assert_array_equal(first(p), next(iter(p.values())))
+
+
+def test_source_and_executed_are_those_of_the_last_call() -> None:
+    compiled = compile(lambda x, k: x * k)
+    x = np.ones(2)
+    for k in (2.0, 3.0, 2.0, 2.0, 3.0):
+        compiled(x, k)
+        assert f"{k} * x" in compiled.source
+        assert str(k) in compiled.executed
+
+
 def test_modes_are_programs_of_their_own() -> None:
     compiled = compile(lambda x: x * 2 if tinygrad_lr.is_training() else x * 3)
     x = np.ones(2)
@@ -872,6 +945,15 @@ def test_a_number_that_is_written_in_place() -> None:
     [
         lambda x: np.repeat(np.ones(3), np.argsort(x)),
         lambda x: np.delete(np.ones(3), np.argsort(x)[:1]),
+        lambda x: np.repeat(np.ones(3), repeats=np.argsort(x)),
+        lambda x: np.repeat(x, repeats=np.argsort(x)),
+        lambda x: np.delete(x, obj=np.argsort(x)[:1]),
+        lambda x: np.delete(arr=x, obj=np.argsort(x)[:1]),
+        lambda x: np.compress(a=x, condition=x > 0),
+        lambda x: np.extract(condition=x > 0, arr=x),
+        lambda x: np.trim_zeros(filt=np.trunc(x)),
+        lambda x: np.unique(ar=x),
+        lambda x: np.flatnonzero(a=x),
         lambda x: np.union1d(x, x),
         lambda x: np.bincount(np.argsort(x)),
     ],
@@ -903,7 +985,20 @@ def creating_an_array(x: Any) -> Any:
     return x * y
 
 
-@pytest.mark.parametrize("function", [creating, creating_an_array])
+def creating_a_view(x: Any) -> Any:
+    total = tensor(np.zeros(3))
+    view = total[:2]
+    view += x
+    return total
+
+
+def creating_a_part(x: Any) -> Any:
+    parts = np.split(tensor(np.zeros(4)), 2)
+    parts[1][...] = x
+    return x * parts[1]
+
+
+@pytest.mark.parametrize("function", [creating, creating_an_array, creating_a_view, creating_a_part])
 def test_what_is_made_within_and_written_raises(function: Any) -> None:
     with pytest.raises(TraceError, match=r"made within it, it would keep what is written.*np.zeros_like"):
         compile(function)(np.array([1.0, 2.0]))
@@ -989,6 +1084,57 @@ def test_names_that_the_executed_form_has_for_itself() -> None:
         for form in ("source", "executed"):
             np.testing.assert_allclose(compiled(*arrays), f(*arrays))
             np.testing.assert_allclose(run_source(compiled, *arrays, form=form), f(*arrays))
+
+
+NAMES = [
+    "np",
+    "operator",
+    "scatter",
+    "scipy",
+    "inf",
+    "f0",
+    "t1",
+    "t2",
+    "c1",
+    "f",
+    "values",
+    "key",
+    "shape",
+    "x1",
+]
+NAMES += [
+    "d1",
+    "gradient",
+    "rescue1",
+    "rescue2",
+    "total",
+    "args",
+    "options",
+    "mode",
+    "MISSED",
+    "now",
+    "last",
+    "T",
+    "float",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_arguments_and_locals_that_have_the_names_of_other_things(name: str) -> None:
+    """Of modules, of functions that the source has or calls, and of what it numbers itself."""
+    scope: dict[str, Any] = {"N": np, "ldexp": np.ldexp, "digamma": scipy.special.digamma}
+    body = f"N.sum(N.where({name} > 2, N.sqrt({name} - 2) @ N.ones((2, 2)), 0)[N.array([0, 0, 1])])"
+    body += f" + N.sum(digamma({name}).astype(float))"
+    exec(f"def g({name}, other): return {body} + N.sum(N.tanh(other) * {name})", scope)
+    exec(f"def h(first, other):\n    {name} = 2 * first\n    return {body} + N.sum({name} * {name})", scope)
+    for function in (scope["g"], scope["h"]):
+        f = value_and_grad(function)
+        compiled, x = compile(f), np.array([2.0, 3.0])
+        for way in ways(compiled):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                made = way(x, x + 1)
+            for got, truth in zip(made, f(x, x + 1), strict=True):
+                np.testing.assert_allclose(got, truth, **close)
 
 
 @differentiable(lambda g, y, x, powers: sum(n * g * x ** (n - 1) for n in powers))
@@ -1394,6 +1540,69 @@ def test_an_exception_while_tracing_leaves_all_as_it_was() -> None:
     with pytest.raises(TraceError, match="random numbers"):
         drawing(x)
     assert w.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("error", [KeyError, KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_whatever_is_raised_while_tracing_brings_everything_back(error: Any) -> None:
+    """The values from before the first of several writes, whichever way they were made."""
+
+    def f(w: Any, v: Any, number: Any) -> None:
+        w += 1
+        w *= 3
+        w[0] = 9.0
+        v[1:] -= w[0]
+        np.exp(v, out=v)
+        number += 1
+        number *= 2
+        for _ in range(2):
+            with record():
+                loss = (w * w).sum()
+            loss.backward()
+        raise error
+
+    w, v, number = tensor([1.0, 2.0]), np.array([3.0, 4.0]), tensor([1.0, 2.0]).sum()
+    w.attach_grad("add")
+    w.grad += 5
+    with pytest.raises(error):
+        compile(f)(w, v, number)
+    assert (w.tolist(), v.tolist(), number.item(), w.grad.tolist()) == ([1, 2], [3, 4], 3, [5, 5])
+    assert {type(w), type(w.grad), type(number)} == {Tensor}
+
+
+def test_an_exception_in_the_row_that_writes_first_is_noted() -> None:
+    w = tensor([1.0, 2.0])
+    adding, then = compile(lambda x: (w.__iadd__(x), None)[1]), compile(lambda x: np.sum(w.__iadd__(x)))
+    matrix = tensor(np.eye(2))
+    solving = compile(lambda x: (matrix.__iadd__(np.linalg.inv(x)), None)[1])
+    scaled = compile(lambda x: (w.__imul__(x), w.__imul__(x), None)[2])
+    for compiled in (adding, then, scaled):
+        compiled(np.ones(2))
+        w[...] = [1e308, 1.0]
+        with np.errstate(all="raise"), pytest.raises(FloatingPointError) as caught:
+            compiled(np.array([1.7e308, 1.0]))
+        assert "w may be changed in part" in caught.value.__notes__[0]
+        w[...] = [1.0, 2.0]
+    solving(np.eye(2))
+    with pytest.raises(np.linalg.LinAlgError) as caught:
+        solving(np.zeros((2, 2)))
+    assert not hasattr(caught.value, "__notes__")
+
+
+@pytest.mark.parametrize("wrap", [tensor, lambda x: tensor(x)[:], np.array])
+@pytest.mark.parametrize("shape", [(2,), ()])
+def test_an_argument_that_compiled_code_writes_is_seen_by_backward(wrap: Any, shape: Any) -> None:
+    def written(z: Any) -> None:
+        z += 1
+
+    compiled, x = compile(written), tensor(np.ones(shape))
+    x.attach_grad()
+    compiled(wrap(np.ones(shape)) if shape or wrap is np.array else tensor(1.0))
+    z = wrap(np.full(shape, 3.0)) if shape or wrap is np.array else tensor(3.0)
+    with record():
+        y = (x * z).sum()
+    compiled(z)
+    with pytest.raises(tinygrad_lr.errors.ModifiedError, match="changed in place"):
+        y.backward()
 
 
 def test_an_exception_of_compiled_code_says_what_it_may_have_changed() -> None:

@@ -5,6 +5,7 @@ dtype, shape and the signs of zeros, and what it writes into its arguments.
 """
 
 import contextlib
+import itertools
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinygrad_lr import Tensor, tensor
+from tinygrad_lr import Tensor, blocks, tensor
 from tinygrad_lr.compiler import compile
 
 
@@ -51,10 +52,9 @@ def check(function: Callable[..., Any], *calls: tuple[Any, ...], signs: bool = T
                 space: dict[str, dict[str, Any]] = {"source": {}, "executed": {}}
                 for form in space:
                     exec(getattr(compiled, form), space[form])
-                captured = {v.name: v.source for v in compiled._last.program.captured}
-                forms += [
-                    lambda *a, f=space[form]["f"], captured=captured: f(*a, **captured) for form in space
-                ]
+                captured = compiled._last.program.captured  # small ones are written out
+                large = {v.name: v.source for v in captured if v.source.size > 16}
+                forms += [lambda *a, f=made["f"], large=large: f(*a, **large) for made in space.values()]
             for form in forms:
                 given = [np.copy(a) if isinstance(a, np.ndarray) else a for a in arrays]
                 assert_same(form(*given), truth)
@@ -300,3 +300,190 @@ def test_expressions_within_expressions(outer: str) -> None:
     within = [lambda a, b, c, f=f: f(SYMBOLS[outer], a, b, c) for f in PLACES]
     for f in those_that_take(within, a, b, c):
         check(f, (a, b, c))
+
+
+# ---- before and after a write -----------------------------------------------------------------------------
+
+MADE: list[Callable[[Any, Any, Any], Any]] = [
+    lambda k, x, y: k * x,
+    lambda k, x, y: k * (x * y),
+    lambda k, x, y: k * (3 * x),
+    lambda k, x, y: -(k * x),
+    lambda k, x, y: x / k,
+    lambda k, x, y: np.where(x > k, x, 0),
+    lambda k, x, y: np.where(y > 4, x, 0),
+    lambda k, x, y: np.where(y > 4, k * x, 0),
+    lambda k, x, y: np.where(y > k, x, 0),
+    lambda k, x, y: np.where(y > k, 0, x),
+    lambda k, x, y: np.logical_not(x > k) * 1.0,
+    lambda k, x, y: np.where(y > k, k * x, x),
+    lambda k, x, y: np.sum(k * x),
+    lambda k, x, y: x**2 + k,
+    lambda k, x, y: x,
+    lambda k, x, y: x.T,
+    lambda k, x, y: np.reshape(x, -1)[:1],
+    lambda k, x, y: np.reshape(x, np.shape(x)),
+    lambda k, x, y: np.copy(x),
+    lambda k, x, y: x.astype(x.dtype),
+    lambda k, x, y: +x,
+]
+USED: list[Callable[[Any, Any, Any], Any]] = [
+    lambda r, x, y: r,
+    lambda r, x, y: np.sum(r),
+    lambda r, x, y: 3 * r,
+    lambda r, x, y: r + x,
+    lambda r, x, y: -np.mean(r * y),
+    lambda r, x, y: np.where(y > 4, r, 0),
+    lambda r, x, y: np.where(y > 7, r, 0),
+    lambda r, x, y: np.where(y > 7, 0, r),
+    lambda r, x, y: np.where(r, y, 1.5),
+]
+WRITES: dict[str, Callable[[Any], Any]] = {
+    "+=": lambda x: x.__iadd__(1),
+    "[...] =": lambda x: operator.setitem(x, ..., 7.0),
+    "a view *=": lambda x: np.reshape(x, -1)[:1].__imul__(10),
+    "out=": lambda x: np.multiply(x, 2.0, out=x),
+}
+TARGETS: dict[str, Callable[[Any], Any]] = {
+    "an argument": lambda x: x,
+    "a view of one": lambda x: x[...],
+    "made": lambda x: x * 2.5,
+    "a view of what is made": lambda x: (x * 2.5)[...],
+}
+
+
+@pytest.mark.parametrize("shape", [(3,), (1,), ()], ids=repr)
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_is_made_before_a_write_has_the_values_from_before(target: str, shape: Any) -> None:
+    """But for views; whatever is made of it afterwards, and whatever is made in the same way again."""
+    x = np.reshape(np.arange(4.0, 4 + np.prod(shape)), shape)
+    y = np.asarray(x - 0.5)
+    first = list(TARGETS).index(target)
+    for write in list(WRITES.values()) if shape == (3,) else [list(WRITES.values())[first]]:
+        first += 1
+
+        def f(x: Any, y: Any, first: int = first, write: Any = write) -> Any:
+            z, before = TARGETS[target](x), []
+            for i, make in enumerate(MADE):
+                for j in range((first + i) % 3, len(USED), 3):
+                    before.append((USED[j], make(j + 2, z, y)))
+            nested = np.where(y > 4.5, z, 0), np.where(y < 5, 0, z)
+            write(z)
+            nested = np.where(y > 4.5, nested[0], 0), np.where(y < 5, 0, nested[1])
+            return (
+                nested,
+                [use(r, z, y) for use, r in before],
+                [make(i + 2, z, y) for i, make in enumerate(MADE)],
+            )
+
+        check(f, (x, y), (np.array(2 * y), np.array(x)))
+
+
+# ---- axes, conditions, constants and blocks ---------------------------------------------------------------
+
+
+def test_axes_that_are_exchanged_twice() -> None:
+    """By every pair of axes after every other one, of squares, stacks and what has one axis."""
+    turns: list[Callable[[Any], Any]] = [np.transpose, lambda x: x.T, lambda x: np.transpose(x, None)]
+    turns += [lambda x, i=i, j=j: np.swapaxes(x, i, j) for i in (-2, -1, 0, 1) for j in (-1, 0, 1)]
+    turns += [lambda x: np.transpose(x, (1, 0)), lambda x: np.transpose(x, (-1, 0, 1))]
+    for shape in [(2, 3), (2, 2, 2), (2,)]:
+        x = np.reshape(np.arange(np.prod(shape)), shape) + 0.5
+        taken = those_that_take(turns, x)
+        check(lambda x, taken=taken: [turn(x) * 2 for turn in taken], (x,))
+        for first in taken:
+            compiled = compile(lambda x, first=first, taken=taken: [turn(first(x)) for turn in taken])
+            for _ in range(2):
+                assert_same(compiled(x), [turn(first(x)) for turn in taken])
+
+
+CONDITIONS: list[Callable[[Any, Any], Any]] = [
+    lambda x, y: ~x,
+    lambda x, y: np.invert(x),
+    lambda x, y: np.logical_not(x),
+    lambda x, y: np.logical_not(np.logical_not(x)),
+    lambda x, y: -x,
+    lambda x, y: np.abs(x),
+    lambda x, y: np.sign(x),
+    lambda x, y: np.where(x, 0, 2),
+    lambda x, y: np.where(x, 0.0, 0),
+    lambda x, y: np.where(x, 2, 3),
+    lambda x, y: np.where(x, 0, y),
+    lambda x, y: np.where(x, y, 0),
+    lambda x, y: np.where(x, -0.0, 1),
+    lambda x, y: np.where(x, np.where(y, 1, 2), 0),
+    lambda x, y: np.where(x, np.where(y, 0, 2), 0),
+    lambda x, y: np.where(np.stack([x, x]), 0, 1),
+    lambda x, y: -np.where(np.logical_not(x), 0, np.nan),
+    lambda x, y: x & y if x.dtype.kind in "bi" else x * y,
+]
+
+
+@pytest.mark.parametrize("dtype", ["?", "i", "d"])
+def test_conditions_of_selections(dtype: str) -> None:
+    """Of truth values, whole numbers and others; negated, selected and within one another."""
+    x, y = np.array([-1, -1, 0, 0, 5, 5]).astype(dtype), np.array([1.0, 0.0, 1.0, 0.0, -1.0, np.nan])
+    for k, condition in enumerate(those_that_take(CONDITIONS, x, y)):
+
+        def f(x: Any, y: Any, k: int = k, condition: Any = condition) -> Any:
+            c, d, z = condition(x, y), x > 0, y + k
+            return [
+                np.where(c, z, 0),
+                np.where(c, 0, 3 * z),
+                np.where(c, 1.5, z * z),
+                np.where(c, np.where(d, z - 1, 0), 0),
+                np.where(c, -np.where(c, z - 2, 0) * y, 0),
+                np.where(d, -np.where(d, z - 3, 0) * y, 0),
+                np.where(d, 0, np.where(d, 0, z - 4) * np.where(d, 7.0, z - 5)),
+                np.where(d, np.where(y > 0, z - 6, 0), 0),
+                np.where(d, np.where(d, 0, z - 7), 0),
+                (twice := np.where(d, z - 8, 0) * y),
+                np.where(d, twice, 0),
+                np.where(d, np.where(d, z.astype("f"), 0) * np.ones((2, 6)), 0),
+            ]
+
+        check(f, (x, y))
+
+
+def test_constants_of_every_dtype() -> None:
+    """Written out in the source, as arrays and numbers, as defaults and options, with their dtype."""
+    x = np.array([1, 2, 3], np.int8)
+    arrays: list[Any] = [np.array([0, 1, 2]).astype(dtype) for dtype in "?bhilqBHILQefdg"]
+    arrays += [np.array([np.nan, np.inf, -np.inf], d) for d in "efd"] + [np.array([-0.0, 1e-7, 0.1], "d")]
+    for array in arrays:
+        check(
+            lambda x, array=array: [
+                x + array,
+                x * array[1],
+                np.where(x > 1, array, x),
+                np.maximum(x, array[0]),
+            ],
+            (x,),
+        )
+        check(lambda x, array=array: np.sum(x + np.zeros(3, array.dtype), dtype=array.dtype), (x,))
+        check(lambda x, array=array: [x.astype(array.dtype), np.full_like(x, 1, dtype=array.dtype)], (x,))
+
+
+BLOCKED: dict[str, Callable[..., Any]] = {
+    "a vector beside a square": lambda x, v: (x * v + 1) * v,
+    "a column": lambda x, v: (x * v[:, None] + 1) * v[:, None],
+    "both": lambda x, v: (x * v[:, None] + v) * v[None, :],
+    "a row of one": lambda x, v: (x * v[:1] + v[None, :1]) * v[0],
+    "another square": lambda x, v: (x * x.T + v) * x,
+    "a total": lambda x, v: (x * 2 + np.sum(x * 2 * v)) * v,
+    "totals": lambda x, v: (np.sum(np.exp(-x) * v), np.sum(x * v * x * v), np.mean(x * v + 1)),
+    "a selection": lambda x, v: np.where(x > v, x * 2, 0) + np.where(v > 4, x, v),
+    "rows": lambda x, v: (x[:3] * v + 1) * v,
+    "a stack": lambda x, v: (np.stack([x, x * v]) * v + 1) * np.stack([x, x]),
+    "a stack by its first axis": lambda x, v: (np.stack([x] * v.size) * v + 1) * v[:, None],
+}
+
+
+@pytest.mark.parametrize("f", BLOCKED.values(), ids=BLOCKED)
+def test_squares_by_blocks(f: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has as many elements as there are rows is a row all the same; with every remainder."""
+    monkeypatch.setattr(blocks, "LARGE", 12)
+    rng = np.random.default_rng(0)
+    for n, block in itertools.product((4, 5), (1, 5, 8, 12, 1000)):
+        monkeypatch.setattr(blocks, "BLOCK", block)
+        check(f, *((rng.uniform(0.5, 1.5, (n, n)), rng.uniform(0.5, 1.5, n)) for _ in range(2)))

@@ -46,7 +46,7 @@ from .calls import ARRAYS
 from .derivatives import cast, scatter
 from .errors import PACKAGE, TraceError, describe, name_of
 from .executable import Writer, executed, lowered
-from .program import Answer, Line, Program, Variable, mapped, simplified, source, variables_in
+from .program import Answer, Line, Program, Variable, called, mapped, simplified, source, variables_in
 from .scope import MODE, RECORDING, TRACER, TRACING, Scope
 from .tape import WRITES
 from .tensor import UNATTACHED, Tensor, asarray, recorded, tracked
@@ -820,9 +820,16 @@ class Compiled:
             )
         return value
 
-    def _name(self, program: Program, tracer: Tracer, seen: dict[int, str], named: Any, called: Any) -> None:
+    def _name(self, program: Program, tracer: Tracer, seen: dict[int, str], named: Any, call: Any) -> None:
         """Give variables the names that they have in the program, each to one."""
-        taken: set[str] = {"np"}
+        taken = {"np", "scatter"}
+
+        def take(leaf: Any) -> None:
+            """The names by which the source calls a function."""
+            taken.update({called(leaf).partition(".")[0]} if callable(leaf) else ())
+
+        for line in program.lines:
+            mapped(take, (line.function, line.args, line.options))
 
         def give(variable: Any, name: str) -> None:
             if isinstance(variable, Variable) and not variable.name and name.isidentifier():
@@ -831,7 +838,7 @@ class Compiled:
                 variable.name = name
                 taken.add(name)
 
-        args, options = called
+        args, options = call
         try:
             bound = inspect.signature(self.function).bind(*args, **options).arguments
         except (TypeError, ValueError):

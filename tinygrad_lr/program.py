@@ -1,5 +1,6 @@
 """Straight-line programs of NumPy calls, and how they are written: as source to read, and as code to run."""
 
+import itertools
 import operator
 import sys
 from collections import Counter
@@ -157,16 +158,16 @@ def simplified(program: Program) -> None:
             kept.append(line)
             continue
         fixed = not any(id(v.root) in written for v in line.made)
-        changing = any(id(v.root) in written for v in line.reads)  # what it makes depends on when
         if fixed and len(line.made) == 1:
             same = _simpler(line, found)
             if isinstance(same, Variable):
-                if not (changing or id(same.root) in written):
+                if id(same.root) not in written:
                     same.name = same.name or line.made[0].name
                     instead[id(line.made[0])] = same
                     continue
                 same = None
             line = same or line
+        changing = any(id(v.root) in written for v in line.reads)  # what it makes depends on when
         key = _key(line) if fixed else None
         if key is not None:
             key = (key, found.writes if changing else None)
@@ -380,8 +381,12 @@ def _unnest_selections(program: Program) -> None:
     """
     uses = Counter(id(v) for line in program.lines for v in line.reads)
     uses.update(id(v) for v in program.outputs)
-    makers = {id(line.made[0]): line for line in program.lines if len(line.made) == 1}
+    makers: dict[int, Line] = {}
     for line in program.lines:
+        if line.written is not None:
+            makers.clear()  # what a selection within has read may be another now
+        elif len(line.made) == 1:
+            makers[id(line.made[0])] = line
         if line.function is not np.where or len(line.args) != 3 or not any(map(is_zero, line.args[1:])):
             continue
         chosen = 2 if is_zero(line.args[1]) else 1
@@ -578,7 +583,7 @@ def constant(value: Any) -> str:
         value = value[()]
     if isinstance(value, np.generic):
         if value.dtype == np.longdouble:  # whose item is itself
-            return f"np.longdouble('{value}')"
+            return f"np.longdouble('{value!s}')"
         number = constant(value.item())
         return number if value.dtype == bool else f"np.{value.dtype.name}({number})"
     if isinstance(value, float) and not np.isfinite(value):
@@ -642,7 +647,8 @@ def function_text(program: Program, imports: set[str], functions: list[str]) -> 
     uses.update(id(v) for v in program.outputs)
     inlined: dict[int, tuple[str, int]] = {}
     rows: list[tuple[str, str]] = []
-    numbers = iter(range(1, 1 << 30))
+    taken = {v.name for line in program.lines for v in (*line.reads, *line.made)}
+    new = (name for number in itertools.count(1) if (name := f"t{number}") not in taken)
 
     def text(value: Any, level: int) -> str:
         if not isinstance(value, Variable):
@@ -657,10 +663,11 @@ def function_text(program: Program, imports: set[str], functions: list[str]) -> 
 
     for number, line in enumerate(program.lines):
         for v in line.made if line.several or isinstance(line.function, Rescue) else ():
-            v.name = v.name or f"t{next(numbers)}"
+            v.name = v.name or next(new)
         if isinstance(line.function, Rescue):
             (v,), rescue = line.made, line.function.program
             rescue.name = f"rescue{1 + sum(f.startswith('def rescue') for f in functions)}"
+            rescue.name += "_" * (rescue.name in taken)
             functions.append(function_text(rescue, imports, functions))
             words = ", ".join([v.name, *(text(a, 0) for a in line.args[1:])])
             rows.append((f"{v.name} = {text(line.args[0], 0)}", f"{np.shape(v.array)} {v.array.dtype}"))
@@ -684,7 +691,7 @@ def function_text(program: Program, imports: set[str], functions: list[str]) -> 
         if not v.name and uses[id(v)] == 1 and len(written) < 50 and _movable(program, number, v):
             inlined[id(v)] = (written, level)
             continue
-        v.name = v.name or f"t{next(numbers)}"
+        v.name = v.name or next(new)
         rows.append((f"{v.name} = {written}", f"{np.shape(v.array)} {v.array.dtype}"))
     result = text(program.result, 0) if program.result is not None else ""
     stored = ", ".join(v.name for _, v in program.stored)
