@@ -14,7 +14,9 @@ from domains.basics import generators
 from search import examples
 from slopes import assert_slopes
 from tinygrad_lr import asarray, autograd, record, tensor
+from tinygrad_lr.compiler import compile
 from tinygrad_lr.derivatives import DERIVATIVES
+from tinygrad_lr.func import value_and_grad
 from truths import gradient
 
 quick = examples(20)
@@ -272,6 +274,14 @@ def test_padding_that_computes(name: str, shape: tuple[int, ...], widths: Any) -
     expected: Any = np.pad(x.array, widths, **options)
     np.testing.assert_allclose(y.array, expected, rtol=1e-6)
     assert_slopes(lambda x: np.pad(x, widths, **options) ** 2, point, orders=2)
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+def test_padding_that_computes_compiled(name: str) -> None:
+    eager = value_and_grad(lambda x: np.sum(np.pad(x, ((1, 0), (3, 2)), **COMPUTED[name]) ** 2))
+    point = np.random.default_rng(0).uniform(-1, 1, (2, 3))
+    for got, expected in zip(compile(eager)(tensor(point)), eager(tensor(point)), strict=True):
+        np.testing.assert_array_equal(got.array, expected.array)
 
 
 @pytest.mark.parametrize(

@@ -159,14 +159,15 @@ def _padded(array: Any, pad_width: Any, mode: Any = "constant", **options: Any) 
     even = mode in ("reflect", "symmetric") and options.get("reflect_type") != "odd"
     if even or mode not in COMPUTING or options.keys() - {COMPUTING[mode]}:
         return NotImplemented
-    widths, lengths = _pairs(pad_width, array.ndim), options.get("stat_length")
+    pairs, lengths = _pairs(pad_width, array.ndim), options.get("stat_length")
+    widths = pairs.tolist()
     padded = [axis for axis in range(array.ndim) if any(widths[axis])]
     valid = (
-        widths.dtype.kind == "i" and np.all(widths >= 0) and (lengths is None or np.all(np.rint(lengths) > 0))
+        pairs.dtype.kind == "i" and np.all(pairs >= 0) and (lengths is None or np.all(np.rint(lengths) > 0))
     )
     if not valid or 0 in [array.shape[axis] for axis in padded]:
         return NotImplemented  # NumPy says what is wrong, or that nothing can be extended
-    lengths = _pairs(None if lengths is None else np.rint(lengths).astype(int), array.ndim)
+    lengths = _pairs(None if lengths is None else np.rint(lengths).astype(int), array.ndim).tolist()
     ends = np.broadcast_to(options.get("end_values", 0), (array.ndim, 2)).astype(array.dtype)
     for axis in padded:
         first, last = (
