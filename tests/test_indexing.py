@@ -410,8 +410,13 @@ def test_apply_over_axes() -> None:
     for axes in (0, [0, -1], (1, 2)):
         assert_slopes(lambda x, axes=axes: np.apply_over_axes(np.sum, x, axes), point)
         assert_slopes(lambda x, axes=axes: np.apply_over_axes(np.cumsum, x, axes), point)
-    x = tensor(point)
+    x, axes = tensor(point), [0, -1, np.int8(1)]
     x.attach_grad()
+    seen: list[Any] = []
+    with record():
+        np.apply_over_axes(lambda a, axis: seen.append(axis) or np.sum(a, axis), x, axes)
+    np.apply_over_axes(lambda a, axis: seen.append(axis) or np.sum(a, axis), point, axes)
+    assert seen[:3] == seen[3:]
     for function in (lambda a, axis: np.sum(a), np.expand_dims):
         with record(), pytest.raises(ValueError, match="must keep them or remove one"):
             np.apply_over_axes(function, x, [2])
