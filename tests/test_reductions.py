@@ -656,8 +656,17 @@ def test_std_where_only_one_row_is_constant() -> None:
     got = gradient(lambda x: np.std(x, axis=1), rows)
     np.testing.assert_array_equal(got[0], 0)
     np.testing.assert_allclose(got[1], np.array([-1, 0, 1]) / 3 / np.std(rows[1]))
-    chosen = gradient(lambda x: np.std(x, where=[True, True, True, False]), [0.1, 0.1, 0.1, 5.0])
-    np.testing.assert_array_equal(chosen, 0)
+    for other in (5.0, -5.0):
+        chosen = gradient(lambda x: np.std(x, where=[True, True, True, False]), [0.1, 0.1, 0.1, other])
+        np.testing.assert_array_equal(chosen, 0)
+
+
+@pytest.mark.parametrize("function", [np.max, np.min, np.maximum.reduce, np.minimum.reduce])
+def test_an_initial_value_that_is_nan_is_the_extreme(function: Any) -> None:
+    """It shares the gradient with elements that are NaN."""
+    for x, expected in (([1.0, 2.0], [0, 0, 1]), ([1.0, np.nan], [0, 0.5, 0.5])):
+        got = gradients(lambda x, t: function(x, initial=t), x, np.nan)
+        np.testing.assert_array_equal(np.append(*got), expected)
 
 
 @pytest.mark.parametrize("function", [np.var, np.std, np.nanvar, np.nanstd], ids=name_of)

@@ -219,6 +219,11 @@ def _reaching(y: Any, a: Any, where: Any) -> Any:
     return ((a == y) | np.isnan(a)) & where
 
 
+def _equal(a: Any, b: Any) -> Any:
+    """Whether two are the same number, or both NaN."""
+    return (a == b) | (np.isnan(a) & np.isnan(b))
+
+
 def _extreme(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> Any:
     among = _reaching(y, a, where)
     alone = where is True and initial is ABSENT and isinstance(among, np.ndarray)
@@ -229,13 +234,13 @@ def _extreme(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> An
 
 def _shared(g: Any, y: Any, among: Any, axes: Axes, initial: Any) -> Any:
     """g shared evenly among the elements that reach y, the initial value counted as one if it does."""
-    count = np.sum(among, axis=axes, keepdims=True) + (0 if initial is ABSENT else initial == y)
+    count = np.sum(among, axis=axes, keepdims=True) + (0 if initial is ABSENT else _equal(initial, y))
     return np.where(among, g * _one_over(count, g), 0)
 
 
 def _extreme_initial(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> Any:
     count = np.sum(_reaching(y, a, where), axis=axes, keepdims=True) + 1
-    return np.where(initial == y, g * _one_over(count, g), 0)
+    return np.where(_equal(initial, y), g * _one_over(count, g), 0)
 
 
 def _ptp(g: Any, y: Any, a: Any, axes: Axes) -> Any:
@@ -245,12 +250,8 @@ def _ptp(g: Any, y: Any, a: Any, axes: Axes) -> Any:
 
 def _running_extreme(g: Any, y: Any, a: Any, axis: Any) -> Any:
     """Each of the results is shared evenly among the elements so far that reach it; NaN among those."""
-
-    def equal(a: Any, b: Any) -> Any:
-        return (a == b) | (np.isnan(a) & np.isnan(b))
-
     g, y, a = (np.moveaxis(x, axis, 0) for x in (g, np.reshape(y, a.shape), a))
-    among, same = equal(a, y), equal(y[1:], y[:-1])
+    among, same = _equal(a, y), _equal(y[1:], y[:-1])
     count = np.cumsum(among, axis=0)
     earlier = np.where(np.concatenate([np.zeros_like(among[:1]), same]), 0, count - 1)
     shares = g * _one_over(count - np.maximum.accumulate(earlier, axis=0), g)

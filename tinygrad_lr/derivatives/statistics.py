@@ -77,7 +77,7 @@ INTERPOLATING = {
 
 
 #: those that pick an element, also the only one that knows weights
-SELECTING = {"inverted_cdf", "closest_observation", "lower", "higher", "nearest"}
+SELECTING = "inverted_cdf", "closest_observation", "lower", "higher", "nearest"
 
 
 def _rank(n: Any, q: Any, method: str) -> tuple[Any, Any, Any]:
