@@ -626,7 +626,8 @@ def _kept(
 
 
 def _rebuilt(cls: type[Tensor], array: Any, attachment: tuple[str, Any] | None) -> Tensor:
-    tensor = cls(array, None, UNATTACHED)
+    tensor = cls(array)
+    tensor.index = UNATTACHED
     if attachment:
         tensor.attach_grad(attachment[0])
         tensor.grad = attachment[1]
