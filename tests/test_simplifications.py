@@ -288,15 +288,19 @@ PLACES: list[Callable[..., Any]] = [  # with no name for what is within
 def test_expressions_within_expressions(outer: str) -> None:
     """With parentheses where Python needs them, on either side, between all pairs of operators."""
     a, b, c = np.array([[1, 2], [3, 1]]), np.array([[2, 1], [1, 3]]), np.array([[0, 1], [1, 1]])
-    for inner in SYMBOLS.values():
+    pairs: list[Callable[..., Any]] = [
+        lambda f, g, k, a, b, c: f(g(a, b), c),
+        lambda f, g, k, a, b, c: f(c, g(a, b)),
+        lambda f, g, k, a, b, c: g(f(-a, -2 - k), 3),
+        lambda f, g, k, a, b, c: g(f(-2.0 - k, a), -b),
+    ]
+    for pair in pairs:  # in no two of these together is there the same operation, which would get a name
+        inners = enumerate(SYMBOLS.values())
         functions = [
-            lambda a, b, c, inner=inner: SYMBOLS[outer](inner(a, b), c),
-            lambda a, b, c, inner=inner: SYMBOLS[outer](c, inner(a, b)),
-            lambda a, b, c, inner=inner: inner(SYMBOLS[outer](-a, -2), 3),
-            lambda a, b, c, inner=inner: inner(SYMBOLS[outer](-2.0, a), -b),
+            lambda a, b, c, g=g, k=k, pair=pair: pair(SYMBOLS[outer], g, k, a, b, c) for k, g in inners
         ]
-        for f in those_that_take(functions, a, b, c):
-            check(f, (a, b, c))
+        taken = those_that_take(functions, a, b, c)
+        check(lambda a, b, c, taken=taken: [f(a, b, c) for f in taken], (a, b, c))
     within = [lambda a, b, c, f=f: f(SYMBOLS[outer], a, b, c) for f in PLACES]
     for f in those_that_take(within, a, b, c):
         check(f, (a, b, c))
@@ -352,8 +356,11 @@ TARGETS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-@pytest.mark.parametrize("shape", [(3,), (1,), ()], ids=repr)
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(
+    ("target", "shape"),
+    [*((target, (3,)) for target in TARGETS), ("an argument", (1,)), ("an argument", ()), ("made", ())],
+    ids=repr,
+)
 def test_what_is_made_before_a_write_has_the_values_from_before(target: str, shape: Any) -> None:
     """But for views; whatever is made of it afterwards, and whatever is made in the same way again."""
     x = np.reshape(np.arange(4.0, 4 + np.prod(shape)), shape)
