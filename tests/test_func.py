@@ -617,3 +617,13 @@ def test_vectors_in_the_form_of_another_nesting_are_errors(form: Any, others: li
         ):
             with pytest.raises(ValueError, match=r"a vector in the form of a.*, for a|of shape|has shape"):
                 call()
+
+
+@pytest.mark.parametrize("transform", [grad, value_and_grad, hessian, lambda f: lambda x: hvp(f, x, x)])
+def test_only_one_number_has_a_gradient(transform: Any) -> None:
+    """An array with one element is none."""
+    x = np.array([1.0, 2.0])
+    transform(lambda x: np.sum(x * x))(x)
+    for shape in ((1,), (1, 1), (0,), (2,)):
+        with pytest.raises(ValueError, match=r"shape"):
+            transform(lambda x, shape=shape: np.resize(x * x, shape) if shape != (0,) else x[:0])(x)
