@@ -1164,6 +1164,8 @@ RARE: dict[str, tuple[Any, ...]] = {
         SOME,
         [0.3, 0.6],
     ),
+    "bins in a tuple": (lambda w: np.bincount((0, 2, 2, 1), w), SOME[:, 0, 0]),
+    "bins in a list": (lambda w: np.bincount([0, 2, 2, 1], w, minlength=6), SOME[:, 0, 0]),
     "quotient of nothing": (lambda u, v: strung(np.polydiv(u, v)), [0.0], [1.0, 2]),
     "quotient of less": (lambda u, v: strung(np.polydiv(u, v)), [3.0], [1.0, 2]),
     "a distance that does not count": (lambda y, x: np.trapezoid(y, x, 2.0), SOME, [0.5, 2.0]),

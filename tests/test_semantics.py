@@ -1719,10 +1719,12 @@ def test_tensors_are_saved_as_arrays_are(tmp_path: Path) -> None:
         np.save(tmp_path / "x.npy", x)
         np.savetxt(tmp_path / "x.txt", x)
         np.savez(tmp_path / "x.npz", x=x)
+        np.savez_compressed(tmp_path / "small.npz", x=x)
     for read in (
         np.load(tmp_path / "x.npy"),
         np.loadtxt(tmp_path / "x.txt"),
         np.load(tmp_path / "x.npz")["x"],
+        np.load(tmp_path / "small.npz")["x"],
     ):
         np.testing.assert_array_equal(read, x.array)
 
@@ -2043,6 +2045,24 @@ def test_detect_anomaly_names_the_operation_and_the_line() -> None:
             z.backward()
     assert f'file "{__file__}", line {here}' in str(caught.value)
     same(x.grad, [0, 0])
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_detect_anomaly_stays_on_in_every_other_scope(scope: Any) -> None:
+    with detect_anomaly(), scope():
+        x = leaf(0.0)
+        with record(), np.errstate(divide="ignore"), pytest.raises(AnomalyError):
+            np.sqrt(x).backward()
+
+
+def test_packages_whose_names_begin_alike_are_not_this_one() -> None:
+    """Their lines are the caller's."""
+    file = f"{Path(errors.__file__).parent}_and_more/app.py"
+    x, space = leaf(0.0), {"np": np}
+    exec(compile("def root(x):\n    return np.sqrt(x)", file, "exec"), space)
+    with np.errstate(divide="ignore"), detect_anomaly(), record(), pytest.raises(AnomalyError) as caught:
+        space["root"](x).backward()  # type: ignore[operator]
+    assert f'file "{file}", line 2' in str(caught.value)
 
 
 def test_detect_anomaly_lets_gradients_of_several_shapes_pass() -> None:
@@ -2893,6 +2913,28 @@ def test_the_graph_is_kept_if_it_is_said() -> None:
             same(autograd.grad(y, x), 6)
         with pytest.raises(GraphFreedError):
             autograd.grad(y, x)
+
+
+def test_an_attachment_outlives_a_wrong_one() -> None:
+    x = leaf(3.0, grad_req="add")
+    with record():
+        y = x**2
+    y.backward()
+    with pytest.raises(ValueError, match="grad_req"):
+        x.attach_grad("replace")
+    same(x.grad, 6)
+    with record():
+        y = x**2
+    y.backward()
+    same(x.grad, 12)
+
+
+def test_functions_of_scipy_are_told_from_those_of_numpy_with_their_names() -> None:
+    special = pytest.importorskip("scipy.special")
+    for name in ("cbrt", "exp2", "expm1", "log1p", "sinc", "exp10", "erf"):
+        of_scipy, of_numpy = getattr(special, name), getattr(np, name, None)
+        assert errors.name_of(of_scipy) == ("np." if of_scipy is of_numpy else "scipy.special.") + name
+        assert of_numpy is None or errors.name_of(of_numpy) == f"np.{name}"
 
 
 OPTIONS_WITHOUT_A_RULE: dict[str, Callable[[Any, Any], Any]] = {

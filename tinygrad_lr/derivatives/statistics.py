@@ -312,7 +312,7 @@ composed(np.corrcoef,         _corrcoef)
 
 # counts
 derivative(np.bincount,       None,
-                              lambda g, y, x, weights=None, minlength=0: g[x])
+                              lambda g, y, x, weights=None, minlength=0: np.take(g, x))
 derivative(np.histogram,
     "The counts jump, and the edges of a number of bins move with the extremes of a: write "
     "np.histogram(a.detach(), ...), with weights=w for sums of w to differentiate",
