@@ -2937,6 +2937,48 @@ def test_functions_of_scipy_are_told_from_those_of_numpy_with_their_names() -> N
         assert of_numpy is None or errors.name_of(of_numpy) == f"np.{name}"
 
 
+OPERATORS: list[Callable[..., Any]] = [
+    *(operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv, operator.mod, divmod),
+    *(
+        operator.pow,
+        operator.matmul,
+        operator.and_,
+        operator.or_,
+        operator.xor,
+        operator.lshift,
+        operator.rshift,
+    ),
+    *(operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne),
+    *(lambda a, _, f=f: f(a) for f in (abs, operator.neg, operator.pos, operator.invert)),
+]
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint8, np.int64, np.float16, np.float32, float, complex])
+@pytest.mark.parametrize("function", OPERATORS, ids=range(len(OPERATORS)))
+def test_operators_give_what_those_of_arrays_give(function: Any, dtype: Any) -> None:
+    """Values, dtypes and errors, for tensors that are not attached, in and out of `record()`."""
+    a, b = np.array([1, 2, 3]).astype(dtype), np.array([2, 1, 2]).astype(dtype)
+    for other in (b, 2, 2.5):
+        for x, y in ((a, other), (other, a)):
+            if not isinstance(x, np.ndarray) and function in OPERATORS[-4:]:
+                continue
+            given = [tensor(v) if isinstance(v, np.ndarray) else v for v in (x, y)]
+            for scope in (record, pause):
+                try:
+                    expected = function(x, y)
+                except (TypeError, ValueError) as error:
+                    with scope(), pytest.raises(type(error)):
+                        function(*given)
+                    continue
+                with scope():
+                    made = function(*given)
+                for got, value in zip(
+                    *(v if isinstance(v, tuple) else (v,) for v in (made, expected)), strict=True
+                ):
+                    assert isinstance(got, Tensor)
+                    np.testing.assert_array_equal(got.array, value, strict=True)
+
+
 OPTIONS_WITHOUT_A_RULE: dict[str, Callable[[Any, Any], Any]] = {
     "base of logspace": lambda x, t: np.logspace(x, 2.0, base=t),
     "ddof of var": lambda x, t: np.var(x, ddof=t),
