@@ -2937,6 +2937,58 @@ def test_functions_of_scipy_are_told_from_those_of_numpy_with_their_names() -> N
         assert of_numpy is None or errors.name_of(of_numpy) == f"np.{name}"
 
 
+BASES: dict[type[Exception], tuple[type[Exception], ...]] = {
+    errors.NotFloatingError: (AutogradError, TypeError),
+    errors.ComplexLeafError: (AutogradError, TypeError),
+    errors.NoRuleError: (errors.NoDerivativeError,),
+    errors.OptionError: (errors.NoDerivativeError,),
+    errors.ComplexResultError: (errors.NoDerivativeError,),
+    errors.UnknownShapeError: (AutogradError, ValueError),
+    errors.LostInWriteError: (errors.LostGradientError,),
+}
+
+
+def test_what_errors_are() -> None:
+    """What is caught by another name stays so."""
+    for name, error in vars(errors).items():
+        if isinstance(error, type) and issubclass(error, AutogradError) and error is not AutogradError:
+            assert error.__bases__ == BASES.get(error, (AutogradError,)), name
+
+
+THROUGH: dict[str, Callable[[Any, Any], Any]] = {
+    "add": lambda a, b: a + b,
+    "subtract": lambda a, b: a - b,
+    "sum of sums": lambda a, b: (a + b) + (b + a),
+    "reshape": lambda a, b: np.reshape(a, (2, 1)) + np.reshape(b, (2, 1)),
+    "transpose": lambda a, b: a.T + b.T,
+    "logaddexp": np.logaddexp,
+    "maximum": np.maximum,
+    "where": lambda a, b: np.where(True, a, b) + np.where(False, a, b),
+    "stack": lambda a, b: np.stack([a, b]),
+    "concatenate": lambda a, b: np.concatenate([a, b]),
+    "split": lambda a, b: sum(np.split(np.concatenate([a, b]), 2)),
+    "parts": lambda a, b: a[:] + b[...],
+    "casts": lambda a, b: a.astype(float) + np.copy(b),
+}
+
+
+@pytest.mark.parametrize("name", THROUGH)
+def test_gradients_that_a_rule_passes_on_are_shared_by_no_two(name: str) -> None:
+    """Whether it was made here, or given, or belongs to what is attached on the way."""
+    for factor in (2.0, np.array([2.0, 3.0]), None):
+        a, b = leaf([1.0, 2.0]), leaf([3.0, 5.0])
+        with record():
+            y = THROUGH[name](a, b)
+            if name not in ("stack", "concatenate"):
+                y.attach_grad()
+            z = y if factor is None else np.sum(y * np.resize(factor, y.shape))
+        head = np.ones(z.shape)
+        z.backward(head)
+        arrays = [head, *(t.grad.array for t in (a, b, y) if t.grad is not None)]
+        for one, other in itertools.combinations(arrays, 2):
+            assert not np.shares_memory(one, other)
+
+
 OPERATORS: list[Callable[..., Any]] = [
     *(operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv, operator.mod, divmod),
     *(
