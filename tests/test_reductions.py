@@ -432,12 +432,13 @@ def test_fits_of_polynomials(
 
 @pytest.mark.parametrize("cov", [0, 1, False, True, np.False_, np.True_, "unscaled", "", None, "scaled"])
 def test_whatever_is_true_asks_for_the_covariances_of_a_fit(cov: Any) -> None:
+    """Of five points by four coefficients: one more than those is enough."""
     y = np.array([1.0, 3.0, 2.0, 5.0, 4.0])
     leaf = tensor(y)
     leaf.attach_grad()
     with record():
-        made = as_tuple(np.polyfit(np.arange(5.0), leaf, 1, cov=cov))
-    for got, expected in zip(made, as_tuple(np.polyfit(np.arange(5.0), y, 1, cov=cov)), strict=True):
+        made = as_tuple(np.polyfit(np.arange(5.0), leaf, 3, cov=cov))
+    for got, expected in zip(made, as_tuple(np.polyfit(np.arange(5.0), y, 3, cov=cov)), strict=True):
         np.testing.assert_allclose(getattr(got, "array", got), expected, rtol=1e-10)
 
 
