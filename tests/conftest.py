@@ -9,6 +9,8 @@ Whatever the profile, a failure is printed as the smallest example found, with a
 that reproduces it.
 """
 
+import gc
+
 from hypothesis import HealthCheck, settings
 
 slow = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
@@ -18,3 +20,8 @@ settings.register_profile("few", dev, max_examples=10)
 settings.register_profile("ci", dev, max_examples=300, derandomize=True, database=None)
 settings.register_profile("thorough", dev, max_examples=5000)
 settings.load_profile("dev")
+
+
+def pytest_collection_finish() -> None:
+    """Ten thousand tests stay until the end: the collector of garbage is not to look at them each time."""
+    gc.freeze()
