@@ -307,7 +307,7 @@ TESTED = [f for f in ROWS if f in DOMAINS and DOMAINS[f].call is None]
 
 
 def rows_for(library: str) -> Any:
-    """Parametrizes a test with every row, or with the first one to skip where the library is not installed."""
+    """Parametrizes a test with every row; with one, to be skipped, where the library is not installed."""
     rows = TESTED if importlib.util.find_spec(library) else TESTED[:1]
     return pytest.mark.parametrize("function", rows, ids=name_of)
 
