@@ -798,8 +798,13 @@ def test_what_is_left_out_is_followed_only_where_it_matters(monkeypatch: pytest.
         lambda y: np.linalg.norm(0 * y, axis=1)[:1],
         lambda y: np.cross(y, np.zeros(3))[0],
         lambda y: np.var(y - y, axis=1, where=MASK[:, ::-1]),
+        lambda y: np.cumprod(np.concatenate([y, np.zeros((2, 1))], axis=1), axis=1)[:1, -1],
+        lambda y: np.nancumprod(np.concatenate([y, np.zeros((2, 1))], axis=1), axis=1)[:1, -1],
+        lambda y: np.multiply.accumulate(np.concatenate([y, np.zeros((2, 1))], axis=1), axis=1)[:1, -1],
+        lambda y: np.multiply.reduce(np.concatenate([y, np.zeros((2, 1))], axis=1), axis=1)[:1],
+        lambda y: np.nanprod(np.concatenate([y, np.zeros((2, 1))], axis=1), axis=1)[:1],
     ],
-    ids=range(9),
+    ids=range(14),
 )
 def test_a_zero_of_a_product_is_no_selection(function: Callable[[Any], Any]) -> None:
     """0 * inf is NaN where the element was used."""

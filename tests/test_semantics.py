@@ -436,6 +436,24 @@ def test_scopes_nest_and_are_restored(scopes: list[Any], fails: bool) -> None:
     assert (is_recording(), is_training()) == (False, False)
 
 
+@pytest.mark.parametrize("scopes", [*itertools.product(SCOPES, repeat=2)], ids=range(len(SCOPES) ** 2))
+def test_each_scope_within_each_other(scopes: Any) -> None:
+    states = [(False, False)]
+    with contextlib.ExitStack() as stack:
+        for scope in scopes:
+            states.append(
+                tuple(old if new is None else new for old, new in zip(states[-1], SCOPES[scope], strict=True))
+            )
+            stack.enter_context(scope())
+            assert (is_recording(), is_training()) == states[-1]
+    assert (is_recording(), is_training()) == (False, False)
+
+
+def test_all_names_of_autograd_are_exported() -> None:
+    public = {name for name, value in vars(autograd).items() if callable(value) and not name.startswith("_")}
+    assert set(autograd.__all__) == public
+
+
 def test_one_scope_may_be_entered_several_times() -> None:
     """Each time what it found is put back, also where it is within itself."""
     for scope, inside in (
