@@ -1513,7 +1513,7 @@ def test_traced_in_another_thread_of_the_same_context() -> None:
     for x in (np.array([1.0, 2.0]), np.array([3.0, 4.0])):
         np.testing.assert_array_equal(compiled(x), x * np.exp(x))
         np.testing.assert_array_equal(asyncio.run(asyncio.to_thread(compiled, x)), x * np.exp(x))
-    assert compiled.traces <= 3  # one for each thread
+    assert 2 <= compiled.traces <= 3  # one for each thread, whose buffers are its own
 
 
 def changing(w: Any, v: Any, x: Any, i: Any) -> Any:

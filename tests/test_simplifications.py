@@ -149,6 +149,15 @@ def test_numbers_beside_arrays(dtype: str, k: Any) -> None:
         check(lambda x, functions=functions: [f(x, k) for f in functions], (x,))
 
 
+@pytest.mark.parametrize("k", [-2.0, -2, 3, 0.5])
+def test_numbers_beside_one_number(k: Any) -> None:
+    """Which is computed with Python's operators: of a power of a negative number, the sign is in the base."""
+    for x in (np.array(2.0), np.array([[-3.0]])):
+        functions = [lambda x, k, f=f: f(np.sum(x), k) for f in BESIDE]
+        taken = those_that_take([*BESIDE, *functions], x, k)
+        check(lambda x, taken=taken: [f(x, k) for f in taken], (x,))
+
+
 @pytest.mark.parametrize("dtype", ["e", "f", "d"])
 def test_what_lies_near_the_limits_of_its_dtype_overflows_or_not_as_it_is_written(dtype: str) -> None:
     """A number is moved past others, into a factor or behind a sum only where it makes no difference."""
@@ -356,9 +365,30 @@ TARGETS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+def test_views_see_what_is_written_through_others() -> None:
+    """Whichever was taken first, and whichever the result is made of."""
+    views: list[Callable[[Any], Any]] = [
+        lambda y: y,
+        lambda y: y[:2],
+        lambda y: y[1:],
+        lambda y: np.reshape(y, (3, 1)),
+        lambda y: y[::-1],
+    ]
+    ways = itertools.cycle(itertools.product(TARGETS.values(), WRITES.values()))
+    for (one, other), (target, write) in zip(itertools.permutations(views, 2), ways, strict=False):
+
+        def f(x: Any, one: Any = one, other: Any = other, target: Any = target, write: Any = write) -> Any:
+            y = target(x)
+            first, second = one(y), other(y)
+            write(second)
+            return first * 3
+
+        check(f, (np.array([1.0, 2.0, 4.0]),))
+
+
 @pytest.mark.parametrize(
     ("target", "shape"),
-    [*((target, (3,)) for target in TARGETS), ("an argument", (1,)), ("an argument", ()), ("made", ())],
+    [*itertools.product(TARGETS, [(3,)]), *itertools.product(["an argument", "made"], [(1,), ()])],
     ids=repr,
 )
 def test_what_is_made_before_a_write_has_the_values_from_before(target: str, shape: Any) -> None:

@@ -13,7 +13,7 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 from search import examples
-from tinygrad_lr import Tensor, asarray, differentiable, func, nn, tensor
+from tinygrad_lr import Tensor, asarray, differentiable, func, is_training, nn, tensor
 from tinygrad_lr.errors import ComplexLeafError
 from tinygrad_lr.module import Module
 from tinygrad_lr.testing import NoTruthError, WrongGradientError, check_gradients
@@ -27,7 +27,7 @@ from tinygrad_lr.testing.strategies import (
     shapes,
     tensors,
 )
-from tinygrad_lr.testing.truths import STEP, adaptive_difference
+from tinygrad_lr.testing.truths import STEP, adaptive_difference, one_sided_difference
 
 X = np.array([[0.3, -1.2, 0.7], [1.1, 0.4, -0.5]])
 
@@ -172,6 +172,19 @@ def test_the_error_of_a_difference_counts_the_noise_of_what_it_is_taken_of(noise
             assert np.all(np.abs(slope.value - truth) <= slope.error)
             assert np.all(slope.error >= noise / STEP)
             assert np.all(slope.rounding >= noise / STEP)
+
+
+@pytest.mark.parametrize("step", [STEP, -STEP])
+def test_the_error_of_a_one_sided_difference_counts_rounding(step: float) -> None:
+    """On either side of a kink, also where it is all that there is: the function is a line there."""
+    for offset in (0.1, 1e3, 1e9):
+        slope = one_sided_difference(lambda t, offset=offset: offset + abs(t) / 3, step)
+        assert abs(slope.value - np.sign(step) / 3) <= slope.rounding <= slope.error
+
+
+def test_functions_are_checked_as_in_training() -> None:
+    """Also by values alone: what depends on the mode has one gradient."""
+    check_gradients(lambda x: np.sum(x**2 if is_training() else x), X[0], order=1)
 
 
 def test_a_lost_gradient_is_told() -> None:
