@@ -397,6 +397,20 @@ def test_operators(symbol: Any, left: Any, right: Any) -> None:
         np.testing.assert_array_equal(one.array, other.array)
 
 
+@pytest.mark.parametrize("symbol", BINARY, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("way", [{"__array_ufunc__": None}, {"__array_priority__": 1.0}], ids=str)
+def test_operators_are_left_to_an_operand_that_asks_for_it(symbol: Any, way: dict[str, Any]) -> None:
+    """With the attributes by which it asks NumPy's arrays."""
+    name = symbol.__name__.strip("_")
+    mirrored = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq", "ne": "ne"}.get(name, f"r{name}")
+    other = type("Other", (), {**way, f"__{mirrored}__": lambda self, left: (self, left)})()
+    x = tensor([1.5, 2.5])
+    assert symbol(x, other) == (other, x)
+    x.attach_grad()
+    with record():
+        assert symbol(x, other) == (other, x)
+
+
 @pytest.mark.parametrize(
     "symbol", [f for f in BINARY if DERIVATIVES[BINARY[f]].rules], ids=lambda f: f.__name__
 )
