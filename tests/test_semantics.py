@@ -1715,11 +1715,14 @@ def test_the_error_names_the_tensor_and_the_mend() -> None:
         (np.unique, r"Index the tensor with what np\.unique\(x\.detach\(\), return_index=True\) returns\.$"),
         (np.histogram_bin_edges, r"Counts jump: pass x\.detach\(\), or write np\.bincount"),
         (np.sort_complex, r"It makes complex numbers, and only real ones have derivatives here\.$"),
-        (np.fft.rfft, r"complex numbers.*: write its sums of products with np\.cos and np\.sin\.$"),
+        *[
+            (f, r"complex numbers.*: write its sums of products with np\.cos and np\.sin\.$")
+            for f in (np.fft.fft, np.fft.rfft, np.fft.ihfft, np.fft.ifft2, np.fft.irfftn)
+        ],
     ],
 )
 def test_a_function_without_a_row_says_what_to_write_instead(function: Any, instead: str) -> None:
-    x = leaf([0.5, 0.25])
+    x = leaf([[0.5, 0.25]])
     with record(), pytest.raises(NoDerivativeError, match=r"^np\.\S+ has no derivative.*`x`.* " + instead):
         function(x)
 
