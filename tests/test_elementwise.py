@@ -596,6 +596,9 @@ def test_a_reduce_is_the_reduction(reduce: Any, function: Any, options: dict[str
     for order in (1, 2):
         got = gradient(lambda x: reduce(x, **options), A, order=order)
         np.testing.assert_array_equal(got, gradient(lambda x: function(x, **like), A, order=order))
+    holed = np.where(A == 2, np.nan, A)
+    got = gradient(lambda x: reduce(x, **options), holed)
+    np.testing.assert_array_equal(got, gradient(lambda x: function(x, **like), holed))
     by_a, by_initial = partials(lambda x, t: reduce(x, initial=t, **options), A, 0.0)
     expected = partials(lambda x, t: function(x, initial=t, **like), A, 0.0)
     np.testing.assert_array_equal(by_a, expected[0])

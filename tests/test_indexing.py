@@ -237,6 +237,27 @@ def test_one_array_of_choices_that_are_broadcast(choices: tuple[int, ...], which
     assert_slopes(lambda x: np.choose(numbers, x), np.arange(float(np.prod(choices))).reshape(choices))
 
 
+def test_parts_of_lists_may_have_shapes_of_their_own() -> None:
+    """Those that broadcast, or that are put together; by position and by keyword."""
+    a, b = np.array([[0, 1, 2], [1, 0, 1]]), np.array([True, False, True])
+    calls: list[tuple[Any, tuple[Any, ...], str, Any]] = [
+        (np.choose, (a,), "choices", lambda x, y: [x, y[:, None], 3.0]),
+        (np.select, ([b, ~b],), "choicelist", lambda x, y: [np.sum(x), y[:, None]]),
+        (np.concatenate, (), "", lambda x, y: [x, y, [1.0]]),
+        (np.block, (), "arrays", lambda x, y: [[x, y], [np.stack([y[0]] * 5)]]),
+        (np.hstack, (), "tup", lambda x, y: [x, y, 2.0]),
+        (np.vstack, (), "tup", lambda x, y: (x, np.stack([x, x]), [y[0], 1.0, 2.0])),
+        (np.dstack, (), "tup", lambda x, y: (x, np.stack([x, x], axis=1)[None])),
+        (np.column_stack, (), "tup", lambda x, y: (x, np.stack([x, x, x]))),
+    ]
+    for function, before, name, parts in calls:
+        ways = [lambda parts, f=function, before=before: f(*before, parts)]
+        if name:
+            ways.append(lambda parts, f=function, before=before, name=name: f(*before, **{name: parts}))
+        for way in ways:
+            assert_slopes(lambda x, y, f=way, parts=parts: f(parts(x, y)), [1.0, 2.0, 4.0], [3.0, 5.0])
+
+
 @pytest.mark.parametrize("dtype", [bool, int, float, np.uint8])
 def test_any_number_is_a_condition(dtype: Any) -> None:
     """All but 0 are true."""

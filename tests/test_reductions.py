@@ -164,6 +164,13 @@ def test_what_passes_over_nan_has_the_gradient_of_the_numbers() -> None:
     np.testing.assert_array_equal(gradient(np.nanmedian, [np.nan, 1, np.inf, 2]), [0, 0, 0, 1])
 
 
+@given(hnp.arrays(float, 5, elements=st.floats(-1e3, 1e3)))
+@example(np.array([0.1, 0.7, 1.3]))
+def test_ptp_is_the_greatest_less_the_least(a: Any) -> None:
+    """Also where their difference is rounded."""
+    np.testing.assert_array_equal(gradient(np.ptp, a), gradient(lambda x: np.max(x) - np.min(x), a))
+
+
 def test_ties_of_ptp() -> None:
     np.testing.assert_array_equal(gradient(np.ptp, [1, 5, 1, 5]), [-0.5, 0.5, -0.5, 0.5])
     np.testing.assert_array_equal(gradient(np.ptp, [2, 2]), [0, 0])
@@ -304,6 +311,9 @@ POLYNOMIALS: list[tuple[Callable[..., Any], tuple[int, ...]]] = [
     (np.polymul, (3, 4)),
     (lambda p: np.polymul([0.0, 1.0, 2.0], p), (3,)),
     (lambda p: np.polymul([0.0], p), (3,)),
+    (lambda p, q: np.polymul(p, q[0]), (3, 1)),
+    (lambda p, q: np.polymul(p[0], q), (1, 3)),
+    (lambda p, q: np.polymul(p[0], q[0]), (1, 1)),
     (np.polyder, (5,)),
     (np.polyder, (1,)),
     (lambda p: np.polyder(p, 0), (3,)),

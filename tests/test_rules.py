@@ -92,6 +92,23 @@ def test_options_of_rules_have_the_defaults_of_numpy() -> None:
     assert compared > 500
 
 
+def test_arguments_of_rules_have_the_names_of_numpy() -> None:
+    """So that they can be given by name."""
+    compared = 0
+    for function, row in ROWS.items():
+        if isinstance(function, np.ufunc) or function in (np.einsum, np.block):
+            continue  # whose arguments have no name, are any number, or go another way by name
+        with contextlib.suppress(ValueError):  # of methods of ufuncs nothing is known
+            known = inspect.signature(function).parameters.items()
+            for rule in filter(callable, (*row.rules, *row.named_rules.values())):
+                names = list(inspect.signature(rule).parameters)[2:]
+                for own, (name, parameter) in zip(names, known, strict=False):
+                    if parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
+                        assert own == name, f"{own} of {name_of(function)}"
+                        compared += 1
+    assert compared > 500
+
+
 def flags(function: Any) -> set[str]:
     """The options of a row that are true or false by default."""
     rules = (*ROWS[function].rules, *ROWS[function].named_rules.values())
@@ -395,6 +412,20 @@ def test_operators(symbol: Any, left: Any, right: Any) -> None:
         autograd.grad(by_operator, leaves), autograd.grad(by_function, leaves), strict=True
     ):
         np.testing.assert_array_equal(one.array, other.array)
+
+
+@pytest.mark.parametrize("symbol", BINARY, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("way", [{"__array_ufunc__": None}, {"__array_priority__": 1.0}], ids=str)
+def test_operators_are_left_to_an_operand_that_asks_for_it(symbol: Any, way: dict[str, Any]) -> None:
+    """With the attributes by which it asks NumPy's arrays."""
+    name = symbol.__name__.strip("_")
+    mirrored = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq", "ne": "ne"}.get(name, f"r{name}")
+    other = type("Other", (), {**way, f"__{mirrored}__": lambda self, left: (self, left)})()
+    x = tensor([1.5, 2.5])
+    assert symbol(x, other) == (other, x)
+    x.attach_grad()
+    with record():
+        assert symbol(x, other) == (other, x)
 
 
 @pytest.mark.parametrize(

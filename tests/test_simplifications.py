@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinygrad_lr import Tensor, blocks, tensor
+from tinygrad_lr import Tensor, blocks, record, tensor
 from tinygrad_lr.compiler import compile
 
 
@@ -73,6 +73,7 @@ NUMBERS: dict[str, list[Any]] = {
     "g": [3, 0.1],
     "q": [2, 1, 0, -1, True, 2.0, f32(0.1), np.int8(2)],
     "b": [2, True, np.int64(3)],
+    "B": [2, 1, 0, True],
     "?": [2, 1, 0, True, False],
 }  # fmt: skip
 BESIDE: list[Callable[[Any, Any], Any]] = [
@@ -134,7 +135,7 @@ def those_that_take(functions: Any, *args: Any) -> Any:
     """Those of some functions that NumPy takes these arguments for."""
     taken = []
     for f in functions:
-        with contextlib.suppress(TypeError, ValueError, OverflowError), np.errstate(all="ignore"):
+        with contextlib.suppress(TypeError, ValueError, IndexError, OverflowError), np.errstate(all="ignore"):
             f(*args)
             taken.append(f)
     return taken
@@ -164,10 +165,12 @@ def test_what_lies_near_the_limits_of_its_dtype_overflows_or_not_as_it_is_writte
     limits = np.finfo(dtype)
     large, small = float(limits.max) ** 0.6, float(limits.tiny) ** 0.6
     arrays = [np.full((2, 2), n, dtype) for n in (limits.max / 2, limits.tiny, large, small, 1.0, 0.0)]
+    pairs = [(float(limits.max) ** k, float(limits.max) ** -k) for k in (0.13, 0.26, 0.51, 0.6)]
+    pairs = [*pairs, *(pair[::-1] for pair in pairs), (float(limits.max) / 2, large)]
     ones = np.ones((1, 2), dtype)
     functions: list[Callable[[Any], Any]] = [
         function
-        for k, other in ((large, small), (small, large), (float(limits.max) / 2, large))
+        for k, other in pairs
         for function in (
             lambda x, k=k, other=other: other * (k * x),
             lambda x, k=k: (k * x) / k,
@@ -190,7 +193,7 @@ def test_what_lies_near_the_limits_of_its_dtype_overflows_or_not_as_it_is_writte
 
 # ---- sums, extremes and products of matrices --------------------------------------------------------------
 
-SHAPES = [(3, 3), (40, 3), (3, 40), (2, 3, 3), (40, 1), (1, 3), (1, 1), (5,), (1,), ()]
+SHAPES = [(3, 3), (40, 3), (3, 40), (2, 3, 3), (40, 1), (1, 3), (1, 1), (5,), (1,), (), (0,), (0, 3), (3, 0)]
 OPTIONS: list[dict[str, Any]] = [
     {}, {"axis": 0}, {"axis": 1}, {"axis": -1}, {"axis": -2}, {"axis": (1,)}, {"axis": (0, -1)}, {"axis": ()},
     {"axis": 0, "keepdims": True}, {"axis": -1, "keepdims": True}, {"keepdims": True}, {"axis": (1, 0)},
@@ -199,7 +202,8 @@ OPTIONS: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("dtype", ["d", "f", "i"])
+@pytest.mark.filterwarnings("ignore:Mean of empty slice")
+@pytest.mark.parametrize("dtype", ["d", "f", "e", "i", "?"])
 @pytest.mark.parametrize("reduction", [np.sum, np.mean, np.max, np.min])
 def test_reductions(reduction: Any, dtype: str) -> None:
     """Along every axis of every shape, from either end, with every option."""
@@ -214,7 +218,175 @@ def test_reductions(reduction: Any, dtype: str) -> None:
     for shape in SHAPES if dtype == "d" else SHAPES[:3]:
         x = np.reshape(np.arange(np.prod(shape)) % 7 + 1, shape).astype(dtype)
         taken = those_that_take(functions, x)
-        check(lambda x, taken=taken: [f(x) for f in taken], (x,), (np.array(-x),))
+        check(lambda x, taken=taken: [f(x) for f in taken], (x,), (np.array(3 - x if dtype != "?" else ~x),))
+
+
+def test_sums_in_another_dtype_than_that_of_the_result() -> None:
+    """A mean of what has few digits or exponents: its sum has more than the result could."""
+    x = np.full((1000, 2), 100, "e")
+    check(lambda x: [np.mean(x), np.mean(x, axis=0), np.mean(3 * x, axis=0, keepdims=True), np.sum(x)], (x,))
+
+
+OPTIONED: list[Callable[[Any, Any], Any]] = [
+    lambda x, m: np.reshape(x, (3, 2), "F"),
+    lambda x, m: np.reshape(x, (3, 2), order="F"),
+    lambda x, m: np.reshape(x, (2, 3), "F"),
+    lambda x, m: np.ravel(x, "F"),
+    lambda x, m: np.transpose(x, (0, 1)),
+    lambda x, m: np.transpose(x, axes=(1, 0)),
+    lambda x, m: np.copy(x, "F"),
+    lambda x, m: np.squeeze(x[:1], 0),
+    lambda x, m: np.sum(x, 1),
+    lambda x, m: np.sum(x, 1, "d"),
+    lambda x, m: np.sum(x, axis=1),
+    lambda x, m: np.sum(x, initial=1),
+    lambda x, m: np.sum(x, where=m),
+    lambda x, m: np.sum(x, where=m, axis=1),
+    lambda x, m: np.sum(3 * x, where=m, axis=0, keepdims=True),
+    lambda x, m: np.sum(x, dtype="d"),
+    lambda x, m: np.sum(x, keepdims=True),
+    lambda x, m: np.sum(x, keepdims=1),
+    lambda x, m: np.mean(x, 1),
+    lambda x, m: np.mean(x, where=m),
+    lambda x, m: np.mean(x, axis=-1, where=m),
+    lambda x, m: np.max(x, 1),
+    lambda x, m: np.max(x, where=m, initial=-1),
+    lambda x, m: np.min(x, axis=0, where=m, initial=9),
+    lambda x, m: np.var(x, ddof=1),
+    lambda x, m: np.var(x, axis=1),
+    *(
+        function
+        for dtype in "def"
+        for function in (
+            lambda x, m, d=dtype: -np.multiply(2.0, x, dtype=d, casting="same_kind"),
+            lambda x, m, d=dtype: 3.0 * np.multiply(2.0, x, dtype=d, casting="same_kind"),
+            lambda x, m, d=dtype: np.multiply(np.multiply(2.0, x), 3.0, dtype=d, casting="same_kind"),
+            lambda x, m, d=dtype: np.sum(np.multiply(2.0, x, dtype=d, casting="same_kind"), axis=0),
+            lambda x, m, d=dtype: np.sum(np.multiply(x, x + 1, dtype=d, casting="same_kind")),
+            lambda x, m, d=dtype: np.multiply(x[0, 0], x[:1, 0], dtype=d, casting="same_kind"),
+            lambda x, m, d=dtype: np.negative(np.multiply(2.0, x), dtype=d, casting="same_kind"),
+            lambda x, m, d=dtype: np.negative(x[:1, 0] + 1, dtype=d, casting="same_kind"),
+            lambda x, m, d=dtype: np.add(x[:1, 0], 1, dtype=d, casting="same_kind"),
+            lambda x, m, d=dtype: np.add(x, x, dtype=d, casting="same_kind"),
+            lambda x, m, d=dtype: np.square(x, dtype=d, casting="same_kind"),
+            lambda x, m, d=dtype: np.power(x, 2, dtype=d, casting="same_kind"),
+            lambda x, m, d=dtype: np.positive(x, dtype=d, casting="same_kind"),
+            lambda x, m, d=dtype: np.divide(x, 2, dtype=d, casting="same_kind"),
+            lambda x, m, d=dtype: np.multiply(x, 1, dtype=d, casting="same_kind"),
+            lambda x, m, d=dtype: np.maximum(x, 1.5, dtype=d, casting="same_kind"),
+            lambda x, m, d=dtype: np.matmul(x, x.T, dtype=d, casting="same_kind"),
+            lambda x, m, d=dtype: np.matmul(2.0 * x[:, :1], x[:1], dtype=d, casting="same_kind"),
+            lambda x, m, d=dtype: np.matmul(x[:1], x[:1].T * 3.0, dtype=d, casting="same_kind"),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize("dtype", ["d", "f", "e", "i"])
+def test_what_has_options_does_what_they_say(dtype: str) -> None:
+    """By name and by position; and another option with the same value is another thing."""
+    x, m = np.array([[1.0, 2.25, 3.125], [4.75, -5.5, 0.1]]).astype(dtype), np.array([True, False, True])
+    taken = those_that_take(OPTIONED, x, m)
+    check(lambda x, m: [f(x, m) for f in taken], (x, m), (x[::-1], ~m))
+
+
+BETWEEN: list[Callable[[Any, Any], Any]] = [
+    lambda x, y: x + y,
+    lambda x, y: y - x,
+    lambda x, y: x / y,
+    lambda x, y: np.maximum(x, y),
+    lambda x, y: x < y,
+    lambda x, y: np.arctan2(y, x),
+    lambda x, y: np.exp(2 * x) * -y,
+    lambda x, y: np.sum(x * y),
+    lambda x, y: np.mean(x + y),
+    lambda x, y: np.where(x > 0.7, y, 0),
+    lambda x, y: np.where(y > 0.7, 0, x),
+    lambda x, y: np.where(x > 0.7, x, y),
+    lambda x, y: np.where(x == y, 2 * y, y),
+    lambda x, y: np.where(x == x, 2 * y, y),
+    lambda x, y: np.where(x == x, y, 0.5),
+    lambda x, y: np.where(x > 0.8, np.where(y > 0.8, x, 0), 0),
+    lambda x, y: np.where(np.where(x > 0.8, np.where(y > 0.8, 2.0, 3.0), 0), 1, x),
+    lambda x, y: np.where(np.where(y > 0.8, 0, 1), x, -x),
+    lambda x, y: (w := np.where(x > 0.8, np.where(x > 0.8, x, 0) * y, 0)) * w,
+    lambda x, y: np.where(x > 0.8, -np.where(x > 0.8, y, 0), 0),
+    lambda x, y: np.where(x > 0.8, np.where(x > 0.8, y.astype("f"), 0), 0),
+    lambda x, y: np.where(x > 0.8, np.where(x > 0.8, y.astype("i"), 0.0), 0),
+    lambda x, y: np.where(x > 0.8, np.where(x > 0.8, (9 * y).astype("i"), 0.0), 0),
+    lambda x, y: np.where(x > 0.8, np.where(x > 0.8, (9 * y).astype("i"), 0.0) * x, 0),
+    lambda x, y: np.where(x > 0.8, 0, np.where(x > 0.8, 0.0, (9 * y).astype("i"))),
+    lambda x, y: x**2 + y,
+    lambda x, y: (x + y) ** 1,
+    lambda x, y: 2 * x + 3 * (2 * y),
+    lambda x, y: np.broadcast_to(x, (3, 3)) * y,
+    lambda x, y: np.full_like(x, 2.0) * y,
+    lambda x, y: np.ones_like(x) * np.zeros_like(y),
+]
+
+
+@pytest.mark.filterwarnings("ignore:Mean of empty slice")
+@pytest.mark.parametrize("first", [(), (1,), (1, 1), (3,), (1, 3), (3, 1), (3, 3), (0,), (2, 1, 1)], ids=repr)
+def test_shapes_that_broadcast(first: Any) -> None:
+    """Against one another: of one element, none, more axes; numbers have the shape of what they stand for."""
+    rng = np.random.default_rng(0)
+    seconds = [(), (1,), (1, 1), (3,), (3, 1), (3, 3), (2, 3, 3)]
+    for second, dtype in zip(seconds, "dfdfdfd", strict=True):
+        x, y = (rng.uniform(0.5, 1.2, shape).astype(dtype) for shape in (first, second))
+        x, y = np.asarray(x), np.asarray(y)
+        taken = those_that_take(BETWEEN, x, y)
+        check(lambda x, y, taken=taken: [f(x, y) for f in taken], (x, y))
+
+
+LAYOUTS: dict[str, Callable[[], Any]] = {
+    "in rows": lambda: np.arange(9.0).reshape(3, 3) + 1,
+    "in columns": lambda: np.asfortranarray(np.arange(9.0).reshape(3, 3) + 1),
+    "every other": lambda: (np.arange(18.0).reshape(3, 6) + 1)[:, ::2],
+    "backwards": lambda: (np.arange(9.0).reshape(3, 3) + 1)[::-1],
+    "broadcast in memory": lambda: np.array(np.broadcast_to(np.arange(3.0), (3, 3)).T),
+    "a column": lambda: (np.arange(9.0).reshape(3, 3) + 1)[:, 1:2],
+    "one of many": lambda: (np.arange(9.0).reshape(3, 3) + 1)[1:2, 1:2],
+    "one": lambda: np.array([2.0]),
+    "a number": lambda: np.array(2.0),
+}
+OF_LAYOUT: list[Callable[[Any, Any], Any]] = [
+    lambda w, x: np.sum(w * w) * x,
+    lambda w, x: np.sum(w) * x,
+    lambda w, x: np.mean(w.T, axis=0) + x,
+    lambda w, x: np.sum(w * x, axis=-1),
+    lambda w, x: np.where(x > 1.2, w, 0),
+    lambda w, x: np.where(w > x, 0, w),
+    lambda w, x: np.reshape(w, -1) * 2,
+    lambda w, x: np.ravel(w) * 2,
+    lambda w, x: np.ravel(w.T, "F") * x[0],
+    lambda w, x: w.T * x,
+    lambda w, x: w[..., None] * x,
+    lambda w, x: w[..., ::-1] - x,
+    lambda w, x: w @ x,
+    lambda w, x: np.max(w, axis=-1) + x,
+    lambda w, x: w**2 * x,
+    lambda w, x: np.float32(3) * w / x,
+    lambda w, x: np.copy(w) * x,
+]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_captured_arrays_in_every_layout(layout: str) -> None:
+    """Are read at each call, though what is made of them is prepared as far as can be; or are arguments."""
+    x = np.array([1.0, 1.5, 0.5])
+    w, start = tensor(0.0), LAYOUTS[layout]()
+    w.array = start
+    taken = those_that_take(OF_LAYOUT, w.array, x)
+    compiled = compile(lambda x: [f(w, x) for f in taken])
+    given = compile(lambda w, x: [f(w, x) for f in taken])
+    for _ in range(3):
+        truth = [f(w.array, x) for f in taken]
+        assert_same(compiled(x), truth)
+        assert_same(given(w.array, x), truth)
+        w.array *= -1.25
+        w.array += 0.5
+    assert w.array is start
+    assert compiled.traces == given.traces == 1
 
 
 FACTORS: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
@@ -384,6 +556,66 @@ def test_views_see_what_is_written_through_others() -> None:
             return first * 3
 
         check(f, (np.array([1.0, 2.0, 4.0]),))
+
+
+RETURNED: dict[str, Callable[[Any, Any], Any]] = {
+    "the one": lambda one, other: one,
+    "the other": lambda one, other: other,
+    "both": lambda one, other: (other, one),
+    "nested": lambda one, other: {"a": [one], "b": ({"c": one[::-1]},)},
+    "the last": lambda one, other: [one[-1:], other[..., 0] * 1.0],
+}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_results_that_are_views_have_what_is_written_afterwards(target: str) -> None:
+    """Into what they are views of, or into other views of it, by a write that nothing else needs."""
+    views: list[Callable[[Any], Any]] = [
+        lambda y: y,
+        lambda y: y[:2],
+        lambda y: np.reshape(y, (3, 1))[1:],
+        lambda y: y[::-1][:2],
+    ]
+    writes = itertools.cycle(WRITES.values())
+    for one, other in itertools.product(views, repeat=2):
+        write = next(writes)
+
+        def f(x: Any, one: Any = one, other: Any = other, write: Any = write) -> Any:
+            found = []
+            for give in RETURNED.values():
+                y = TARGETS[target](x)
+                first, second = one(y), other(y)
+                write(second)
+                found.append(give(first, second))
+            return found
+
+        check(f, (np.array([1.0, 2.0, 4.0]),))
+
+
+def test_gradients_that_are_views_have_what_they_had_when_they_were_stored() -> None:
+    """Whatever is written afterwards into what was given for them, or into themselves."""
+    x = np.arange(6.0).reshape(2, 3) + 1
+
+    def step(w: Any, x: Any, early: bool) -> None:
+        g = x * 2
+        with record():
+            y = w.T
+        if early:
+            g += 1
+        y.backward(g.T)
+        g *= 3
+        w.grad[0] += 5
+
+    for early in (False, True):
+        compiled = compile(step)
+        grads = []
+        for f in (step, compiled, compiled):
+            w = tensor(x)
+            w.attach_grad()
+            f(w, tensor(x), early)
+            grads.append(w.grad)
+        for g in grads[1:]:
+            assert_same(g, grads[0])
 
 
 @pytest.mark.parametrize(

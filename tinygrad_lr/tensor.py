@@ -73,7 +73,13 @@ def _operator(function: Any, symbol: Any, reflected: bool = False) -> Callable[.
     """
     row = DERIVATIVES[function]
     if function.nargs != 3 or not row.rules:
-        return lambda *operands: call(function, operands[::-1] if reflected else operands)
+
+        def usual(*operands: Any) -> Any:
+            if any(map(_goes_first, operands)):
+                return NotImplemented
+            return call(function, operands[::-1] if reflected else operands)
+
+        return usual
 
     def method(self: Tensor, other: Any) -> Any:
         x, y = self.array, other

@@ -294,6 +294,7 @@ derivative(np.vstack,           lambda g, y, tup, *, dtype=None, casting="same_k
 derivative(np.dstack,           lambda g, y, tup: _pieces(g, tup, 2, ndim=3))
 derivative(np.column_stack,     lambda g, y, tup: _pieces(g, tup, 1, ndim=2))
 derivative(np.block,            lambda g, y, nested: _blocks(g, nested))
+composed(np.block,              lambda arrays: np.block(arrays), "arrays")  # elsewhere these are no nesting
 derivative(np.append,           lambda g, y, arr, values, axis=None: _pieces(g, [arr, values], axis)[0],
                                 lambda g, y, arr, values, axis=None: _pieces(g, [arr, values], axis)[1])
 derivative(np.insert,           lambda g, y, arr, obj, values, axis=None: collect(
