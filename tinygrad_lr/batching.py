@@ -81,7 +81,7 @@ def _run(program: Program, known: dict[int, Any], plain: bool) -> list[Any]:
         if not isinstance(leaf, Variable):
             return leaf
         if id(leaf) not in known:
-            source = leaf.source.of.grad if isinstance(leaf.source, GradientOf) else leaf.source
+            source = leaf.source.tensor.grad if isinstance(leaf.source, GradientOf) else leaf.source
             known[id(leaf)] = source.array if plain and isinstance(source, Tensor) else source
         return known[id(leaf)]
 

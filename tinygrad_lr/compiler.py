@@ -449,7 +449,7 @@ class Code:
     def _keep_apart(self, found: list[Any], program: Program) -> None:
         """Let no argument lie in the memory of what the function finds elsewhere; quicker than `_overlap`."""
         owners = self._bind(frozenset(_memory(t.array if isinstance(t, Tensor) else t) for t in found))
-        read = [v.source.of for v in program.captured if isinstance(v.source, GradientOf)]
+        read = [v.source.tensor for v in program.captured if isinstance(v.source, GradientOf)]
         grads = [f"{self._attachment(of)}.grad.array" for of in read if not isinstance(of, int)]
         for name in self.names if found else ():
             for one in (name, f"{name}.base"):
@@ -547,7 +547,7 @@ class Code:
                 last.append(f"last[{key}] = now, {self._bind(reference)}")
             else:
                 own = isinstance(v.source, int)
-                holder = f"a{v.source}" if own else f"{self._attachment(v.source.of)}.grad"
+                holder = f"a{v.source}" if own else f"{self._attachment(v.source.tensor)}.grad"
                 if v.array.ndim == 0 and (not own or self.leaves[v.source].type is Tensor):
                     array = self._bind(np.array)
                     self.rows.append(f"{given[id(v)]} = {holder}.array = {array}({given[id(v)]}, copy=None)")
@@ -635,7 +635,7 @@ def _shells(value: Any) -> list[Shell]:
 
 def _tensor(source: Any) -> Any:
     """The tensor that a captured variable belongs to, or its place; or the array, if it has none."""
-    return source.of if isinstance(source, GradientOf) else source
+    return source.tensor if isinstance(source, GradientOf) else source
 
 
 def _leaves(value: Any) -> list[Any]:
@@ -648,8 +648,8 @@ def _leaves(value: Any) -> list[Any]:
 class GradientOf:
     """The gradient of a tensor, or of the argument at a place, whichever it is when the program runs."""
 
-    def __init__(self, of: Tensor | int) -> None:
-        self.of: Any = of
+    def __init__(self, tensor: Tensor | int) -> None:
+        self.tensor: Any = tensor
 
 
 def _note_changes(program: Program, line: int, error: BaseException) -> None:
