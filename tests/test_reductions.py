@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 
 from domains.basics import shapes
 from domains.reductions import drawn_axis, mask
-from factory import ROWS
+from factory import ROWS, attached
 from search import examples
 from slopes import assert_slopes, gradients_in
 from tinygrad_lr import Tensor, autograd, compile, func, record, tensor
@@ -545,20 +545,53 @@ def test_remainders_begin_where_numpys_do(first: float) -> None:
         np.testing.assert_allclose(got.array, expected, rtol=1e-14, strict=True)
 
 
-COEFFICIENTS: list[Any] = [0.0, 2.0, [0.0], [2.0], [0.0, 0.0], [0.0, 2.0], [2.0, 0.0], [0.0, 0.0, 3.0]]
+COEFFICIENTS: list[Any] = [0.0, 2.0, [], [0.0], [2.0], [0.0, 0.0], [0.0, 2.0], [2.0, 0.0], [0.0, 0.0, 3.0]]
+COEFFICIENTS += [[0.0, 3.0, 2.0], [2.0, 0.0, 1.0], [0.0, 2.0, 0.0, -1.0, 0.0], [np.nan, 1.0], [0.0, np.inf]]
+#: how many polynomials each of them takes
+OF_POLYNOMIALS: dict[str, tuple[int, Callable[..., Any]]] = {
+    "add": (2, np.polyadd),
+    "sub": (2, np.polysub),
+    "mul": (2, np.polymul),
+    "div": (2, np.polydiv),
+    **{f"der {m}": (1, lambda p, m=m: np.polyder(p, m)) for m in (0, 1, 3)},
+    **{
+        f"int {m}, {k}": (1, lambda p, m=m, k=k: np.polyint(p, m, k))
+        for m, k in [(0, None), (1, None), (1, 0), (1, [2.0]), (2, None), (2, [0.0, 0.0]), (3, 1.5)]
+    },
+    "poly": (1, np.poly),
+    "roots": (1, np.roots),
+    "val": (1, lambda p: np.polyval(p, [0.0, 2.0])),
+}
 
 
-@pytest.mark.parametrize("function", [np.polyadd, np.polysub, np.polymul], ids=name_of)
-def test_polynomials_with_zeros_anywhere(function: Any) -> None:
-    """Zeros of the highest powers are left away where NumPy does so, whichever of the two is a tensor."""
-    for pair in itertools.product(COEFFICIENTS, repeat=2):
-        for leaves in ((0,), (1,), (0, 1)):
-            points = [tensor(p) if i in leaves else p for i, p in enumerate(pair)]
-            for i in leaves:
-                points[i].attach_grad()
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("name", OF_POLYNOMIALS)
+@pytest.mark.filterwarnings("ignore")
+def test_polynomials_with_zeros_anywhere(name: str, dtype: Any) -> None:
+    """Zeros of the highest powers are left away where NumPy does so, whichever of the two is a tensor.
+
+    Shapes and dtypes are NumPy's, and so are the errors.
+    """
+    number, function = OF_POLYNOMIALS[name]
+    compared = 0
+    for arrays in itertools.product([np.asarray(p, dtype) for p in COEFFICIENTS], repeat=number):
+        for some in ((1,), (0, 1)) if number == 2 else ((0,),):
+            points = [attached(p) if i in some else p for i, p in enumerate(arrays)]
+            try:
+                expected = function(*arrays)
+            except Exception as error:
+                with record(), pytest.raises(type(error)):
+                    function(*points)
+                continue
+            if name == "roots" and np.iscomplexobj(expected):
+                continue
             with record():
                 value = function(*points)
-            np.testing.assert_array_equal(value.array, function(*pair), strict=True)
+            for one, other in zip(as_tuple(value), as_tuple(expected), strict=True):
+                one = one.array if isinstance(one, Tensor) else one  # NumPy makes some of nothing
+                np.testing.assert_array_equal(one, other, strict=np.ndim(other) > 0)
+                compared += 1
+    assert compared > 5
 
 
 @pytest.mark.parametrize("function", [np.polyadd, np.polysub], ids=name_of)

@@ -233,7 +233,7 @@ def _polymul(a1: Any, a2: Any) -> Any:
 def _polyder(p: Any, m: int = 1) -> Any:
     """np.polyder."""
     m = int(m)
-    if m < 0:
+    if m < 0 or np.ndim(p) == 0:
         return NotImplemented  # NumPy says what is wrong
     for _ in range(m):
         p = p[:-1] * np.arange(len(p) - 1, 0, -1)
@@ -256,6 +256,7 @@ def _poly(seq_of_zeros: Any) -> Any:
     if len(set(shape)) != 1 or len(shape) > 2:
         return NotImplemented
     zeros = np.linalg.eigvals(seq_of_zeros) if len(shape) == 2 else seq_of_zeros
+    zeros = zeros.astype(np.mintypecode(zeros.dtype.char))
     one = made = np.ones_like(zeros, shape=(1,))
     for zero in zeros:
         made = np.convolve(made, _joined(one, np.reshape(-zero, (1,))))
@@ -270,7 +271,7 @@ def _roots(p: Any) -> Any:
     first, last = int(used[0]), int(used[-1])
     p, zeros = p[first : last + 1], np.zeros_like(p, shape=(len(p) - 1 - last,))
     if first == last:
-        return zeros
+        return zeros.astype(float)
     companion = np.concatenate([(-p[1:] / p[0])[None], np.eye(last - first - 1, last - first, dtype=p.dtype)])
     return _joined(np.linalg.eigvals(companion), zeros)
 
@@ -280,9 +281,9 @@ def _polydiv(u: Any, v: Any) -> tuple[Any, Any]:
     rest, v = np.atleast_1d(u, v)
     _check_coefficients("np.polydiv", rest)
     _check_coefficients("np.polydiv", v)
+    rest = rest + np.where(False, v[0], 0.0)  # in the dtype of both
     steps, scale = len(rest) - len(v) + 1, 1 / v[0]
-    rest = rest + 0 * scale  # in the dtype of both
-    quotient = [0 * rest[0]] * (steps < 1)
+    quotient = [np.where(False, rest[0], 0)] * (steps < 1)
     for k in range(steps):
         quotient.append(scale * rest[k])
         rest = rest - np.pad(quotient[k] * v, (k, steps - 1 - k))
