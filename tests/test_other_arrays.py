@@ -181,6 +181,93 @@ def test_keys_of_dask_arrays(call: Call) -> None:
     np.testing.assert_allclose(x.grad.array.compute(scheduler="sync"), expected, rtol=1e-12)
 
 
+#: of one array, each of whose results is one of its elements, or their sum
+MOVING: dict[str, Callable[[Any], Any]] = {
+    "rows that repeat": lambda x: x[[0, 2, 2]],
+    "columns that repeat": lambda x: x[:, [1, 1, -1]],
+    "every other row from the end": lambda x: x[::-2],
+    "rows of another axis": lambda x: x[None, 1:],
+    "item": lambda x: x[1, 2],
+    "take": lambda x: np.take(x, [0, 2, 0], axis=1),
+    "compress": lambda x: np.compress([True, False, True], x, axis=1),
+    "concatenate": lambda x: np.concatenate([x, x[:0], x], axis=0),
+    "stack": lambda x: np.stack([x, x], axis=1),
+    "block": lambda x: np.block([[x, x], [x, x]]),
+    "roll": lambda x: np.roll(x, 2),
+    "tile": lambda x: np.tile(x, (2, 3)),
+    "repeat": lambda x: np.repeat(x, 2, axis=0),
+    "pad": lambda x: np.pad(x, 1),
+    "pad with edges": lambda x: np.pad(x, ((1, 0), (0, 2)), mode="edge"),
+    "pad with reflections": lambda x: np.pad(x, 2, mode="reflect"),
+    "triangle": np.tril,
+    "diagonal": lambda x: np.diagonal(x, -1),
+    "diag": lambda x: np.diag(x[0]),
+    "trace": np.trace,
+    "insert": lambda x: np.insert(x, 1, x[0], axis=0),
+    "delete": lambda x: np.delete(x, 1, axis=0),
+    "select": lambda x: np.select([B > 0, B > -1], [x, x[::-1]], 1.0),
+    "choose": lambda x: np.choose(np.eye(4, 3, dtype=int), [x, x[::-1]]),
+    "where": lambda x: np.where(B > 0, x, x[::-1]),
+    "windows": lambda x: np.lib.stride_tricks.sliding_window_view(x, 2, 1),
+    "broadcast": lambda x: np.broadcast_to(x, (2, 4, 3)),
+    "sum": lambda x: np.sum(x, axis=0),
+    "cumsum": lambda x: np.cumsum(x, axis=0),
+    "max": lambda x: np.max(x, axis=0),
+}
+MOVING_NOTHING: dict[str, Callable[[Any], Any]] = {
+    "no row": lambda x: x[:0],
+    "no column": lambda x: x[:, :0],
+    "neither": lambda x: x[1:1, 2:2],
+    "no row of a list": lambda x: x[[]],
+    "nothing beside a new axis": lambda x: x[:0, None],
+    "nothing of a row": lambda x: x[1, 3:],
+    "take": lambda x: np.take(x, [], axis=1),
+    "compress": lambda x: np.compress([False] * 3, x, axis=1),
+    "delete": lambda x: np.delete(x, slice(None), axis=0),
+    "repeat": lambda x: np.repeat(x, 0, axis=0),
+    "tile": lambda x: np.tile(x, (0, 1)),
+    "diagonal": lambda x: np.diagonal(x, 5),
+    "flip": lambda x: np.flip(x[:0]),
+    "transpose": lambda x: np.transpose(x[:0]),
+    "concatenate": lambda x: np.concatenate([x[:0], x[:0]]),
+    "pad": lambda x: np.pad(x[:0], ((0, 0), (1, 1))),
+    "triangle": lambda x: np.tril(x[:, :0]),
+    "sum": lambda x: np.sum(x[:, :0], axis=1),
+}
+
+
+def gradients_by_dask(function: Any, head: Any) -> tuple[Any, Any]:
+    """The gradient at A for NumPy's array and for Dask's."""
+    made = []
+    for array, given in ((A, head), (dask.array.from_array(A, chunks=(2, 3)), dask.array.from_array(head))):
+        x = attached(array)
+        with record(), np.errstate(invalid="ignore"):
+            y = function(x)
+            made.append(autograd.grad(y, x, asarray(given)).array)
+    return made[0], made[1].compute(scheduler="sync")
+
+
+@pytest.mark.parametrize("name", MOVING)
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_an_infinite_gradient_stays_where_it_belongs_in_dask_arrays(name: str) -> None:
+    """As in NumPy's, of which test_rules.py has the truth."""
+    shape = np.shape(MOVING[name](A))
+    head = 1.0 + np.arange(np.prod(shape))
+    head[-1] = np.nan
+    head[0] = np.inf
+    truth, got = gradients_by_dask(MOVING[name], head.reshape(shape))
+    np.testing.assert_allclose(got, truth, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", MOVING_NOTHING)
+def test_nothing_of_a_dask_array_has_the_gradient_zero(name: str) -> None:
+    def function(x: Any) -> Any:
+        return np.exp(MOVING_NOTHING[name](x)).sum()
+
+    _, got = gradients_by_dask(function, np.array(1.0))
+    np.testing.assert_array_equal(got, np.zeros((4, 3)))
+
+
 @pytest.mark.parametrize("program", [lambda a: a[a > 0].sum(), lambda a: (2 * a[a > 0]).sum()])
 def test_what_a_mask_selects_from_dask_arrays_has_no_known_shape(program: Any) -> None:
     a = asarray(dask.array.from_array(A, chunks=(2, 3)))

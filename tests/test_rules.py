@@ -616,6 +616,7 @@ MOVING = {
 }
 
 
+NOT_FINITE = st.sampled_from([np.inf, -np.inf, np.nan])
 #: x itself for a sign of the sign of x, said to have an infinite derivative where the sign is not 1 or -1
 STEEP = Derivative(np.copysign, (lambda g, y, x, sign: g * np.where(np.abs(sign) > 1, np.inf, 1), None))
 
@@ -629,7 +630,8 @@ STEEP = Derivative(np.copysign, (lambda g, y, x, sign: g * np.where(np.abs(sign)
 def test_moving_rows_never_cancel(function: Any, data: st.DataObject) -> None:
     """Their gradient is zero exactly where what is taken of the result does not depend on an element.
 
-    It stays zero there where a derivative before it is infinite, and where that behind it is.
+    It stays zero there where a derivative before it is infinite, and where that behind it is. What is
+    infinite or NaN in one place of it reaches no element but those.
     """
     example = data.draw(examples(function))
     shape = example.head.shape
@@ -651,6 +653,14 @@ def test_moving_rows_never_cancel(function: Any, data: st.DataObject) -> None:
         masked = {"where", ROWS[function].where} & set(example.arguments)
         if not ROWS[function].selects and not masked and np.all(ones) and ones.size:
             assert np.all(mask)
+    if ones.size:
+        one = np.reshape(np.arange(ones.size) == example.rng.integers(ones.size), shape)
+        bad, rest = (np.where(one, value, example.head) for value in (data.draw(NOT_FINITE), 0))
+        with np.errstate(invalid="ignore"):
+            made = [example.gradients(example.variables, head) for head in (one * 1.0, bad, rest)]
+        for reached, got, expected in zip(*made, strict=True):
+            np.testing.assert_array_equal(np.isfinite(got), reached == 0)
+            np.testing.assert_allclose(got[reached == 0], expected[reached == 0], rtol=1e-12, atol=1e-14)
 
 
 # ---- what selections left out, past other functions -------------------------------------------------------
@@ -1029,6 +1039,59 @@ def test_where_elements_lie_in_memory_does_not_matter(function: Any) -> None:
             y = function(leaf)
         got = autograd.grad(y, leaf, lying(head, how)).array
         np.testing.assert_allclose(got, expected, rtol=1e-13, err_msg=how)
+
+
+#: of a tensor of rows and columns, beside those above
+OF_SOME: dict[str, Callable[..., Any]] = {
+    "default of select": lambda x: np.select([x > 1.5, x > 0.8], [1.0, x], x[::-1]),
+    "meshgrid": lambda x: strung(np.meshgrid(x[0, 0], x[:, 0, 0], x[0, :, 0])),
+    "meshgrid, sparse": lambda x: strung(np.meshgrid(x[0, 0], x[0, :, 0], sparse=True, indexing="ij")),
+    "ix_": lambda x: strung(np.ix_(x[0, 0], x[:, 0, 0])),
+    "broadcast_arrays": lambda x: strung(np.broadcast_arrays(x[0, 0], x)),
+    "trace": np.trace,
+    "choose of one array": lambda x: np.choose([1, 0], x),
+    "where": lambda x: np.where(np.arange(2) > 0, x, x[::-1]),
+    "cross": lambda x: np.cross(x[:, :3], x[::-1, 3:6], axis=1),
+    "pad of edges": lambda x: np.pad(x, ((0, 1), (1, 0), (2, 1)), mode="edge"),
+    "pad of means": lambda x: np.pad(x, 1, mode="mean", stat_length=1),
+    "column_stack": lambda x: np.column_stack([x[0], x[1, :, 0]]),
+    "einsum of a diagonal": lambda x: np.einsum("iji->j", x),
+    "vander": lambda x: np.vander(x[0, 0]),
+    "cov": lambda x: np.cov(x[0])[1:],
+    "diff": lambda x: np.diff(x, 2, 1, x[:, :1], x[:, :2]),
+    "ediff1d": lambda x: np.ediff1d(x, x[0, 0], x[:, 0, 0]),
+    "linspace": lambda x: np.linspace(x, x[::-1] + 3.0, 4, axis=1),
+    "apply_along_axis": lambda x: np.apply_along_axis(np.cumsum, 1, x),
+}
+
+
+REACHING: dict[str, Callable[..., Any]] = {
+    **OF_NO_AXIS,
+    **OF_SOME,
+    **{f"{name_of(f)} of four axes": called for f, called in OF_FOUR_AXES.items()},
+    **{f"{name_of(f)} of an axis": lambda x, c=called: c(x, 1) for f, called in BY_AXIS.items()},
+}
+del REACHING["norm"], REACHING["np.gradient of an axis"]  # slopes are 0 times it, differences cancel
+
+
+@pytest.mark.parametrize("name", REACHING)
+def test_an_infinite_gradient_reaches_only_what_it_belongs_to(name: str) -> None:
+    """From each place the elements that it depends on; so does NaN."""
+    function = REACHING[name]
+    x = np.random.default_rng(0).permutation(np.linspace(0.5, 2, 36)).reshape(2, 9, 2)
+    leaf = attached(x.reshape(2, 3, 2, 3) if name.endswith("four axes") else x)
+    with record():
+        y = function(leaf)
+    head = np.random.default_rng(1).uniform(0.5, 2, y.shape)
+    places = np.random.default_rng(2).permutation(y.size)
+    for place in {0, y.size - 1, *places[:8].tolist()}:
+        one = np.reshape(np.arange(y.size) == place, y.shape)
+        heads = one * 1.0, np.where(one, np.inf, head), np.where(one, np.nan, head), np.where(one, 0, head)
+        with np.errstate(invalid="ignore"):
+            reached, *bad, rest = (autograd.grad(y, leaf, h, retain_graph=True).array for h in heads)
+        for got in bad:
+            np.testing.assert_array_equal(np.isfinite(got), reached == 0)
+            np.testing.assert_allclose(got[reached == 0], rest[reached == 0], rtol=1e-12, atol=1e-14)
 
 
 #: functions of whole numbers that steer them

@@ -327,26 +327,29 @@ def _einsum(
 ) -> Any:
     """The gradient of one array is an einsum as well: of g and the other arrays, to the array's own labels.
 
-    A label that repeats within the array stands for its diagonal, so ones on a diagonal come as a factor. A
-    label of this array only was summed over, and the gradient is the same along it.
+    A label that repeats within the array stands for its diagonal. A label of this array only was summed over,
+    and the gradient is the same along it.
     """
     arrays, labels, result = _read(operands, y)
     i = i - 1 if isinstance(operands[0], str) else i // 2
     pairs = list(zip(arrays, labels, strict=True))
     factors = [(g, result), *pairs[:i], *pairs[i + 1 :]]
-    own: Labels = []
-    fresh = 1 + max(chain(result, *labels), default=0)
-    for size, label in zip(np.shape(arrays[i]), labels[i], strict=True):
-        if label in own:
-            factors.append((ones_on_diagonal(g, size, size), [label, fresh]))
-            label, fresh = fresh, fresh + 1
-        own.append(label)
+    own = list(dict.fromkeys(labels[i]))
     known = dict.fromkeys(chain(*(part for _, part in factors)))
     number = {label: n for n, label in enumerate(known)}  # einsum knows 52 labels
     call = chain(*((array, [number[label] for label in part]) for array, part in factors))
     plan = optimize if isinstance(optimize, (bool, str)) else True  # an order of products was meant for y
     made = np.einsum(*call, [number[label] for label in own if label in number], optimize=plan)
-    return np.expand_dims(made, tuple(axis for axis, label in enumerate(own) if label not in number))
+    made = np.expand_dims(made, tuple(axis for axis, label in enumerate(own) if label not in number))
+    for axis, label in enumerate(labels[i]):
+        first, size = labels[i].index(label), np.shape(arrays[i])[axis]
+        if first < axis:
+            made = np.expand_dims(made, axis)
+            on = np.reshape(
+                ones_on_diagonal(g, size, size), [size if k in (first, axis) else 1 for k in range(made.ndim)]
+            )
+            made = np.where(on == 1, made, 0)
+    return made
 
 
 derivative(np.einsum, *each(_einsum, 2 * 64))  # with a list of labels for each array

@@ -9,14 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from .indexing import counting
+from .indexing import along, counting
 from .table import composed, derivative
 
 
 def _mean(end: int, g: Any, num: int, endpoint: Any, axis: int) -> Any:
-    """The gradient of a weighted mean of two ends for one, start (0) or stop (1), summed over the range."""
+    """The gradient of a weighted mean of two ends for one, start (0) or stop (1), summed over the range.
+
+    Either end has no part in the other: what may be infinite there does not reach it.
+    """
     t = (counting(num, g) / max(num - bool(endpoint), 1)).astype(g.dtype)
-    return np.tensordot(t if end else 1 - t, g, (0, axis))
+    some = slice(1, None) if end else slice(None, -1 if endpoint and num > 1 else None)
+    return np.tensordot((t if end else 1 - t)[some], g[along(axis, some, g.ndim)], (0, axis))
 
 
 def _linspace(end: int, g: Any, num: int, endpoint: Any, retstep: Any, axis: int) -> Any:
