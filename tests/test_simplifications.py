@@ -338,6 +338,40 @@ def test_shapes_that_broadcast(first: Any) -> None:
         check(lambda x, y, taken=taken: [f(x, y) for f in taken], (x, y))
 
 
+UNIFORM: list[Callable[[Any], Any]] = [  # whose gradients are one number all over, or sums of such
+    lambda w: np.mean(w) + np.sum(w),
+    lambda w: 2 * np.mean(w) - np.sum(3 * w) / 7,
+    lambda w: -np.sum(-w) + np.mean(w) * -0.0,
+    lambda w: np.sum(w.T) + np.mean(np.reshape(w, -1)),
+    lambda w: np.sum(w.astype("f") * 3) + np.mean(w),
+    lambda w: np.sum(w.astype("d") * 3) + np.mean(w) + np.sum(w * w),
+    lambda w: np.sum(np.expand_dims(w, 0) / 2) + np.sum(np.squeeze(w)),
+    lambda w: np.sum(w) * 1e9 + np.sum(w * 1e9),
+    lambda w: np.sum(w / 3) + np.sum(np.maximum(w, 0)),
+]
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1), (3,), (2, 3)], ids=repr)
+def test_numbers_that_were_spread_over_arrays(shape: Any) -> None:
+    """Stay arrays of their shape and dtype where there is no array beside them."""
+    for loss, dtype in itertools.product(UNIFORM, "df"):
+
+        def step(w: Any, loss: Any = loss) -> Any:
+            with record():
+                y = loss(w)
+            y.backward()
+            g = w.grad
+            return y, g * 1, 3 * g, -g, g**2, g + 0.5, g / 4, g - w, g + g, np.maximum(g, 0), g.T, g[...]
+
+        w = tensor(np.ones(shape, dtype))
+        w.attach_grad()
+        compiled, truth = compile(step), step(w)
+        gradient = w.grad.numpy()
+        for _ in range(3):
+            w.grad.array = np.full(shape, 7, dtype)
+            assert_same([*compiled(w), w.grad], [*truth, gradient])
+
+
 LAYOUTS: dict[str, Callable[[], Any]] = {
     "in rows": lambda: np.arange(9.0).reshape(3, 3) + 1,
     "in columns": lambda: np.asfortranarray(np.arange(9.0).reshape(3, 3) + 1),
