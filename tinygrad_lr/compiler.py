@@ -75,7 +75,9 @@ class Tracer:
         self.asked = False  # whether somebody wanted to know a value
         self.passed_on: set[int] = set()  # results that are tensors from elsewhere
         self.reachable: set[int] = set()  # the ids of arrays that the function can write into
-        self.attached: dict[Tensor, None] = {}  # whose gradients the program may read or store, in order
+        self.attached: dict[
+            Tensor, Any
+        ] = {}  # whose gradients the program may read or store; those from before
         self.gradients: list[tuple[Variable, Variable]] = []  # what was differentiated, and the gradient
         self.facts: list[tuple[Callable[[], Any], Any]] = []  # what the program is for
         self.names: dict[int, tuple[str, Any]] = {}  # of arrays, by their id, and the tensor they are for
@@ -113,8 +115,8 @@ class Tracer:
         self.guard(tensor)
         attachment: Any = tensor.attachment
         if attachment is not None and tensor not in self.attached:
-            self.attached[tensor] = None
             grad, written = attachment.grad, attachment.written
+            self.attached[tensor] = grad
 
             def undo() -> None:
                 attachment.grad, attachment.written = grad, written
@@ -792,8 +794,12 @@ class Compiled:
             if passed_on:
                 tracer.passed_on.add(id(t))
         places = {id(leaf): place for place, leaf in enumerate(leaves)}
-        for t in tracer.attached:
-            made = tracer.known.get(id(t.grad.array))
+        for t, before in tracer.attached.items():
+            number = t.grad.array
+            made = tracer.known.get(id(number))
+            if t.grad is not before and not isinstance(made, Variable):  # it is made of constants
+                made = tracer.add(number)
+                tracer.lines.append(Line(np.positive, (number,), {}, [made]))
             if isinstance(made, Variable) and made.source is None:
                 program.stored.append((places.get(id(t), t), made))
         self._name(program, tracer, locals_seen, named, (args, options))
