@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import compositions
 from search import examples
-from tinygrad_lr import Module, autograd, batching, compile, differentiable, record, tensor
+from tinygrad_lr import Module, Tensor, autograd, batching, compile, differentiable, record, tensor
 from tinygrad_lr.func import elementwise_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from truths import central_difference
 
@@ -259,6 +259,16 @@ def test_rows_of_a_jacobian_are_gradients(name: str, most: int, monkeypatch: pyt
     np.testing.assert_allclose(J.reshape(-1, 2, 3), [pullback(unit)[0] for unit in units])
     np.testing.assert_allclose(np.tensordot(J, x, 2), value)
     assert J.dtype == x.dtype
+    of_tensor = jacobian(f)(tensor(x))
+    with record():
+        recorded = jacobian(f)(tensor(x))
+    for tensors in (of_tensor, recorded):
+        assert isinstance(tensors, Tensor)
+        np.testing.assert_array_equal(tensors.array, J)
+    several = jacobian(lambda x, y: f(x - y), (0, 1, 0))(x, 0 * x)
+    for i, one in enumerate(several):
+        np.testing.assert_allclose(one, J * (-1) ** i)
+        assert not any(np.may_share_memory(one, other) for other in several[:i])
     J[...] = 7  # it belongs to nothing else
     np.testing.assert_allclose(f(x), value)
     slopes, t = jacobian(lambda x: f(x * x)), np.linspace(-1, 2, 6).reshape(2, 3)
@@ -482,6 +492,13 @@ def test_of_an_attached_tensor_outside_record() -> None:
         y = x * 3
     np.testing.assert_array_equal(grad(lambda z: np.sum(z**2))(y).array, [6, 12])
     assert not np.any(x.grad.array)
+
+
+def test_a_jacobian_of_determinants_of_singular_matrices() -> None:
+    """Compiled code cannot tell them from others, and does not take them."""
+    for a in (np.ones((2, 2)), np.zeros((3, 3)), np.diag([1.0, 2.0, 0.0])):
+        J = jacobian(lambda a: np.linalg.det(a) * np.array([1.0, -2.0]))(a)
+        np.testing.assert_allclose(J, np.multiply.outer([1, -2], grad(np.linalg.det)(a)))
 
 
 def test_arguments_counted_from_the_end() -> None:

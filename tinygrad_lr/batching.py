@@ -12,9 +12,8 @@ import numpy as np
 
 from .compiler import GradientOf, Tracer
 from .derivatives import cast, scatter
-from .errors import TraceError
 from .program import Line, Program, Variable, mapped
-from .tensor import Tensor
+from .tensor import Tensor, asarray
 
 #: functions that put an array into the shape of their result, with as many arguments; another says the order
 SHAPING = {np.reshape: 2, np.expand_dims: 2, np.squeeze: 2, np.ravel: 1}
@@ -53,7 +52,7 @@ def each(f: Callable[[Tensor], list[Any]], like: Any, plain: bool) -> list[Any] 
     try:
         with tracer.listening():
             results = [tracer.operand(made) for made in f(one)]
-    except TraceError:
+    except Exception:  # for arrays one by one it is raised again, but if it is of tracing
         return None
     if tracer.asked:  # by a rule that does without the answer, but raises an error where it gets one
         return None
@@ -95,16 +94,17 @@ def _run(program: Program, known: dict[int, Any], plain: bool) -> list[Any]:
         parts: Any = made if line.several else [made]
         for v, part in zip(line.made, parts, strict=True):
             known[id(v)] = part
-    found = []
+    found: list[Any] = []
     for leaf in program.result:
         made = value(leaf)
         if isinstance(made, Stack):
             made = made.array
         else:  # the same for all
             made = np.broadcast_to(made, (len(stack.array), *np.shape(leaf.array)))
-        others = [a for a in known.values() if not isinstance(a, Stack) and a is not None]
+        others = [*found, *(a for a in known.values() if not isinstance(a, Stack) and a is not None)]
         shared = not (plain and made.flags.writeable) or any(np.may_share_memory(made, a) for a in others)
-        found.append(np.copy(made) if shared else made)
+        made = np.copy(made) if shared else made
+        found.append(made if plain else asarray(made))
     return found
 
 
