@@ -189,6 +189,9 @@ def test_what_lies_near_the_limits_of_its_dtype_overflows_or_not_as_it_is_writte
     ]
     for i in range(4):
         check(lambda x, i=i: [f(x) for f in functions[i::4]], *((x,) for x in arrays))
+    if dtype != "e":  # two factors of moderate size, which together are not
+        k, x = float(limits.max) ** 0.1, np.full((1, 4), float(limits.tiny) ** 0.53, dtype)
+        check(lambda x, y: (k * x) @ (k * y), (x, x.T))
 
 
 # ---- sums, extremes and products of matrices --------------------------------------------------------------
