@@ -1764,9 +1764,10 @@ def parts(value: Any) -> list[Any]:
     )
 
 
-def test_a_parameter_whose_array_is_another() -> None:
+@pytest.mark.parametrize("view", [lambda t: t, Tensor.detach])
+def test_a_parameter_whose_array_is_another(view: Any) -> None:
     w = tensor([1.0, 2.0])
-    compiled = compile(lambda x: x * w)
+    compiled = compile(lambda x: x * view(w))
     x = np.array([3.0, 4.0])
     for array in ([1.0, 2.0], [5.0, 6.0], [7.0, 8.0]):
         w.array = np.array(array)
@@ -1861,9 +1862,10 @@ def test_the_executed_source_refuses_another_mask() -> None:
         f(x, **{name: np.ones(3, bool)})
 
 
-def test_a_number_found_elsewhere_is_read_at_each_call() -> None:
+@pytest.mark.parametrize("view", [lambda t: t, Tensor.detach])
+def test_a_number_found_elsewhere_is_read_at_each_call(view: Any) -> None:
     scale = tensor([1.0, 3.0]).sum()
-    compiled = compile(lambda x: x * scale)
+    compiled = compile(lambda x: x * view(scale))
     x = np.array([1.0, 2.0])
     for expected in (4, 8, 16):
         np.testing.assert_array_equal(compiled(x), x * expected)
@@ -1886,3 +1888,435 @@ def test_a_result_that_is_an_array_or_a_multiple_of_it(dtype: Any) -> None:
         for got in (compiled(x), run_source(compiled, x), run_source(compiled, x, form="executed")):
             for one, truth in zip(got, expected, strict=True):
                 np.testing.assert_array_equal(one, truth)
+
+
+def one_backward(w: Any, v: Any, own: Any) -> Any:
+    with record():
+        y = (w * w * v).sum() + (own * w).sum()
+    y.backward()
+    return y
+
+
+def two_backwards_and_an_update(w: Any, v: Any, own: Any) -> Any:
+    for _ in range(2):
+        with record():
+            y = (w * w * v * own).sum()
+        y.backward()
+        w -= 0.125 * w.grad
+    return y, w.grad * 1
+
+
+def what_was_there(w: Any, v: Any, own: Any) -> Any:
+    return w.grad * 2, v.grad + own.grad, own * w - v
+
+
+def a_head(w: Any, v: Any, own: Any) -> Any:
+    with record():
+        y = w * w
+    y.backward(v.detach() + own.detach())
+    return y
+
+
+def gradients_in_place(w: Any, v: Any, own: Any) -> Any:
+    before = w.grad * 1
+    w.grad[...] = np.clip(v.grad, -2.0, 2.0)
+    own.grad *= 0.5
+    return before, w.grad * 1, v.grad * 1
+
+
+def a_gradient_that_is_set(w: Any, v: Any, own: Any) -> Any:
+    w.grad = v * 3 + own
+    return w.grad * 1, v.grad * 1, v.grad + w
+
+
+def updates_in_place(w: Any, v: Any, own: Any) -> Any:
+    before = w * own
+    own += v
+    v[...] = 7.0
+    w *= 0.5
+    return before, w * own, v - w, w, v, own
+
+
+def all_are_heads(w: Any, v: Any, own: Any) -> Any:
+    with record():
+        y, z = w * own, v * own + w
+    autograd.backward([y, z])
+    return w.grad + v.grad, own.grad * 1
+
+
+OF_THE_ARGUMENTS = [
+    one_backward,
+    two_backwards_and_an_update,
+    what_was_there,
+    a_head,
+    gradients_in_place,
+    a_gradient_that_is_set,
+    updates_in_place,
+    all_are_heads,
+]
+PLACES: dict[str, Any] = {
+    "positions": (lambda w, v: ((w, v), {}), lambda args, options: args),
+    "keywords": (lambda w, v: ((), {"v": v, "w": w}), lambda args, options: (options["w"], options["v"])),
+    "list": (lambda w, v: (([w], v), {}), lambda args, options: (*args[0], args[1])),
+    "nested": (
+        lambda w, v: (({"a": [v, (w,)]},), {}),
+        lambda args, options: (args[0]["a"][1][0], args[0]["a"][0]),
+    ),
+    "module": (lambda w, v: ((w, v), {}), lambda args, options: args),
+}
+
+
+REQUESTS = [["write"] * 4, ["add"] * 4, ["write", "add", "null", "null"], ["add"] * 4]
+CASES = [
+    (f, list(PLACES)[(i + j) % len(PLACES)], requests, () if j == 3 else (2,))
+    for i, f in enumerate(OF_THE_ARGUMENTS)
+    for j, requests in enumerate(REQUESTS)
+]
+
+
+@pytest.mark.parametrize(("f", "place", "requests", "shape"), CASES)
+def test_all_that_a_call_reads_and_writes_is_of_its_own_arguments(
+    f: Any, place: str, requests: Any, shape: tuple[int, ...]
+) -> None:
+    """Whichever tensors were passed before, also one twice, and one that the function finds elsewhere."""
+    put, taken = PLACES[place]
+    kept = []
+    for compiling in (False, True):
+        tensors = [tensor(np.array([1.0 + i, -2.0 + i])[(0,) if shape == () else ...]) for i in range(4)]
+        for t, grad_req in zip(tensors, requests, strict=True):
+            t.attach_grad(grad_req)
+        own = tensors[0]
+
+        class Model(Module):
+            def forward(self, *args: Any, **options: Any) -> Any:
+                return f(*taken(args, options), self.own)
+
+        def plain(*args: Any, own: Any = own, **options: Any) -> Any:
+            return f(*taken(args, options), own)
+
+        model = Model()
+        model.own = own
+        function: Any = model if place == "module" else plain
+        run: Any = compile(function) if compiling else function
+        rows = []
+        for i, j in (
+            (1, 2),
+            (1, 2),
+            (2, 3),
+            (2, 3),
+            (3, 1),
+            (2, 2),
+            (1, 1),
+            (0, 1),
+            (1, 2),
+            (3, 0),
+            (0, 0),
+            (2, 1),
+        ):
+            args, options = put(tensors[i], tensors[j])
+            try:
+                made = run(*args, **options)
+            except NothingAttachedError as error:
+                made = len(str(error))
+            rows += [np.array(a.array if isinstance(a, Tensor) else a) for a in parts_of(made)]
+            rows += [np.array(a) for t in tensors for a in (t.array, t.grad.array)]
+            for t in tensors:  # so that nothing becomes too large
+                t[...] = np.arctan(t)
+        kept.append(rows)
+    for eager, fast in zip(*kept, strict=True):
+        np.testing.assert_allclose(fast, eager, rtol=1e-12, atol=1e-14)
+    assert run.traces <= 5 or "null" in requests  # once for others, for one twice, and for what it finds
+
+
+def parts_of(value: Any) -> list[Any]:
+    return [a for part in value for a in parts_of(part)] if isinstance(value, (list, tuple)) else [value]
+
+
+def writing_the_first(a: Any, b: Any) -> Any:
+    before = b * 2
+    a += 1
+    return before, b * 2, a - b
+
+
+SLICES = [slice(0, 3), slice(2, None, -1), slice(1, 4), slice(3, 6)]
+OVERLAPS: dict[str, Any] = {
+    "views": lambda whole, part: whole[part],
+    "strides": lambda whole, part: np.lib.stride_tricks.as_strided(whole[part], (3,), whole[part].strides),
+    "a buffer": lambda whole, part: np.frombuffer(memoryview(whole), float)[part],
+    "tensors": lambda whole, part: tinygrad_lr.asarray(whole[part]),
+}
+
+
+@pytest.mark.parametrize("take", OVERLAPS.values(), ids=OVERLAPS)
+@pytest.mark.parametrize("f", [lambda a, b: (a - 2 * b, b), writing_the_first])
+def test_arguments_that_share_memory_in_another_way(f: Any, take: Any) -> None:
+    """One array twice, a view of it, the same turned round: nothing of it is taken for what it was before."""
+    pairs = [(a, b) for a in SLICES[:1] + SLICES[2:] for b in SLICES]
+    for first in range(len(pairs)):
+        compiled = compile(f)
+        for a, b in (pairs[first], *pairs, pairs[first]):
+            eager, fast = tensor(np.arange(6.0)), np.arange(6.0)
+            truths = f(eager[a], eager[b])
+            same = take(fast, a) if first % 2 else fast[a]
+            made = compiled(same, same if a == b else take(fast, b))
+            for got, truth in zip(parts(made), parts_of(truths), strict=True):
+                np.testing.assert_array_equal(got, truth.array)
+            np.testing.assert_array_equal(fast, eager.array)
+
+
+def test_tensors_on_one_array_have_gradients_of_their_own() -> None:
+    def step(a: Any, b: Any) -> None:
+        with record():
+            y = (a * a * b).sum()
+        y.backward()
+
+    a = tensor([1.0, 2.0])
+    b = tinygrad_lr.asarray(a.array)
+    for order in ([(a, a), (a, b), (b, a), (a, a)], [(a, b), (b, b), (b, a)]):
+        compiled = compile(step)
+        for pair in order * 2:
+            kept = []
+            for run in (step, compiled):
+                a.attach_grad()
+                b.attach_grad()
+                run(*pair)
+                kept.append([a.grad.tolist(), b.grad.tolist()])
+            assert kept[0] == kept[1]
+    reading = compile(lambda a, b: (a.grad * b, a.grad.__imul__(2.0), b + 0)[::2])
+    a.grad = [3.0, 4.0]
+    held = a.grad
+    for _ in range(2):
+        for other in (held, tensor([1.0, 1.0]), held):
+            before, product = held.numpy().copy(), held.numpy() * other.numpy()
+            made, after = reading(a, other)
+            np.testing.assert_array_equal(held.numpy(), 2 * before)
+            np.testing.assert_array_equal(made.numpy(), product)
+            np.testing.assert_array_equal(after.numpy(), other.numpy())
+
+
+def found_by_partial(x: Any, w: Any, table: Any) -> Any:
+    before, sine = x * w, np.sin(x)
+    w += 1
+    return before, sine, x * w, np.sin(x), x - table
+
+
+class Finding:
+    def __init__(self, w: Any, table: Any) -> None:
+        self.w, self.table = w, table
+
+    def __call__(self, x: Any) -> Any:
+        return found_by_partial(x, self.w, self.table)
+
+    def method(self, x: Any) -> Any:
+        return found_by_partial(x, self.w, self.table)
+
+
+FINDERS: list[Any] = [
+    lambda w, table: lambda x: found_by_partial(x, w, table),
+    lambda w, table: lambda x, w=w, table=table: found_by_partial(x, w, table),
+    lambda w, table: lambda x, found=({"w": [w]}, table): found_by_partial(x, found[0]["w"][0], found[1]),
+    lambda w, table: partial(found_by_partial, w=w, table=table),
+    lambda w, table: partial(lambda w, table, x: found_by_partial(x, w, table), w, table),
+    lambda w, table: partial(lambda x, n: found_by_partial(x, w, table), n=1),
+    Finding,
+    lambda w, table: Finding(w, table).method,
+]
+
+
+@pytest.mark.parametrize("find", FINDERS)
+@pytest.mark.parametrize("turned", [1, -1])
+def test_an_argument_that_the_function_finds_elsewhere_too(find: Any, turned: int) -> None:
+    """A call with it says nothing of calls with others, nor the other way round."""
+    w, table, other = tinygrad_lr.asarray(np.array([1.0, 2.0])[::turned]), np.array([5.0, 6.0]), np.ones(2)
+    on_it, apart = w.array[::-1] if turned == 1 else w.array.base, tensor(other)
+    for order in (
+        [w, other, table, on_it],
+        [other, on_it, w, table, other],
+        [table, w, other, table],
+        [apart, w, apart, tinygrad_lr.asarray(on_it)],
+    ):
+        compiled = compile(find(w, table))
+        for x in order * 2:
+            start = w.numpy().copy()
+            eager = tensor(w)
+            lies_on_it = x is on_it or (isinstance(x, Tensor) and x.array is on_it)
+            truths = found_by_partial(
+                eager if x is w else eager[::-1] if lies_on_it else tensor(x), eager, table
+            )
+            made = compiled(x)
+            for got, truth in zip(made, truths, strict=True):
+                np.testing.assert_array_equal(got, truth.array)
+            np.testing.assert_array_equal(w.array, start + 1)
+        for x in (w, other, table, w, other, table):
+            traces = compiled.traces if x is table else 0
+            compiled(x)
+        assert compiled.traces == traces  # each has a program that is kept
+
+
+def test_results_of_the_first_call_are_of_the_kinds_of_later_ones() -> None:
+    """And of those of the function itself: scalars of NumPy's, arrays, tensors."""
+
+    def kinds(value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return [*map(kinds, value)]
+        array = value.array if isinstance(value, Tensor) else value
+        return type(value), type(array), getattr(array, "dtype", None)
+
+    def f(x: Any) -> Any:
+        total = np.sum(x)
+        made = [
+            x * 2,
+            np.exp(x),
+            total,
+            total > 1,
+            np.any(x > 0),
+            (total > 1) & (total < 5),
+            -total,
+            3.0,
+            None,
+        ]
+        made += [
+            np.max(x),
+            np.argmax(x),
+            x > 0,
+            np.isnan(x),
+            np.logical_not(x),
+            x,
+            np.transpose(x),
+            np.squeeze(x),
+        ]
+        return [*made, np.ravel(x)[0], np.ravel(x), np.allclose(x, x), np.ones(2), np.prod([2.0, 3.0])]
+
+    numbers = [
+        np.float64(1.5),
+        np.float32(1.5),
+        np.int64(3),
+        np.True_,
+        np.array(1.5),
+        np.array(True),
+        np.array(3),
+    ]
+    arrays = [np.array([1.5]), np.array([1.5, 0.0]), np.array([True, False]), np.array([1, 2])]
+    for x in (*numbers, *arrays, tensor([1.5, 2.0]), tensor(1.5), tensor([1.5, 2.0]).sum()):
+        compiled = compile(f)
+        expected = kinds(f(x))
+        for _ in range(3):
+            assert kinds(compiled(x)) == expected
+    flat = compile(lambda x: [np.ravel(x), np.ravel(x)])(np.float64(2.0))
+    assert not np.shares_memory(*flat)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        np.random.normal,
+        np.random.randn,
+        np.random.rand,
+        lambda: np.random.randint(9),
+        lambda: np.random.permutation(3),
+        lambda: np.random.choice(5),
+        lambda: np.random.shuffle([1, 2, 3]),
+    ],
+)
+@pytest.mark.parametrize("before", [0, 1])
+def test_any_draw_of_random_numbers_raises(draw: Any, before: int) -> None:
+    """Also of the second one of two normal numbers, which is waiting after the first."""
+    np.random.seed(0)
+    np.random.randn(before)
+    with pytest.raises(TraceError, match="draws random numbers"):
+        compile(lambda x: (draw(), x * 2)[1])(np.ones(2))
+    state = np.random.get_state()
+    assert compile(lambda x: x * 2)(np.ones(1)) == 2
+    assert state[2:] == np.random.get_state()[2:]  # type: ignore[index]
+
+
+def test_an_error_of_compiled_code_names_the_users_tensor() -> None:
+    """Whether the code runs already when the tensor gets attached, or not yet; also behind an argument."""
+    mine, x = tensor([1.0, 2.0]), np.ones(2)
+    by_closure, by_argument = compile(lambda x, mine=mine: x * mine), compile(lambda x, w: x * w)
+    for calls in range(3):
+        mine.drop_grad()
+        with record():
+            for _ in range(calls):
+                by_closure(x)
+                by_argument(x, mine)
+            mine.attach_grad()
+            for run in (by_closure, partial(by_argument, w=mine)):
+                with pytest.raises(TraceError, match=r"cannot be recorded, but `mine` \(shape"):
+                    run(x)
+
+
+class Slots:
+    """Whose attributes nobody finds by looking."""
+
+    __slots__ = ("w",)
+
+    def __init__(self, w: Any) -> None:
+        self.w = w
+
+
+@pytest.mark.parametrize("grad_req", ["write", "add", "null"])
+def test_a_number_in_an_attached_tensor_is_no_constant(grad_req: str) -> None:
+    """One of NumPy's scalars, where no name leads to it."""
+    o = Slots(np.exp(tensor(0.0)))
+    o.w.attach_grad(grad_req)
+    compiled = compile(lambda x: x * o.w)
+    for n in range(3):
+        np.testing.assert_array_equal(compiled(np.ones(2)), [1 + n, 1 + n])
+        o.w += 1
+
+
+def test_what_may_be_changed_in_part_is_named_by_its_array() -> None:
+    """If it was written through a view of it."""
+    compiled = compile(lambda first, matrix: (first[1:].__iadd__(1.0), np.linalg.inv(matrix))[1])
+    for wrap in (np.array, tensor):
+        compiled(wrap([1.0, 2.0, 3.0]), np.eye(2))
+        with pytest.raises(np.linalg.LinAlgError) as caught:
+            compiled(wrap([1.0, 2.0, 3.0]), np.zeros((2, 2)))
+        assert "stopped half-way: first may be changed in part" in caught.value.__notes__[0]
+
+
+def test_an_argument_that_is_a_gradient_of_what_the_function_finds() -> None:
+    w = tensor([1.0, 2.0])
+    w.attach_grad()
+
+    def halving(x: Any) -> Any:
+        before, g = x * 1, w.grad
+        g *= 0.5
+        return before, x * 1, g * 1
+
+    for first in (0, 1, 2):
+        compiled = compile(halving)
+        w.grad = [8.0, -6.0]
+        xs = [tensor([3.0, 4.0]), w.grad, tinygrad_lr.asarray(w.grad.array[::-1])]
+        for x in (xs[first], *xs, *xs):
+            x[...] = [3.0, 4.0]
+            before, start = x.numpy().copy(), w.grad.numpy().copy()
+            truths = before, before if x is xs[0] else before / 2, start / 2
+            for got, truth in zip(compiled(x), truths, strict=True):
+                np.testing.assert_array_equal(got.numpy(), truth)
+        doubling = compile(lambda x: (x.__imul__(2.0), w.grad * 1)[1])
+        for x in (xs[first], *xs, *xs):
+            start, expected = x.numpy().copy(), w.grad.numpy() * (1 if x is xs[0] else 2)
+            np.testing.assert_array_equal(doubling(x).numpy(), expected)
+            np.testing.assert_array_equal(x.numpy(), 2 * start)
+
+
+def test_results_are_copies_of_what_stays_where_it_is() -> None:
+    """Gradients, and constants with the values of arguments: from the first call on."""
+    own = tensor([3.0, 4.0])
+    compiled = compile(lambda w: (w.grad, own.grad, w.detach(), own.detach()))
+    for t in (own, w := tensor([1.0, 2.0])):
+        t.attach_grad()
+    for _ in range(3):
+        grads = own.grad.array, w.grad.array
+        for result in compiled(w):
+            result[...] = 7.0
+        assert (w.tolist(), own.tolist(), w.grad.tolist(), own.grad.tolist()) == (
+            [1, 2],
+            [3, 4],
+            [0, 0],
+            [0, 0],
+        )
+        assert own.grad.array is grads[0]
+        assert w.grad.array is grads[1]

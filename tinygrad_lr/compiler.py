@@ -29,6 +29,7 @@ import builtins
 import functools
 import inspect
 import operator
+import pickle
 import sys
 import types
 import typing
@@ -75,9 +76,10 @@ class Tracer:
         self.asked = False  # whether somebody wanted to know a value
         self.passed_on: set[int] = set()  # results that are tensors from elsewhere
         self.reachable: set[int] = set()  # the ids of arrays that the function can write into
-        self.attached: dict[
-            Tensor, Any
-        ] = {}  # whose gradients the program may read or store; those from before
+        self.owners: dict[int, Tensor] = {}  # the tensors found by a name, by the id of the array
+        self.places: dict[int, int] = {}  # of the arguments, by the id of the tensor
+        self.numbers: set[int] = set()  # the ids of arrays that stand for NumPy's scalars
+        self.attached: dict[Tensor, Any] = {}  # whose gradients the program may store; those from before
         self.gradients: list[tuple[Variable, Variable]] = []  # what was differentiated, and the gradient
         self.facts: list[tuple[Callable[[], Any], Any]] = []  # what the program is for
         self.names: dict[int, tuple[str, Any]] = {}  # of arrays, by their id, and the tensor they are for
@@ -115,8 +117,8 @@ class Tracer:
         self.guard(tensor)
         attachment: Any = tensor.attachment
         if attachment is not None and tensor not in self.attached:
+            self.attached[tensor] = attachment.grad
             grad, written = attachment.grad, attachment.written
-            self.attached[tensor] = grad
 
             def undo() -> None:
                 attachment.grad, attachment.written = grad, written
@@ -173,7 +175,8 @@ class Tracer:
             return array  # it was made within the function, of constants
         if not isinstance(array, ARRAYS):
             return array
-        source = next((GradientOf(t) for t in self.attached if t.grad is value), value)
+        owners = (self.places.get(id(t), t) for t in self.attached if t.grad is value)
+        source = next(map(GradientOf, owners), self.owners.get(id(array), value))
         if isinstance(value, Tensor):
             self.attach(value)
         variable = self.add(array, source)
@@ -190,6 +193,7 @@ class Tracer:
             )
         if isinstance(value, np.bool_):  # of which there are two only, not one for each result
             value = np.array(value)
+            self.numbers.add(id(value))
         token = MODE.set(MODE.get() & ~TRACING)
         try:
             made = recorded(row, args, arrays, value, options, plain)
@@ -207,6 +211,8 @@ class Tracer:
                 reads = list(variables_in(noted))
                 line = Line(row.function, *noted, [self.made(array, reads) for array in values])
                 line.several = several
+                if row.function in (np.transpose, np.squeeze) and id(reads[0].array) in self.numbers:
+                    self.numbers.add(id(value))
                 self.check_shape(line, value)
                 self.lines.append(line)
         self.guard(made)
@@ -321,27 +327,39 @@ class Traced:
     """
 
     def __init__(
-        self, program: Program, args: Any, options: Any, written: list[Any], facts: list[Any]
+        self,
+        program: Program,
+        args: Any,
+        options: Any,
+        written: list[Any],
+        facts: list[Any],
+        pinned: dict[int, Any],
     ) -> None:
         self.program, self.facts = program, facts
         self.args, self.options = mapped(_shell, args), mapped(_shell, options)
         self.lowered = lowered(program)
         self.written = written
         self.mode = MODE.get()
-        self.found = [t for v in program.captured if not isinstance(t := _tensor(v.source), Answer)]
+        sources = [_tensor(v.source) for v in program.captured]
+        self.found = [t for t in sources if isinstance(t, (Tensor, *ARRAYS))]
         self.kinds = list(map(_kind, self.found))
         leaves: list[Any] = []
         _key((args, options), leaves)
-        self.overlap = _overlap(leaves)
+        self.pinned = pinned
+        self.among, self.overlap = _overlap(leaves), _overlap((*leaves, *self.found))
         for line in (*program.lines, *self.lowered.lines):
             for v in (*line.reads, *line.made, *program.arguments):  # let go of the values
                 v.array = np.broadcast_to(np.empty((), v.array.dtype), v.array.shape)
         self.bind()
 
-    def fits(self) -> bool:
-        """Whether what the function found elsewhere is such as it was: shapes, dtypes, and certain facts."""
+    def fits(self, leaves: Sequence[Any]) -> bool:
+        """Whether what the function found elsewhere is such as it was: shapes, dtypes, and certain facts.
+
+        And whether the arguments share memory with it as they did.
+        """
         facts = all(fact() == value for fact, value in self.facts)
-        return facts and list(map(_kind, self.found)) == self.kinds
+        kinds = list(map(_kind, self.found)) == self.kinds
+        return facts and kinds and _overlap((*leaves, *self.found)) == self.overlap
 
     def bind(self) -> None:
         """Write the code for what the function finds elsewhere now."""
@@ -368,10 +386,12 @@ class Code:
             self._unpack_parts(traced.options, "options")
         else:
             self.misses.append("options")
-        attached = any(getattr(leaf, "grad_req", None) for leaf in self.leaves)
+        self.misses += [f"a{place} is not {self._bind(leaf)}" for place, leaf in traced.pinned.items()]
         every = "".join(f"a{place}, " for place in range(len(self.leaves)))
-        if traced.overlap or attached or any(isinstance(place, int) for place in traced.written):
-            self.misses.append(f"{self._bind(_overlap)}(({every})) != {traced.overlap}")
+        found = "".join(f"{self._bind(t)}, " for t in traced.found)
+        attached = any(leaf.grad_req for leaf in self.leaves)
+        if traced.among or attached or any(isinstance(place, int) for place in traced.written):
+            self.misses.append(f"{self._bind(_overlap)}(({every})) != {traced.among}")
         given = {id(v): self.names[place] for place, v in enumerate(program.arguments)}
         fixed: dict[int, Any] = {}
         arrays = []
@@ -386,18 +406,21 @@ class Code:
                 self.misses.append(f"{self._bind(t)}.attachment is not {self._bind(t.attachment)}")
             if isinstance(v.source, GradientOf):
                 given[id(v)] = f"x{len(given)}_"
-                arrays.append(f"{given[id(v)]} = {self._bind(t.attachment)}.grad.array")
+                arrays.append(f"{given[id(v)]} = {self._attachment(t)}.grad.array")
             else:
                 if isinstance(t, Tensor) and isinstance(t.array, np.generic):
                     t.array = np.array(t.array)  # which can be written
                 fixed[id(v)] = array = t.array if isinstance(t, Tensor) else t
                 if isinstance(t, Tensor):
                     self.misses.append(f"{self._bind(t)}.array is not {self._bind(array)}")
+        if len(traced.overlap) != len(traced.among) + len(_overlap(traced.found)):
+            self.misses.append(f"{self._bind(_overlap)}(({every}{found})) != {traced.overlap}")
+        elif traced.written or program.stored:
+            self._keep_apart(traced.found, program)
         for fact, value in traced.facts:
             self.misses.append(f"{self._bind(fact)}() != {self._bind(value)}")
         self._check()
         if traced.mode & RECORDING:
-            found = "".join(f"{self._bind(t)}, " for t in traced.found)
             self.rows.append(f"{self._bind(partial(_check_not_recorded, program.name))}(({every}{found}))")
         self.rows += arrays
         self.rows += [
@@ -422,6 +445,19 @@ class Code:
             self._bound[key] = f"o{len(self._bound)}"
             self.space[self._bound[key]] = value
         return self._bound[key]
+
+    def _keep_apart(self, found: list[Any], program: Program) -> None:
+        """Let no argument lie in the memory of what the function finds elsewhere; quicker than `_overlap`."""
+        owners = self._bind(frozenset(_memory(t.array if isinstance(t, Tensor) else t) for t in found))
+        read = [v.source.tensor for v in program.captured if isinstance(v.source, GradientOf)]
+        grads = [f"{self._attachment(of)}.grad.array" for of in read if not isinstance(of, int)]
+        for name in self.names if found else ():
+            for one in (name, f"{name}.base"):
+                self.misses += [f"id({one}) in {owners}", *(f"{one} is {grad}" for grad in grads)]
+
+    def _attachment(self, of: Any) -> str:
+        """The attachment of an argument, by its place, or of a tensor from elsewhere."""
+        return f"a{of}.attachment" if isinstance(of, int) else self._bind(of.attachment)
 
     def _check(self) -> None:
         """Return MISSED where what was noted so far is not as it was."""
@@ -484,12 +520,11 @@ class Code:
         uses = Counter(id(v) for v in program.outputs)
         single = [line.made[0] for line in program.lines if not line.written and not line.several]
         made = {id(v) for v in single if v.base is None}
-        read = {id(v.source.tensor) for v in program.captured if isinstance(v.source, GradientOf)}
         targets = {}
         for i, (place, v) in enumerate(program.stored):
-            if uses[id(v)] > 1 or id(v) not in made or v.array.ndim == 0 or id(place) in read:
+            if uses[id(v)] > 1 or id(v) not in made or v.array.ndim == 0:
                 continue
-            attachment = f"a{place}.attachment" if isinstance(place, int) else self._bind(place.attachment)
+            attachment = self._attachment(place)
             self.space[f"g{i}"] = None
             targets[id(v)] = f"h{i}"
             held = f"refs(g{i}) == {HELD[0]} and refs(h{i} := g{i}.array) == {HELD[1]}"
@@ -511,12 +546,9 @@ class Code:
                 key, reference = WRITES.entry(fixed[id(v)])
                 last.append(f"last[{key}] = now, {self._bind(reference)}")
             else:
-                holder = (
-                    f"a{v.source}" if isinstance(v.source, int) else f"{self._bind(v.source.tensor)}.grad"
-                )
-                if v.array.ndim == 0 and (
-                    not isinstance(v.source, int) or self.leaves[v.source].type is Tensor
-                ):
+                own = isinstance(v.source, int)
+                holder = f"a{v.source}" if own else f"{self._attachment(v.source.tensor)}.grad"
+                if v.array.ndim == 0 and (not own or self.leaves[v.source].type is Tensor):
                     array = self._bind(np.array)
                     self.rows.append(f"{given[id(v)]} = {holder}.array = {array}({given[id(v)]}, copy=None)")
                 self.rows.append(f"W.note({given[id(v)]})")
@@ -540,10 +572,10 @@ class Code:
         def text(value: Any, same: Iterator[Any]) -> str:
             if isinstance(value, Variable):
                 tensor = next(same)
+                if tensor is ARRAYS or (tensor is None and not program.tensors):
+                    return own(value)
                 if tensor is not None:
                     return f"a{tensor}" if isinstance(tensor, int) else self._bind(tensor)
-                if not program.tensors:
-                    return own(value)
                 return held.pop(id(value), "") or f"T({own(value)}, None, {UNATTACHED})"
             if isinstance(value, (list, tuple)):
                 parts = "".join(f"{text(part, same)}, " for part in value)
@@ -556,7 +588,7 @@ class Code:
 
         stored = []
         for i, (place, v) in enumerate(program.stored):
-            attachment = f"a{place}.attachment" if isinstance(place, int) else self._bind(place.attachment)
+            attachment = self._attachment(place)
             if id(v) not in targets:
                 stored.append(f"g{i} = T({own(v)})")
                 held[id(v)] = f"g{i}"
@@ -602,7 +634,7 @@ def _shells(value: Any) -> list[Shell]:
 
 
 def _tensor(source: Any) -> Any:
-    """The tensor that a captured variable belongs to; or the array, if it has none."""
+    """The tensor that a captured variable belongs to, or its place; or the array, if it has none."""
     return source.tensor if isinstance(source, GradientOf) else source
 
 
@@ -614,10 +646,10 @@ def _leaves(value: Any) -> list[Any]:
 
 
 class GradientOf:
-    """The gradient of a tensor, whichever it is when the program runs."""
+    """The gradient of a tensor, or of the argument at a place, whichever it is when the program runs."""
 
-    def __init__(self, tensor: Tensor) -> None:
-        self.tensor = tensor
+    def __init__(self, tensor: Tensor | int) -> None:
+        self.tensor: Any = tensor
 
 
 def _note_changes(program: Program, line: int, error: BaseException) -> None:
@@ -675,6 +707,7 @@ class Compiled:
         self.name = name if (name := getattr(f, "__name__", "")).isidentifier() else "f"
         self.traces = 0
         self._cache: dict[Any, Traced] = {}
+        self._found_too: dict[int, Any] = {}  # arguments that the function finds elsewhere, by their id
         self._last: Traced | None = None
         self._here = Here()
 
@@ -685,19 +718,18 @@ class Compiled:
         if MODE.get() & TRACING:  # called by a function that is traced itself, of which it is a part
             return self.function(*args, **options)
         leaves: list[Any] = []
-        key = _key((args, options), leaves)
-        # the buffers of a program are for one thread
-        key = (key, MODE.get(), _overlap(leaves), get_ident())
+        kinds = _key((args, options), leaves)
         _check_not_recorded(self.name, leaves)
         try:
+            key = self._key(kinds, leaves)
             traced = self._cache.get(key)
         except TypeError as error:
             raise TypeError(
                 f"{error}: an argument of a compiled function is an array, or a nesting of arrays in lists, "
                 "tuples and dicts, or something fixed that can be hashed"
             ) from None
-        if traced is None or not traced.fits():
-            return self._trace(key, args, options)
+        if traced is None or not traced.fits(leaves):
+            return self._trace(kinds, leaves, args, options)
         if (made := traced.run(args, options)) is MISSED:
             traced.bind()  # what it finds elsewhere is in other arrays now
             made = traced.run(args, options)
@@ -724,36 +756,48 @@ class Compiled:
             raise RuntimeError("there is no source yet: the function is traced when it is called first")
         return self._last
 
-    def _trace(self, key: Any, args: Any, options: Any) -> Any:
+    def _key(self, kinds: Any, leaves: Sequence[Any]) -> Any:
+        """By what a program is kept: the buffers of one are for one thread, and some are for one tensor."""
+        own = tuple([id(leaf) if id(leaf) in self._found_too else None for leaf in leaves])
+        return kinds, MODE.get(), _overlap(leaves), own, get_ident()
+
+    def _trace(self, kinds: Any, leaves: list[Any], args: Any, options: Any) -> Any:
         self.traces += 1
         tracer = Tracer()
         try:
             program, value, written = self._traced_program(tracer, args, options)
-            traced = Traced(program, args, options, written, tracer.facts)
+            pinned = self._pinned(leaves, args, options)
+            traced = Traced(program, args, options, written, tracer.facts, pinned)
         except BaseException:
             tracer.undo()
             raise
         if len(self._cache) >= CACHE_SIZE:
             del self._cache[next(iter(self._cache))]
-        self._last = self._cache[key] = traced
+        self._found_too |= {id(leaf): leaf for leaf in pinned.values()}
+        self._last = self._cache[self._key(kinds, leaves)] = traced
         self._here.run = traced.run
-
-        captured = {id(v.source) for v in program.captured}
 
         def given_out(leaf: Any) -> Any:
             """A result in memory of its own, as those of later calls are."""
             if id(leaf) in tracer.passed_on or not isinstance(leaf, (Tensor, np.ndarray)):
                 return leaf
-            if not isinstance(leaf, Tensor):
-                return leaf.copy()
-            if not program.tensors:
-                return leaf.array.copy()
-            if id(leaf) in captured:
-                return Tensor(leaf.array.copy(), None, UNATTACHED)
-            leaf.array = leaf.array.copy()  # it may be a gradient that is stored as well
+            array = leaf.array if isinstance(leaf, Tensor) else leaf
+            v = tracer.known.get(id(array))
+            own = array[()] if id(array) in tracer.numbers else array.copy()
+            if not isinstance(leaf, Tensor) or not program.tensors:
+                return own
+            if isinstance(v, Variable) and v.source is not None:
+                return Tensor(own, None, UNATTACHED)
+            leaf.array = own  # it may be a gradient that is stored as well
             return leaf
 
         return mapped(given_out, value)
+
+    def _pinned(self, leaves: Sequence[Any], args: Any, options: Any) -> dict[int, Any]:
+        """The arguments that the function finds elsewhere too, by their places: the program is for these."""
+        static = mapped(lambda leaf: None if isinstance(leaf, (Tensor, *ARRAYS)) else leaf, (args, options))
+        elsewhere = {id(getattr(t, "array", t)) for _, t in _named_arrays(self.function, static)}
+        return {i: leaf for i, leaf in enumerate(leaves) if id(getattr(leaf, "array", leaf)) in elsewhere}
 
     def _traced_program(self, tracer: Tracer, args: Any, options: Any) -> tuple[Program, Any, list[Any]]:
         """The program, what the function returned, and the sources of the variables that are written."""
@@ -763,15 +807,26 @@ class Compiled:
         named = {name: t for name, t in held if isinstance(t, Tensor)}
         at_hand = (*(t for _, t in held), *leaves)
         tracer.reachable = {id(getattr(t, "array", t)) for t in at_hand}
-        tracer.reachable |= {id(t.grad.array) for t in at_hand if getattr(t, "attachment", None) is not None}
+        grads = {id(t.grad.array) for t in at_hand if getattr(t, "attachment", None) is not None}
+        tracer.reachable |= grads
+        tracer.owners = {id(t.array): t for t in at_hand if isinstance(t, Tensor)}
         arguments = []
         wrapped: dict[int, Tensor] = {}
         for place, leaf in enumerate(leaves):
-            tensor = leaf if isinstance(leaf, Tensor) else wrapped.setdefault(id(leaf), asarray(leaf))
+            tensor = asarray(leaf)
+            if id(tensor.array) in grads:  # not to be taken for each other later
+                tensor = Tensor(tensor.array[...], None, UNATTACHED)
+                tracer.reachable.add(id(tensor.array))
+            if tensor is not leaf:
+                tensor = wrapped.setdefault(id(leaf), tensor)
             tracer.kept.append(tensor)
+            tracer.places[id(tensor)] = place
+            if isinstance(leaf, np.generic):
+                tracer.numbers.add(id(tensor.array))
             arguments.append(tracer.known.get(id(tensor.array)) or tracer.add(tensor.array, place))
         traced_args, traced_options = mapped(
-            lambda leaf: wrapped.get(id(leaf), leaf) if isinstance(leaf, ARRAYS) else leaf, (args, options)
+            lambda leaf: wrapped.get(id(leaf), leaf) if isinstance(leaf, (Tensor, *ARRAYS)) else leaf,
+            (args, options),
         )
         locals_seen: dict[int, str] = {}
         with tracer.listening():
@@ -790,10 +845,9 @@ class Compiled:
             source = outside.get(id(v))
             given = leaves[source] if isinstance(source, int) else source
             passed_on = isinstance(t, Tensor) and t is given and id(v.array) in tracer.reachable
-            program.same.append(source if passed_on else None)
+            program.same.append(source if passed_on else None if isinstance(t, Tensor) else ARRAYS)
             if passed_on:
                 tracer.passed_on.add(id(t))
-        places = {id(leaf): place for place, leaf in enumerate(leaves)}
         for t, before in tracer.attached.items():
             number = t.grad.array
             made = tracer.known.get(id(number))
@@ -801,7 +855,7 @@ class Compiled:
                 made = tracer.add(number)
                 tracer.lines.append(Line(np.positive, (number,), {}, [made]))
             if isinstance(made, Variable) and made.source is None:
-                program.stored.append((places.get(id(t), t), made))
+                program.stored.append((tracer.places.get(id(t), t), made))
         self._name(program, tracer, locals_seen, named, (args, options))
         simplified(program)
         _check_not_recorded(self.name, [_tensor(v.source) for v in program.captured])
@@ -819,7 +873,7 @@ class Compiled:
         finally:
             if not profiled:
                 sys.setprofile(None)
-        if not all(np.array_equal(a, b) for a, b in zip(random, _random_state(), strict=True)):
+        if random != _random_state():
             raise TraceError(
                 f"{self.name} draws random numbers, and a compiled function would use the same ones at every "
                 "call. Draw them before, and pass them in."
@@ -896,9 +950,9 @@ def compile(f: Callable[..., Any]) -> Compiled:
     return Compiled(f)
 
 
-def _random_state() -> Any:
-    state: Any = np.random.get_state()
-    return state[1:3]
+def _random_state() -> bytes:
+    """All of it: also the second one of the normal numbers that are drawn in pairs."""
+    return pickle.dumps(np.random.get_state(legacy=False))
 
 
 def _key(value: Any, leaves: list[Any]) -> Any:
@@ -921,13 +975,23 @@ def _kind(leaf: Any) -> tuple[Any, ...]:
     return (leaf.shape, leaf.dtype, type(leaf), attachment and attachment.grad_req)
 
 
-def _overlap(leaves: Sequence[Any]) -> tuple[tuple[int, int], ...]:
-    """Which of the arrays may share memory; a program that writes depends on it."""
-    arrays = [leaf.array if isinstance(leaf, Tensor) else leaf for leaf in leaves]
-    if len({id(a) for a in arrays}) == len(arrays) and all(a.base is None for a in arrays):
-        return ()  # each has memory of its own
+def _memory(array: Any) -> int:
+    """Equal for arrays that may share memory; 0 if that cannot be said."""
+    while (base := getattr(array, "base", None)) is not None:
+        array = base
+    return id(array) if isinstance(array, ARRAYS) else 0
+
+
+def _overlap(leaves: Sequence[Any]) -> tuple[tuple[int, int, bool], ...]:
+    """Which of the arrays, and of their gradients behind them, may share memory, and which are the same."""
+    found = [*leaves, *[t.attachment.grad for t in leaves if getattr(t, "attachment", None) is not None]]
+    arrays = [leaf.array if isinstance(leaf, Tensor) else leaf for leaf in found]
+    memories = set(map(_memory, arrays))
+    if len(memories) == len(arrays) and 0 not in memories:
+        return ()
     pairs = ((i, j) for j in range(len(arrays)) for i in range(j))
-    return tuple([(i, j) for i, j in pairs if np.may_share_memory(arrays[i], arrays[j])])
+    shared = (pair for pair in pairs if np.may_share_memory(*(arrays[i] for i in pair)))
+    return tuple([(i, j, found[i] is found[j]) for i, j in shared])
 
 
 def _named_arrays(f: Any, called: Any) -> Iterator[tuple[str, Any]]:
@@ -936,8 +1000,10 @@ def _named_arrays(f: Any, called: Any) -> Iterator[tuple[str, Any]]:
     found: list[tuple[Any, Any]] = [(None, part) for part in called]
     inner = inspect.unwrap(f)
     inner = getattr(inner, "__func__", inner)
-    if hasattr(f, "__self__"):
-        found.append((None, f.__self__))
+    if isinstance(inner, partial):
+        found += [(None, inner.args), (None, inner.keywords)]
+        inner = inner.func
+    found.append((None, getattr(f, "__self__", inner)))  # of a method, or itself if it is an object
     if hasattr(inner, "__code__"):
         scopes = inspect.getclosurevars(inner)
         bound = inspect.signature(inner).parameters.values()

@@ -108,10 +108,10 @@ ZERO_TIMES_INFINITY = (
 
 
 def callers() -> Iterator[FrameType]:
-    """The stack outside this package, from the innermost frame outwards."""
+    """The stack outside this package and of what it compiles, from the innermost frame outwards."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if not frame.f_code.co_filename.startswith(PACKAGE):
+        if not frame.f_code.co_filename.startswith((PACKAGE, "<compiled ")):
             yield frame
         frame = frame.f_back
 

@@ -104,8 +104,8 @@ def _lstsq(g: Any, y: Any, a: Any, b: Any, rcond: float | None) -> tuple[Any, An
     if b.ndim == 1:
         x, b, gx = np.expand_dims(x, -1), np.expand_dims(b, -1), np.expand_dims(gx, -1)
     eps = np.finfo(float).eps  # in which NumPy computes, whatever the dtype
-    rcond = float(max(a.shape) * eps) if rcond is None else rcond
-    p = np.linalg.pinv(a, rcond if 0 < rcond < 1 else eps / 2)  # LAPACK takes no others
+    cutoff: float = max(a.shape) * eps if rcond is None else rcond
+    p = np.linalg.pinv(a, cutoff if 0 < cutoff < 1 else eps / 2)  # LAPACK takes no others
     q, rest = transposed(p), b - a @ x
     gb = q @ gx
     ga = rest @ transposed(p @ gb) + q @ x @ transposed(gx - p @ (a @ gx)) - gb @ transposed(x)
