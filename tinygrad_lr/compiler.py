@@ -79,7 +79,7 @@ class Tracer:
         self.owners: dict[int, Tensor] = {}  # the tensors found by a name, by the id of the array
         self.places: dict[int, int] = {}  # of the arguments, by the id of the tensor
         self.numbers: set[int] = set()  # the ids of arrays that stand for NumPy's scalars
-        self.attached: dict[Tensor, None] = {}  # whose gradients the program may read or store, in order
+        self.attached: dict[Tensor, Any] = {}  # whose gradients the program may store; those from before
         self.gradients: list[tuple[Variable, Variable]] = []  # what was differentiated, and the gradient
         self.facts: list[tuple[Callable[[], Any], Any]] = []  # what the program is for
         self.names: dict[int, tuple[str, Any]] = {}  # of arrays, by their id, and the tensor they are for
@@ -117,7 +117,7 @@ class Tracer:
         self.guard(tensor)
         attachment: Any = tensor.attachment
         if attachment is not None and tensor not in self.attached:
-            self.attached[tensor] = None
+            self.attached[tensor] = attachment.grad
             grad, written = attachment.grad, attachment.written
 
             def undo() -> None:
@@ -851,8 +851,12 @@ class Compiled:
             program.same.append(source if passed_on else kind if isinstance(t, Tensor) else ARRAYS)
             if passed_on:
                 tracer.passed_on.add(id(t))
-        for t in tracer.attached:
-            made = tracer.known.get(id(t.grad.array))
+        for t, before in tracer.attached.items():
+            number = t.grad.array
+            made = tracer.known.get(id(number))
+            if t.grad is not before and not isinstance(made, Variable):  # it is made of constants
+                made = tracer.add(number)
+                tracer.lines.append(Line(np.positive, (number,), {}, [made]))
             if isinstance(made, Variable) and made.source is None:
                 program.stored.append((tracer.places.get(id(t), t), made))
         self._name(program, tracer, locals_seen, named, (args, options))
