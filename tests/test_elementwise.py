@@ -576,7 +576,9 @@ A = np.array([[0.0, 2.0, 2.0], [0.0, 0.0, -1.0]])
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"axis": 1}, {"axis": None}, {"axis": (0, 1), "keepdims": True}], ids=str
+    "options",
+    [{}, {"axis": 1}, {"axis": None}, *({"axis": i, "keepdims": True} for i in (0, 1, (0, 1)))],
+    ids=str,
 )
 @pytest.mark.parametrize(
     ("reduce", "function"),

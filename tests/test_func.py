@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import compositions
 from search import examples
-from tinygrad_lr import Module, Tensor, autograd, batching, compile, differentiable, record, tensor
+from tinygrad_lr import Module, Tensor, autograd, batching, compile, differentiable, pause, record, tensor
 from tinygrad_lr.func import elementwise_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from truths import central_difference
 
@@ -301,6 +301,10 @@ def test_a_jacobian_is_no_view_of_what_it_was_made_of(f: Any) -> None:
     np.testing.assert_array_equal(J, RIGHT)
     J += 1
     np.testing.assert_array_equal(W, RIGHT)
+    V = tensor(W)
+    of_tensors: Any = jacobian(f)(tensor(np.ones(4)), V)
+    of_tensors += 1
+    np.testing.assert_array_equal(V.array, RIGHT)
 
 
 def test_a_jacobian_of_an_array_of_dask_s_is_one() -> None:
@@ -492,6 +496,38 @@ def test_of_an_attached_tensor_outside_record() -> None:
         y = x * 3
     np.testing.assert_array_equal(grad(lambda z: np.sum(z**2))(y).array, [6, 12])
     assert not np.any(x.grad.array)
+
+
+WAYS: dict[str, Any] = {
+    "grad": lambda x, y, v: grad(lambda x, y: np.sum(x**3 * y), (0, 1))(x, y),
+    "value_and_grad": lambda x, y, v: value_and_grad(lambda x, y: np.sum(x**3 * y))(x, y),
+    "elementwise_grad": lambda x, y, v: elementwise_grad(lambda x, y: x**3 * y)(x, y),
+    "jacobian": lambda x, y, v: jacobian(lambda x, y: x**3 * y, (0, 1))(x, y),
+    "hessian": lambda x, y, v: hessian(lambda x, y: np.sum(x**3 * y))(x, y),
+    "hvp": lambda x, y, v: hvp(lambda x: np.sum(x**3), x, y),
+    "jvp": lambda x, y, v: jvp(lambda x, y: x**3 * y, (x, y), (v, v))[1],
+    "vjp": lambda x, y, v: vjp(lambda x, y: x**3 * y, x, y)[1](v),
+    "vjp's value": lambda x, y, v: vjp(lambda x, y: x**3 * y, x, y)[0],
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_tensors_come_out_where_one_goes_in(way: str) -> None:
+    """Whichever of the arguments it is, and inside record(); arrays otherwise."""
+    arrays = np.array([1.0, 2.0]), np.array([3.0, 5.0]), np.array([7.0, -1.0])
+    expected = WAYS[way](*arrays)
+    expected = expected if isinstance(expected, tuple) else (expected,)
+    assert all(isinstance(part, (np.ndarray, np.generic)) for part in expected)
+    used = {"jvp": 3, "vjp": 3}.get(way, 2)
+    for number in range(2**used):
+        args = [tensor(a) if number >> i & 1 else a for i, a in enumerate(arrays)]
+        for scope in (record, pause) if number else (record,):
+            with scope():
+                made = WAYS[way](*args)
+            made = made if isinstance(made, tuple) else (made,)
+            for part, truth in zip(made, expected, strict=True):
+                assert isinstance(part, Tensor), (number, scope)
+                np.testing.assert_allclose(part.array, truth)
 
 
 def test_a_jacobian_of_determinants_of_singular_matrices() -> None:

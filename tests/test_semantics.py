@@ -157,6 +157,18 @@ def test_what_was_left_out_is_known_behind_a_thousand_calls() -> None:
     same(x.grad, [0.25, 0])
 
 
+@pytest.mark.parametrize("number", [1, 2, 6, 7, 30])
+def test_lists_of_leaves_are_all_that_is_recorded(number: int) -> None:
+    """The places of inputs, counted from the other end, are not taken for those of calls."""
+    leaves = [leaf(float(i)) for i in range(number)]
+    with record():
+        y = np.stack(leaves)
+    slopes = autograd.grad(y, leaves, np.arange(1.0, number + 1), create_graph=True)
+    assert [g.item() for g in slopes] == [*range(1, number + 1)]
+    y.backward(np.arange(1.0, number + 1))
+    assert [x.grad.item() for x in leaves] == [*range(1, number + 1)]
+
+
 def test_each_sweep_has_a_number_of_its_own() -> None:
     x = leaf(3.0)
     with record():
@@ -2148,6 +2160,23 @@ def test_detect_anomaly_tells_nan_from_infinite() -> None:
             y.backward()
 
 
+def test_detect_anomaly_counts_the_elements_of_the_gradient() -> None:
+    x = leaf([0.0, np.inf, 2.0, 1.0])
+    with detect_anomaly(), record(), np.errstate(invalid="ignore"):
+        y = np.prod(x)
+        with pytest.raises(AnomalyError, match=r"np\.prod.*is NaN in \d of 4 elements"):
+            y.backward()
+
+
+@pytest.mark.parametrize("dtype", ["e", "f", "d"])
+def test_detect_anomaly_takes_large_numbers_for_finite(dtype: str) -> None:
+    x = leaf(np.ones(3, dtype))
+    with detect_anomaly(), record():
+        y = x * np.full(3, np.finfo(dtype).max)
+        y.backward()
+    same(x.grad, np.full(3, np.finfo(dtype).max))
+
+
 def test_detect_anomaly_knows_only_of_elementwise_functions_what_an_element_met() -> None:
     x = leaf([1.0, 2.0])
     with detect_anomaly(), record():
@@ -2425,6 +2454,13 @@ def test_numbers() -> None:
 def test_printing(data: Any, text: str) -> None:
     assert repr(tensor(data)) == text
     assert str(tensor(data)) == str(np.array(data))
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 2), (2, 1, 3, 1), (1, 40), (3, 0)])
+def test_the_lines_of_a_printed_tensor_are_those_of_an_array(shape: tuple[int, ...]) -> None:
+    a = np.arange(float(np.prod(shape))).reshape(shape)
+    text = f"tensor({np.array2string(a, separator=', ', prefix='tensor(')}"
+    assert repr(tensor(a)).startswith(text)
 
 
 def test_a_result_of_no_dimensions_prints_as_a_tensor() -> None:
@@ -3169,8 +3205,10 @@ def test_numbers_of_tensors_with_one_element() -> None:
     assert float(x) == 2.5
     assert int(x) == 2
     assert complex(x) == 2.5
-    with pytest.raises((TypeError, ValueError)):
-        float(tensor([1.0, 2.0]))
+    for number in (float, int, complex):
+        for size in (0, 2):
+            with pytest.raises((TypeError, ValueError)):
+                number(tensor(np.ones(size)))
     assert [10, 20, 30][tensor(1)] == 20
     with pytest.raises(TypeError):
         _ = [10, 20][tensor([1])]
