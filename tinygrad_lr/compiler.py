@@ -572,11 +572,13 @@ class Code:
         def text(value: Any, same: Iterator[Any]) -> str:
             if isinstance(value, Variable):
                 tensor = next(same)
-                if tensor is ARRAYS or (tensor is None and not program.tensors):
+                new = any(tensor is kind for kind in (None, ARRAYS, GradientOf))
+                if tensor is ARRAYS or (new and not program.tensors):
                     return own(value)
-                if tensor is not None:
+                if not new:
                     return f"a{tensor}" if isinstance(tensor, int) else self._bind(tensor)
-                return held.pop(id(value), "") or f"T({own(value)}, None, {UNATTACHED})"
+                own_gradient = held.pop(id(value), "") if tensor is GradientOf else ""
+                return own_gradient or f"T({own(value)}, None, {UNATTACHED})"
             if isinstance(value, (list, tuple)):
                 parts = "".join(f"{text(part, same)}, " for part in value)
                 if hasattr(value, "_fields"):
@@ -845,7 +847,8 @@ class Compiled:
             source = outside.get(id(v))
             given = leaves[source] if isinstance(source, int) else source
             passed_on = isinstance(t, Tensor) and t is given and id(v.array) in tracer.reachable
-            program.same.append(source if passed_on else None if isinstance(t, Tensor) else ARRAYS)
+            kind = GradientOf if any(t is owner.grad for owner in tracer.attached) else None
+            program.same.append(source if passed_on else kind if isinstance(t, Tensor) else ARRAYS)
             if passed_on:
                 tracer.passed_on.add(id(t))
         for t, before in tracer.attached.items():

@@ -742,7 +742,7 @@ def _writing(line: Line, text: Callable[[Any, int], str]) -> str:
 
 def _movable(program: Program, number: int, v: Variable) -> bool:
     """Whether what a line makes may be computed where it is used: nothing that it reads is written before."""
-    made_from = {id(w.root) for w in program.lines[number].reads} | {id(v.root)}
+    made_from = {id(w.root) for w in program.lines[number].reads}
     for later in program.lines[number + 1 :]:
         if any(w is v for w in later.reads):
             return True
