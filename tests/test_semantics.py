@@ -1076,7 +1076,8 @@ def test_nothing_attached() -> None:
     c = tensor([1.0])
     with record():
         y = c * 2
-    for head in (y, c, y.detach()):
+    made = [tensor(c), tensor(c, np.float32), tensor(1.0), asarray([1.0])]
+    for head in (y, c, y.detach(), *made):
         with pytest.raises(
             NothingAttachedError, match=r"no tensor with an attached gradient.*attach_grad\(\)"
         ):
@@ -1104,6 +1105,36 @@ def test_no_part_of_a_freed_call_has_an_origin() -> None:
     assert b.origin is not None
     a.backward()
     assert (a.origin, b.origin) == (None, None)
+
+
+def test_plain_numbers_and_copies_are_to_be_had_wherever_nothing_is_recorded() -> None:
+    """Inside record() they say what they are, and what to write instead."""
+    x = leaf(2.0)
+    with record():
+        y = x * 3
+    ways: list[tuple[Any, str]] = [
+        (lambda t: float(t), r"float\(\) or a function of math.*np\.sin, not math\.sin"),
+        (lambda t: int(t), r"int\(\).*np\.floor or np\.trunc"),
+        (lambda t: complex(t), r"complex\(\).*real tensors"),
+        (lambda t: np.asarray(t), r"np\.asarray.*NumPy's functions on the tensor itself"),
+        (lambda t: tensor(t), r"tensor\(\) .*Use x\.copy\(\)"),
+        (lambda t: copy.copy(t), r"copying or pickling.*Write x\.copy\(\)"),
+    ]
+    for way, message in ways:
+        for scope in (contextlib.nullcontext, train_mode, predict_mode, detect_anomaly):
+            with scope():
+                assert way(y) == 6
+                assert np.unique(y).array == np.fft.fft(y[None]).array == 6  # which have no derivative
+        with record():
+            with pause(train_mode=True):
+                assert way(y) == 6
+            with pytest.raises(LostGradientError, match="(?s)" + message):
+                way(y)
+    into = np.zeros(())
+    with train_mode():
+        np.copyto(into, y)
+        y += 1
+    assert (into, y.item()) == (6, 7)
 
 
 def test_errors_name_the_variable_or_the_attribute() -> None:
