@@ -169,6 +169,20 @@ def test_lists_of_leaves_are_all_that_is_recorded(number: int) -> None:
     assert [x.grad.item() for x in leaves] == [*range(1, number + 1)]
 
 
+def test_each_node_is_another() -> None:
+    """Of leaves, also of those that were attached and dropped, and of results."""
+    leaves = [leaf(1.0) for _ in range(3)]
+    nodes = [x.node for x in leaves]
+    leaves[0].drop_grad()
+    leaves[0].attach_grad()
+    leaves.append(leaf(1.0))
+    nodes += [x.node for x in leaves if x.node not in nodes]
+    with record():
+        nodes += [(x * 2).node for x in leaves]
+    assert None not in nodes
+    assert len(set(nodes)) == len(nodes) >= 8
+
+
 def test_each_sweep_has_a_number_of_its_own() -> None:
     x = leaf(3.0)
     with record():
