@@ -169,6 +169,20 @@ def test_lists_of_leaves_are_all_that_is_recorded(number: int) -> None:
     assert [x.grad.item() for x in leaves] == [*range(1, number + 1)]
 
 
+def test_each_node_is_another() -> None:
+    """Of leaves, also of those that were attached and dropped, and of results."""
+    leaves = [leaf(1.0) for _ in range(3)]
+    nodes = [x.node for x in leaves]
+    leaves[0].drop_grad()
+    leaves[0].attach_grad()
+    leaves.append(leaf(1.0))
+    nodes += [x.node for x in leaves if x.node not in nodes]
+    with record():
+        nodes += [(x * 2).node for x in leaves]
+    assert None not in nodes
+    assert len(set(nodes)) == len(nodes) >= 8
+
+
 def test_each_sweep_has_a_number_of_its_own() -> None:
     x = leaf(3.0)
     with record():
@@ -1076,7 +1090,8 @@ def test_nothing_attached() -> None:
     c = tensor([1.0])
     with record():
         y = c * 2
-    for head in (y, c, y.detach()):
+    made = [tensor(c), tensor(c, np.float32), tensor(1.0), asarray([1.0])]
+    for head in (y, c, y.detach(), *made):
         with pytest.raises(
             NothingAttachedError, match=r"no tensor with an attached gradient.*attach_grad\(\)"
         ):
@@ -1104,6 +1119,36 @@ def test_no_part_of_a_freed_call_has_an_origin() -> None:
     assert b.origin is not None
     a.backward()
     assert (a.origin, b.origin) == (None, None)
+
+
+def test_plain_numbers_and_copies_are_to_be_had_wherever_nothing_is_recorded() -> None:
+    """Inside record() they say what they are, and what to write instead."""
+    x = leaf(2.0)
+    with record():
+        y = x * 3
+    ways: list[tuple[Any, str]] = [
+        (lambda t: float(t), r"float\(\) or a function of math.*np\.sin, not math\.sin"),
+        (lambda t: int(t), r"int\(\).*np\.floor or np\.trunc"),
+        (lambda t: complex(t), r"complex\(\).*real tensors"),
+        (lambda t: np.asarray(t), r"np\.asarray.*NumPy's functions on the tensor itself"),
+        (lambda t: tensor(t), r"tensor\(\) .*Use x\.copy\(\)"),
+        (lambda t: copy.copy(t), r"copying or pickling.*Write x\.copy\(\)"),
+    ]
+    for way, message in ways:
+        for scope in (contextlib.nullcontext, train_mode, predict_mode, detect_anomaly):
+            with scope():
+                assert way(y) == 6
+                assert np.unique(y).array == np.fft.fft(y[None]).array == 6  # which have no derivative
+        with record():
+            with pause(train_mode=True):
+                assert way(y) == 6
+            with pytest.raises(LostGradientError, match="(?s)" + message):
+                way(y)
+    into = np.zeros(())
+    with train_mode():
+        np.copyto(into, y)
+        y += 1
+    assert (into, y.item()) == (6, 7)
 
 
 def test_errors_name_the_variable_or_the_attribute() -> None:
