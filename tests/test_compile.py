@@ -6,6 +6,7 @@ import cProfile
 import operator
 import sys
 import types
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -1563,9 +1564,12 @@ def test_whatever_is_raised_while_tracing_brings_everything_back(error: Any) -> 
     w, v, number = tensor([1.0, 2.0]), np.array([3.0, 4.0]), tensor([1.0, 2.0]).sum()
     w.attach_grad("add")
     w.grad += 5
+    assert w.attachment is not None
+    w.attachment.written = False
     with pytest.raises(error):
         compile(f)(w, v, number)
     assert (w.tolist(), v.tolist(), number.item(), w.grad.tolist()) == ([1, 2], [3, 4], 3, [5, 5])
+    assert not w.attachment.written
     assert {type(w), type(w.grad), type(number)} == {Tensor}
 
 
@@ -2020,8 +2024,10 @@ def test_all_that_a_call_reads_and_writes_is_of_its_own_arguments(
                 made = len(str(error))
             rows += [np.array(a.array if isinstance(a, Tensor) else a) for a in parts_of(made)]
             rows += [np.array(a) for t in tensors for a in (t.array, t.grad.array)]
+            rows += [np.array(t.attachment.written) for t in tensors if t.attachment]
             for t in tensors:  # so that nothing becomes too large
                 t[...] = np.arctan(t)
+                t.attachment.written = False  # type: ignore[union-attr]
         kept.append(rows)
     for eager, fast in zip(*kept, strict=True):
         np.testing.assert_allclose(fast, eager, rtol=1e-12, atol=1e-14)
@@ -2320,3 +2326,53 @@ def test_results_are_copies_of_what_stays_where_it_is() -> None:
         )
         assert own.grad.array is grads[0]
         assert w.grad.array is grads[1]
+
+
+def test_a_gradient_that_is_returned_is_that_of_the_tensor_and_a_copy_of_it_is_none() -> None:
+    """What is done to the gradient later, such as zeros, does not reach a copy that was returned before."""
+    w = tensor([1.0, 2.0])
+    w.attach_grad()
+
+    def step(x: Any) -> Any:
+        with record():
+            y = (w * w * x).sum()
+        y.backward()
+        return w.grad.copy(), +w.grad, w.grad * 1, w.grad
+
+    compiled = compile(step)
+    for n in (1.0, 2.0, 3.0):
+        *copies, own = compiled(tensor([n, n]))
+        assert own is w.grad
+        w.grad[...] = 0
+        for one in copies:
+            np.testing.assert_array_equal(one.numpy(), [2 * n, 4 * n])
+            one[...] = 7.0
+
+
+def test_a_number_that_is_made_of_constants_and_written() -> None:
+    def f(x: Any) -> Any:
+        total = np.exp(tensor(0.0))
+        total += np.sum(x)
+        return total
+
+    compiled = compile(f)
+    for n in (1.0, 2.0, 3.0):
+        assert compiled(np.array([n, n])) == 1 + 2 * n
+
+
+def test_a_program_keeps_no_array_that_it_was_traced_with() -> None:
+    compiled, x = compile(lambda x: np.exp(x) * x), np.ones(3)
+    gone = weakref.ref(x)
+    compiled(x)
+    del x
+    assert gone() is None
+
+
+def test_with_and_without_a_gradient_are_programs_of_their_own() -> None:
+    compiled = compile(lambda w: w * 2 if w.grad is None else w * w.grad)
+    plain, attached = tensor([1.0, 2.0]), tensor([1.0, 2.0])
+    attached.attach_grad()
+    attached.grad = [5.0, 6.0]
+    for _ in range(2):
+        assert compiled(plain).tolist() == [2, 4]
+        assert compiled(attached).tolist() == [5, 12]

@@ -3,7 +3,8 @@
 import math
 import operator
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domains import special
 from domains.elementwise import DOMAINS, names_of_bounds
 from search import examples
 from tinygrad_lr import Tensor, autograd, record, tensor
@@ -455,6 +457,95 @@ def test_a_gradient_overflows_only_with_the_result(function: Any, head: float) -
     assert np.all(np.isfinite(narrow[held]))
 
 
+#: how many numbers functions take that are no ufuncs
+TAKES = {
+    np.sinc: 1,
+    np.i0: 1,
+    np.nan_to_num: 1,
+    np.clip: 3,
+    **{f: 2 for f in special.DOMAINS if name_of(f) == "polygamma"},
+}
+
+
+def takes(function: Any) -> int:
+    return TAKES.get(function) or getattr(function, "nin", 0)
+
+
+def rules_of(function: Any) -> dict[int, Any]:
+    """By the place of the argument."""
+    return {
+        k: rule for k, rule in enumerate(DERIVATIVES[function].rules[: takes(function)]) if callable(rule)
+    }
+
+
+def slope(function: Any, place: int, arguments: Sequence[Any]) -> Any:
+    """What the rule for one argument makes of a gradient of one."""
+    with np.errstate(all="ignore"):
+        y = function(*arguments)
+        g = tuple(np.ones_like(part) for part in y) if isinstance(y, tuple) else np.ones_like(y)
+        return rules_of(function)[place](g, y, *arguments)
+
+
+def grid(*numbers: Any) -> list[Any]:
+    """Each with each."""
+    return [np.ravel(a) for a in np.meshgrid(*numbers)]
+
+
+@pytest.mark.parametrize("narrow", [np.float32, np.float64])
+@pytest.mark.parametrize("function", [*filter(takes, DOMAINS)], ids=name_of)
+def test_subnormal_numbers_are_numbers(function: Any, narrow: Any) -> None:
+    """Slopes at them are what they are in a dtype with more exponents, as far as they can be told."""
+    wide = np.float64 if narrow is np.float32 else np.longdouble
+    kind = np.finfo(narrow)
+    sizes = np.append(np.array([0, 0.003, 0.3, 0.4, 0.9, 1, 20], narrow) * kind.tiny, narrow([0.7, 3]))
+    if function in (np.divide, np.power, np.float_power):
+        sizes = sizes[sizes > kind.tiny / 4]  # of less 1 / x overflows
+    arguments = grid(*[np.concatenate([-sizes, sizes])] * takes(function))
+    if function is np.ldexp:
+        arguments[1] = np.round(arguments[1]).astype(int)
+    widened = [a.astype(wide) if a.dtype == narrow else a for a in arguments]
+    lost = float(kind.smallest_subnormal)  # of what the arguments and the value are known to
+    rounding = 64 * kind.eps + 2 * lost / np.min(sizes[sizes > 0])
+    for place in rules_of(function):
+        found, expected = (np.asarray(slope(function, place, a)) for a in (arguments, widened))
+        with np.errstate(over="ignore", invalid="ignore"):
+            expected = expected.astype(found.dtype)
+        np.testing.assert_allclose(found, expected, rtol=rounding, atol=1000 * lost)
+
+
+@pytest.mark.parametrize("function", [f for f in DOMAINS if takes(f) > 1 and f is not np.ldexp], ids=name_of)
+def test_a_number_is_what_an_array_of_it_is(function: Any) -> None:
+    """Beside which some rules have a shorter way."""
+    numbers = [0.0, -0.0, 5e-324, 1.0, -1.0, 2.0, 0.5, 3.0, -2.5, inf, -inf, nan]
+    points = np.array(numbers)
+    for place in rules_of(function):
+        for others in product(numbers, repeat=takes(function) - 1):
+            as_they_are, as_arrays = [*others], [np.full(points.shape, n) for n in others]
+            as_they_are.insert(place, points)
+            as_arrays.insert(place, points)
+            found, expected = (slope(function, place, a) for a in (as_they_are, as_arrays))
+            np.testing.assert_allclose(found, expected, rtol=1e-15, atol=0)
+
+
+WHOLE = {np.bool: (0, 1), np.uint8: (0, 1, 2, 255), np.int8: (-128, -2, 0, 1, 3, 127), np.uint64: (0, 1, 2)}
+
+
+@pytest.mark.parametrize(
+    "function", [f for f in {**DOMAINS, **special.DOMAINS} if takes(f) > 1 and f is not np.ldexp], ids=name_of
+)
+def test_constants_of_whole_numbers_are_numbers(function: Any) -> None:
+    """Nothing wraps: not the order before np.uint8(0), nor the one after np.int8(127)."""
+    for place, (dtype, numbers) in product(rules_of(function), WHOLE.items()):
+        drawn = grid(*([-1.5, 0.3, 2.5] if k == place else numbers for k in range(takes(function))))
+        with np.errstate(all="ignore"):
+            y = function(*drawn)
+        known = np.isfinite(y[-1] if isinstance(y, tuple) else y)
+        drawn = [a[known] for a in drawn]
+        whole = [a if k == place else a.astype(dtype) for k, a in enumerate(drawn)]
+        found, expected = (slope(function, place, a) for a in (whole, drawn))
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=0)
+
+
 SYMMETRIC = [
     np.add,
     np.multiply,
@@ -576,7 +667,9 @@ A = np.array([[0.0, 2.0, 2.0], [0.0, 0.0, -1.0]])
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"axis": 1}, {"axis": None}, {"axis": (0, 1), "keepdims": True}], ids=str
+    "options",
+    [{}, {"axis": 1}, {"axis": None}, *({"axis": i, "keepdims": True} for i in (0, 1, (0, 1)))],
+    ids=str,
 )
 @pytest.mark.parametrize(
     ("reduce", "function"),

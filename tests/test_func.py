@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 import compositions
 from search import examples
-from tinygrad_lr import Module, Tensor, autograd, batching, compile, differentiable, record, tensor
+from tinygrad_lr import (
+    Module,
+    Tensor,
+    autograd,
+    batching,
+    compile,
+    differentiable,
+    pause,
+    record,
+    tensor,
+)
 from tinygrad_lr.func import elementwise_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from truths import central_difference
 
@@ -242,6 +252,9 @@ LINEAR: dict[str, Any] = {
         lambda x: np.zeros_like(x) + np.sum(x, axis=0)
     ),
     "written": differentiable(lambda g, y, x: put(g))(np.copy),
+    "an array as an option of a constant": differentiable(
+        lambda g, y, x: g * np.sum(x * 0 + 1, axis=0, where=CHOSEN)
+    )(lambda x: x * np.sum(CHOSEN, axis=0)),
     "summed up": differentiable(lambda g, y, x: np.sum(g) * np.ones_like(x))(
         lambda x: np.full((4, 1), np.sum(x))
     ),
@@ -301,6 +314,10 @@ def test_a_jacobian_is_no_view_of_what_it_was_made_of(f: Any) -> None:
     np.testing.assert_array_equal(J, RIGHT)
     J += 1
     np.testing.assert_array_equal(W, RIGHT)
+    V = tensor(W)
+    of_tensors: Any = jacobian(f)(tensor(np.ones(4)), V)
+    of_tensors += 1
+    np.testing.assert_array_equal(V.array, RIGHT)
 
 
 def test_a_jacobian_of_an_array_of_dask_s_is_one() -> None:
@@ -492,6 +509,110 @@ def test_of_an_attached_tensor_outside_record() -> None:
         y = x * 3
     np.testing.assert_array_equal(grad(lambda z: np.sum(z**2))(y).array, [6, 12])
     assert not np.any(x.grad.array)
+
+
+CURVED: dict[str, Any] = {
+    "products": lambda a: np.prod(a, axis=0),
+    "powers": lambda a: a ** np.transpose(a),
+    "several results": lambda a: np.concatenate([np.ravel(part) for part in np.divmod(a, 0.7)]),
+    "singular values": lambda a: np.linalg.svd(a)[1],
+    "singular values alone": np.linalg.svdvals,
+    "eigenvalues": lambda a: np.linalg.eigvalsh(a + a.T),
+    "an inverse": np.linalg.inv,
+    "a solution": lambda a: np.linalg.solve(a, a[0] ** 2),
+    "a least squares solution": lambda a: np.linalg.lstsq(a[:, :2], a[:, 2], rcond=None)[0],
+    "a determinant": lambda a: np.linalg.det(a) * a[0],
+    "a norm": lambda a: np.linalg.norm(a, "nuc") * a[0],
+    "orthogonal": lambda a: np.linalg.qr(a)[0],
+    "variances": lambda a: np.var(a, axis=1, ddof=1),
+    "medians": lambda a: np.median(a, axis=1),
+    "running products": lambda a: np.cumprod(a, axis=1),
+    "the greatest": lambda a: np.max(a, axis=1),
+    "where": lambda a: np.where(a > 1, a**2, np.sin(a)),
+    "sums of exponentials": lambda a: np.logaddexp.reduce(a),
+    "convolution": lambda a: np.convolve(a[0], a[1]),
+    "interpolation": lambda a: np.interp(a[0], [0.0, 1.0, 3.0], a[1]),
+    "several contracted": lambda a: np.einsum("ij,jk,kl->il", a, a, a),
+}
+
+
+@pytest.mark.parametrize("name", CURVED)
+def test_jacobians_of_curved_functions_are_made_of_gradients(name: str) -> None:
+    f, a = CURVED[name], np.random.default_rng(0).uniform(0.5, 2, (3, 3))
+    value, pullback = vjp(f, a)
+    rows = [pullback(unit)[0] for unit in np.reshape(np.eye(value.size), (-1, *value.shape))]
+    np.testing.assert_allclose(np.reshape(jacobian(f)(a), (-1, 3, 3)), rows, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "reshape",
+            "expand_dims",
+            "squeeze, all",
+            "transpose",
+            "transpose, three",
+            "swapaxes",
+            "broadcast_to",
+        ),
+        *(
+            "sum",
+            "sum, several axes",
+            "sum, axes kept",
+            "mean",
+            "mean, all",
+            "where",
+            "times a matrix",
+            "copies",
+        ),
+        *("product on the right", "product on the left", "product of a vector", "product with a vector"),
+        *(f"g[{key}]" for key in (0, (slice(None), 1), ROWS)),
+    ],
+)
+def test_the_rows_of_a_jacobian_are_made_all_at_once(name: str) -> None:
+    """A rule is called once for all of them."""
+    calls: list[Any] = []
+
+    def rule(g: Any, y: Any, x: Any) -> Any:
+        calls.append(g)
+        return 3 * g
+
+    f, triple, x = by_rule(*RULES[name]), differentiable(rule)(lambda x: 3 * x), np.arange(6.0).reshape(2, 3)
+    np.testing.assert_allclose(jacobian(lambda x: f(triple(x)))(x), 3 * jacobian(f)(x))
+    assert len(calls) == 1
+
+
+WAYS: dict[str, Any] = {
+    "grad": lambda x, y, v: grad(lambda x, y: np.sum(x**3 * y), (0, 1))(x, y),
+    "value_and_grad": lambda x, y, v: value_and_grad(lambda x, y: np.sum(x**3 * y))(x, y),
+    "elementwise_grad": lambda x, y, v: elementwise_grad(lambda x, y: x**3 * y)(x, y),
+    "jacobian": lambda x, y, v: jacobian(lambda x, y: x**3 * y, (0, 1))(x, y),
+    "hessian": lambda x, y, v: hessian(lambda x, y: np.sum(x**3 * y))(x, y),
+    "hvp": lambda x, y, v: hvp(lambda x: np.sum(x**3), x, y),
+    "jvp": lambda x, y, v: jvp(lambda x, y: x**3 * y, (x, y), (v, v))[1],
+    "vjp": lambda x, y, v: vjp(lambda x, y: x**3 * y, x, y)[1](v),
+    "vjp's value": lambda x, y, v: vjp(lambda x, y: x**3 * y, x, y)[0],
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_tensors_come_out_where_one_goes_in(way: str) -> None:
+    """Whichever of the arguments it is, and inside record(); arrays otherwise."""
+    arrays = np.array([1.0, 2.0]), np.array([3.0, 5.0]), np.array([7.0, -1.0])
+    expected = WAYS[way](*arrays)
+    expected = expected if isinstance(expected, tuple) else (expected,)
+    assert all(isinstance(part, (np.ndarray, np.generic)) for part in expected)
+    used = {"jvp": 3, "vjp": 3}.get(way, 2)
+    for number in range(2**used):
+        args = [tensor(a) if number >> i & 1 else a for i, a in enumerate(arrays)]
+        for scope in (record, pause) if number else (record,):
+            with scope():
+                made = WAYS[way](*args)
+            made = made if isinstance(made, tuple) else (made,)
+            for part, truth in zip(made, expected, strict=True):
+                assert isinstance(part, Tensor), (number, scope)
+                np.testing.assert_allclose(part.array, truth)
 
 
 def test_a_jacobian_of_determinants_of_singular_matrices() -> None:

@@ -153,6 +153,16 @@ def test_pseudoinverses_among_matrices_of_lower_rank(shape: tuple[int, int]) -> 
     )
 
 
+def test_pseudoinverses_without_what_the_cutoff_leaves_out() -> None:
+    """Of singular values that are not 0 but count as that, and are small."""
+    a, b = np.diag([1.0, 0.9, 1e-13]), np.array([1.0, -2.0, 3.0])
+    for options in ({"rcond": 0.5}, {"rtol": 0.5}, {"rcond": 0.5, "hermitian": True}):
+        assert_slopes(lambda a, options=options: np.linalg.pinv(a, **options), a)
+    assert_slopes(lambda a: np.linalg.pinv(a, 0.5), a[:2])
+    assert_slopes(lambda a: np.linalg.pinv(a, [0.5, 1e-9]), np.stack([a, np.eye(3)]))
+    assert_slopes(lambda a, b: np.linalg.lstsq(a, b, 0.5)[0], a, b)
+
+
 def test_pseudoinverse_of_zero() -> None:
     np.testing.assert_array_equal(gradient(np.linalg.pinv, np.zeros((2, 3))), np.zeros((2, 3)))
 
@@ -598,6 +608,30 @@ def test_norms_that_overflow_or_underflow_have_the_slope_zero(order: Any, dtype:
     np.testing.assert_array_equal(x.grad.array, [0, 0])
 
 
+@pytest.mark.parametrize(
+    "order", [-300, -7.5, -3, -2, -1.5, -1, -0.5, 0.25, 0.5, 1.5, 2, 2.5, 3, 7.5, 50, 300]
+)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_norms_of_any_order_and_size(order: float, dtype: Any) -> None:
+    """The slope is 0 where the value is 0 or infinite, as at zeros. No warning but NumPy's of the value."""
+    large, sizes = (660, (-660, -300, 0, 300, 660)) if dtype is np.float64 else (80, (-80, -38, 0, 38, 80))
+    alike = np.array([1.0, -2.0, 3.0, 0.75])
+    points = [alike * 2.0**k for k in sizes]
+    points += [np.array([2.0**large, -(2.0**-large)]), np.array([0.0, 1.0]), np.array([-1.5, 0.0, 2.0, 0.5])]
+    for point in points:
+        x = tensor(point, dtype)
+        x.attach_grad()
+        with record(), np.errstate(over="ignore", divide="ignore"):
+            y: Any = np.linalg.norm(x, order)
+        y.backward()
+        expected = np.zeros(len(point))
+        if 0 < y.item() < np.inf:
+            moves = point != 0
+            share = np.log(np.abs(point[moves])) - np.log(y.item())
+            expected[moves] = np.sign(point[moves]) * np.exp((order - 1) * share)
+        np.testing.assert_allclose(x.grad.array, expected, rtol=3e4 * np.finfo(dtype).eps, atol=1e-36)
+
+
 def test_an_infinite_second_derivative_stays_in_its_place() -> None:
     """That of |x|**1.5 at 0."""
     with pytest.warns(RuntimeWarning, match="divide by zero|invalid value"):
@@ -691,6 +725,9 @@ FROM: dict[str, tuple[Any, Any, float]] = {
     "v, zeros": (lambda a: np.linalg.svd(a)[2], lambda t: np.diag([3, t, 0]), 3),
     "u, tall": (lambda a: np.linalg.svd(a, full_matrices=False)[0], lambda t: np.eye(5, 2) * [3, t], 3),
     "v, wide": (lambda a: np.linalg.svd(a, full_matrices=False)[2], lambda t: np.eye(2, 5) * [[3], [t]], 3),
+    "condition": (np.linalg.cond, lambda t: np.diag([1, t]), 2),
+    "condition, tall": (np.linalg.cond, lambda t: np.eye(40, 2) * [1, t], 40),
+    "condition, wide": (np.linalg.cond, lambda t: np.eye(2, 40) * [[1], [-t]], 40),
 }
 
 
@@ -698,12 +735,15 @@ FROM: dict[str, tuple[Any, Any, float]] = {
 @pytest.mark.parametrize("name", FROM)
 @pytest.mark.parametrize("scale", [1, 2.0**-20, 2.0**20])
 def test_from_where_on_there_is_a_derivative(name: str, dtype: Any, scale: float) -> None:
-    """The rounding of the dtype decides, and the size of the matrix."""
+    """The rounding of the dtype decides, and the size of the matrix; not how many matrices there are."""
     function, matrix, bound = FROM[name]
     eps = float(np.finfo(dtype).eps)
     head = np.random.default_rng(0).uniform(1, 2, np.shape(function(matrix(1))))
     (got,) = gradients_in(dtype, function, [scale * matrix(2 * bound * eps)], head)
     assert np.all(np.isfinite(got))
+    many = np.stack(200 * [scale * matrix(2 * bound * eps)])
+    (of_many,) = gradients_in(dtype, function, [many], head)
+    np.testing.assert_allclose(of_many[-1], got, rtol=1e-3)
     with pytest.raises(LinAlgError, match=r"no derivative|not independent"):
         gradients_in(dtype, function, [scale * matrix(bound * eps / 2)], head)
 

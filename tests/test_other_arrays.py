@@ -239,11 +239,11 @@ MOVING_NOTHING: dict[str, Callable[[Any], Any]] = {
 def gradients_by_dask(function: Any, head: Any) -> tuple[Any, Any]:
     """The gradient at A for NumPy's array and for Dask's."""
     made = []
-    for array, given in ((A, head), (dask.array.from_array(A, chunks=(2, 3)), dask.array.from_array(head))):
+    for array, arrives in ((A, head), (dask.array.from_array(A, chunks=(2, 3)), dask.array.from_array(head))):
         x = attached(array)
         with record(), np.errstate(invalid="ignore"):
             y = function(x)
-            made.append(autograd.grad(y, x, asarray(given)).array)
+            made.append(autograd.grad(y, x, asarray(arrives)).array)
     return made[0], made[1].compute(scheduler="sync")
 
 

@@ -157,6 +157,32 @@ def test_what_was_left_out_is_known_behind_a_thousand_calls() -> None:
     same(x.grad, [0.25, 0])
 
 
+@pytest.mark.parametrize("number", [1, 2, 6, 7, 30])
+def test_lists_of_leaves_are_all_that_is_recorded(number: int) -> None:
+    """The places of inputs, counted from the other end, are not taken for those of calls."""
+    leaves = [leaf(float(i)) for i in range(number)]
+    with record():
+        y = np.stack(leaves)
+    slopes = autograd.grad(y, leaves, np.arange(1.0, number + 1), create_graph=True)
+    assert [g.item() for g in slopes] == [*range(1, number + 1)]
+    y.backward(np.arange(1.0, number + 1))
+    assert [x.grad.item() for x in leaves] == [*range(1, number + 1)]
+
+
+def test_each_node_is_another() -> None:
+    """Of leaves, also of those that were attached and dropped, and of results."""
+    leaves = [leaf(1.0) for _ in range(3)]
+    nodes = [x.node for x in leaves]
+    leaves[0].drop_grad()
+    leaves[0].attach_grad()
+    leaves.append(leaf(1.0))
+    nodes += [x.node for x in leaves if x.node not in nodes]
+    with record():
+        nodes += [(x * 2).node for x in leaves]
+    assert None not in nodes
+    assert len(set(nodes)) == len(nodes) >= 8
+
+
 def test_each_sweep_has_a_number_of_its_own() -> None:
     x = leaf(3.0)
     with record():
@@ -1064,7 +1090,8 @@ def test_nothing_attached() -> None:
     c = tensor([1.0])
     with record():
         y = c * 2
-    for head in (y, c, y.detach()):
+    made = [tensor(c), tensor(c, np.float32), tensor(1.0), asarray([1.0])]
+    for head in (y, c, y.detach(), *made):
         with pytest.raises(
             NothingAttachedError, match=r"no tensor with an attached gradient.*attach_grad\(\)"
         ):
@@ -1092,6 +1119,36 @@ def test_no_part_of_a_freed_call_has_an_origin() -> None:
     assert b.origin is not None
     a.backward()
     assert (a.origin, b.origin) == (None, None)
+
+
+def test_plain_numbers_and_copies_are_to_be_had_wherever_nothing_is_recorded() -> None:
+    """Inside record() they say what they are, and what to write instead."""
+    x = leaf(2.0)
+    with record():
+        y = x * 3
+    ways: list[tuple[Any, str]] = [
+        (lambda t: float(t), r"float\(\) or a function of math.*np\.sin, not math\.sin"),
+        (lambda t: int(t), r"int\(\).*np\.floor or np\.trunc"),
+        (lambda t: complex(t), r"complex\(\).*real tensors"),
+        (lambda t: np.asarray(t), r"np\.asarray.*NumPy's functions on the tensor itself"),
+        (lambda t: tensor(t), r"tensor\(\) .*Use x\.copy\(\)"),
+        (lambda t: copy.copy(t), r"copying or pickling.*Write x\.copy\(\)"),
+    ]
+    for way, message in ways:
+        for scope in (contextlib.nullcontext, train_mode, predict_mode, detect_anomaly):
+            with scope():
+                assert way(y) == 6
+                assert np.unique(y).array == np.fft.fft(y[None]).array == 6  # which have no derivative
+        with record():
+            with pause(train_mode=True):
+                assert way(y) == 6
+            with pytest.raises(LostGradientError, match="(?s)" + message):
+                way(y)
+    into = np.zeros(())
+    with train_mode():
+        np.copyto(into, y)
+        y += 1
+    assert (into, y.item()) == (6, 7)
 
 
 def test_errors_name_the_variable_or_the_attribute() -> None:
@@ -2148,6 +2205,23 @@ def test_detect_anomaly_tells_nan_from_infinite() -> None:
             y.backward()
 
 
+def test_detect_anomaly_counts_the_elements_of_the_gradient() -> None:
+    x = leaf([0.0, np.inf, 2.0, 1.0])
+    with detect_anomaly(), record(), np.errstate(invalid="ignore"):
+        y = np.prod(x)
+        with pytest.raises(AnomalyError, match=r"np\.prod.*is NaN in \d of 4 elements"):
+            y.backward()
+
+
+@pytest.mark.parametrize("dtype", ["e", "f", "d"])
+def test_detect_anomaly_takes_large_numbers_for_finite(dtype: str) -> None:
+    x = leaf(np.ones(3, dtype))
+    with detect_anomaly(), record():
+        y = x * np.full(3, np.finfo(dtype).max)
+        y.backward()
+    same(x.grad, np.full(3, np.finfo(dtype).max))
+
+
 def test_detect_anomaly_knows_only_of_elementwise_functions_what_an_element_met() -> None:
     x = leaf([1.0, 2.0])
     with detect_anomaly(), record():
@@ -2425,6 +2499,13 @@ def test_numbers() -> None:
 def test_printing(data: Any, text: str) -> None:
     assert repr(tensor(data)) == text
     assert str(tensor(data)) == str(np.array(data))
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 2), (2, 1, 3, 1), (1, 40), (3, 0)])
+def test_the_lines_of_a_printed_tensor_are_those_of_an_array(shape: tuple[int, ...]) -> None:
+    a = np.arange(float(np.prod(shape))).reshape(shape)
+    text = f"tensor({np.array2string(a, separator=', ', prefix='tensor(')}"
+    assert repr(tensor(a)).startswith(text)
 
 
 def test_a_result_of_no_dimensions_prints_as_a_tensor() -> None:
@@ -3169,8 +3250,10 @@ def test_numbers_of_tensors_with_one_element() -> None:
     assert float(x) == 2.5
     assert int(x) == 2
     assert complex(x) == 2.5
-    with pytest.raises((TypeError, ValueError)):
-        float(tensor([1.0, 2.0]))
+    for number in (float, int, complex):
+        for size in (0, 2):
+            with pytest.raises((TypeError, ValueError)):
+                number(tensor(np.ones(size)))
     assert [10, 20, 30][tensor(1)] == 20
     with pytest.raises(TypeError):
         _ = [10, 20][tensor([1])]

@@ -189,6 +189,9 @@ def test_what_lies_near_the_limits_of_its_dtype_overflows_or_not_as_it_is_writte
     ]
     for i in range(4):
         check(lambda x, i=i: [f(x) for f in functions[i::4]], *((x,) for x in arrays))
+    if dtype != "e":  # two factors of moderate size, which together are not
+        k, x = float(limits.max) ** 0.1, np.full((1, 4), float(limits.tiny) ** 0.53, dtype)
+        check(lambda x, y: (k * x) @ (k * y), (x, x.T))
 
 
 # ---- sums, extremes and products of matrices --------------------------------------------------------------
@@ -336,6 +339,40 @@ def test_shapes_that_broadcast(first: Any) -> None:
         x, y = np.asarray(x), np.asarray(y)
         taken = those_that_take(BETWEEN, x, y)
         check(lambda x, y, taken=taken: [f(x, y) for f in taken], (x, y))
+
+
+UNIFORM: list[Callable[[Any], Any]] = [  # whose gradients are one number all over, or sums of such
+    lambda w: np.mean(w) + np.sum(w),
+    lambda w: 2 * np.mean(w) - np.sum(3 * w) / 7,
+    lambda w: -np.sum(-w) + np.mean(w) * -0.0,
+    lambda w: np.sum(w.T) + np.mean(np.reshape(w, -1)),
+    lambda w: np.sum(w.astype("f") * 3) + np.mean(w),
+    lambda w: np.sum(w.astype("d") * 3) + np.mean(w) + np.sum(w * w),
+    lambda w: np.sum(np.expand_dims(w, 0) / 2) + np.sum(np.squeeze(w)),
+    lambda w: np.sum(w) * 1e9 + np.sum(w * 1e9),
+    lambda w: np.sum(w / 3) + np.sum(np.maximum(w, 0)),
+]
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1), (3,), (2, 3)], ids=repr)
+def test_numbers_that_were_spread_over_arrays(shape: Any) -> None:
+    """Stay arrays of their shape and dtype where there is no array beside them."""
+    for loss, dtype in itertools.product(UNIFORM, "df"):
+
+        def step(w: Any, loss: Any = loss) -> Any:
+            with record():
+                y = loss(w)
+            y.backward()
+            g = w.grad
+            return y, g * 1, 3 * g, -g, g**2, g + 0.5, g / 4, g - w, g + g, np.maximum(g, 0), g.T, g[...]
+
+        w = tensor(np.ones(shape, dtype))
+        w.attach_grad()
+        compiled, truth = compile(step), step(w)
+        gradient = w.grad.numpy()
+        for _ in range(3):
+            w.grad.array = np.full(shape, 7, dtype)
+            assert_same([*compiled(w), w.grad], [*truth, gradient])
 
 
 LAYOUTS: dict[str, Callable[[], Any]] = {
@@ -682,6 +719,10 @@ CONDITIONS: list[Callable[[Any, Any], Any]] = [
     lambda x, y: np.where(x, -0.0, 1),
     lambda x, y: np.where(x, np.where(y, 1, 2), 0),
     lambda x, y: np.where(x, np.where(y, 0, 2), 0),
+    lambda x, y: np.where(x, np.where(y, 2, 0), 0),
+    lambda x, y: np.where(x, 0, np.where(y, 2, 0)),
+    lambda x, y: np.where(x, 0, np.where(y, 0, 2)),
+    lambda x, y: np.where(x, 0, np.where(y, -1, np.where(x > 1, 2, 0))),
     lambda x, y: np.where(np.stack([x, x]), 0, 1),
     lambda x, y: -np.where(np.logical_not(x), 0, np.nan),
     lambda x, y: x & y if x.dtype.kind in "bi" else x * y,

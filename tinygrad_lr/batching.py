@@ -101,7 +101,7 @@ def _run(program: Program, known: dict[int, Any], plain: bool) -> list[Any]:
             made = made.array
         else:  # the same for all
             made = np.broadcast_to(made, (len(stack.array), *np.shape(leaf.array)))
-        others = [*found, *(a for a in known.values() if not isinstance(a, Stack) and a is not None)]
+        others = (*found, *known.values())
         shared = not (plain and made.flags.writeable) or any(np.may_share_memory(made, a) for a in others)
         made = np.copy(made) if shared else made
         found.append(made if plain else asarray(made))
@@ -175,7 +175,7 @@ def _aligned(value: Any, ndim: int) -> Any:
 def _product(a: Any, b: Any) -> Any:
     """The matrix product with a stack on one side."""
     other = b if isinstance(a, Stack) else a
-    if isinstance(other, Stack) or other.ndim > 2:
+    if other.ndim > 2:
         raise NotKnownError
     if isinstance(a, Stack):
         return b if a.unit and a.ndim == 1 else a.array @ b

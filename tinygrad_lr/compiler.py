@@ -79,7 +79,7 @@ class Tracer:
         self.owners: dict[int, Tensor] = {}  # the tensors found by a name, by the id of the array
         self.places: dict[int, int] = {}  # of the arguments, by the id of the tensor
         self.numbers: set[int] = set()  # the ids of arrays that stand for NumPy's scalars
-        self.attached: dict[Tensor, None] = {}  # whose gradients the program may read or store, in order
+        self.attached: dict[Tensor, Any] = {}  # whose gradients the program may store; those from before
         self.gradients: list[tuple[Variable, Variable]] = []  # what was differentiated, and the gradient
         self.facts: list[tuple[Callable[[], Any], Any]] = []  # what the program is for
         self.names: dict[int, tuple[str, Any]] = {}  # of arrays, by their id, and the tensor they are for
@@ -117,7 +117,7 @@ class Tracer:
         self.guard(tensor)
         attachment: Any = tensor.attachment
         if attachment is not None and tensor not in self.attached:
-            self.attached[tensor] = None
+            self.attached[tensor] = attachment.grad
             grad, written = attachment.grad, attachment.written
 
             def undo() -> None:
@@ -572,11 +572,13 @@ class Code:
         def text(value: Any, same: Iterator[Any]) -> str:
             if isinstance(value, Variable):
                 tensor = next(same)
-                if tensor is ARRAYS or (tensor is None and not program.tensors):
+                new = any(tensor is kind for kind in (None, ARRAYS, GradientOf))
+                if tensor is ARRAYS or (new and not program.tensors):
                     return own(value)
-                if tensor is not None:
+                if not new:
                     return f"a{tensor}" if isinstance(tensor, int) else self._bind(tensor)
-                return held.pop(id(value), "") or f"T({own(value)}, None, {UNATTACHED})"
+                own_gradient = held.pop(id(value), "") if tensor is GradientOf else ""
+                return own_gradient or f"T({own(value)}, None, {UNATTACHED})"
             if isinstance(value, (list, tuple)):
                 parts = "".join(f"{text(part, same)}, " for part in value)
                 if hasattr(value, "_fields"):
@@ -845,11 +847,16 @@ class Compiled:
             source = outside.get(id(v))
             given = leaves[source] if isinstance(source, int) else source
             passed_on = isinstance(t, Tensor) and t is given and id(v.array) in tracer.reachable
-            program.same.append(source if passed_on else None if isinstance(t, Tensor) else ARRAYS)
+            kind = GradientOf if any(t is owner.grad for owner in tracer.attached) else None
+            program.same.append(source if passed_on else kind if isinstance(t, Tensor) else ARRAYS)
             if passed_on:
                 tracer.passed_on.add(id(t))
-        for t in tracer.attached:
-            made = tracer.known.get(id(t.grad.array))
+        for t, before in tracer.attached.items():
+            number = t.grad.array
+            made = tracer.known.get(id(number))
+            if t.grad is not before and not isinstance(made, Variable):  # it is made of constants
+                made = tracer.add(number)
+                tracer.lines.append(Line(np.positive, (number,), {}, [made]))
             if isinstance(made, Variable) and made.source is None:
                 program.stored.append((tracer.places.get(id(t), t), made))
         self._name(program, tracer, locals_seen, named, (args, options))

@@ -90,8 +90,7 @@ def lowered(program: Program) -> Program:
     def add(line: Line) -> None:
         if line.written is not None:
             makers.clear()  # from here on a line before it cannot be moved
-        elif len(line.made) == 1:
-            makers[id(line.made[0])] = line
+        makers.update((id(v), line) for v in line.made)
         made.lines.append(line)
 
     def new(
@@ -545,8 +544,7 @@ class Writer:
         self.space[name] = space[name]
         self.origins[id(space[name])] = text
         row = f"{name}({', '.join(map(self.text, args))})"
-        whole = args[0].array.ndim > 0 or id(args[0]) in self._fixed
-        row = f"{self.bind(np.copyto)}({gradient}, {row})" if whole else f"{gradient} = {row}"
+        row = f"{self.bind(np.copyto)}({gradient}, {row})" if args[0].array.ndim else f"{gradient} = {row}"
         self.rows.append(f"if not {squares} < {inf}: {row}")
 
     def _write(self, line: Line) -> None:
@@ -660,7 +658,7 @@ class Writer:
             code = f"{left} {OPERATORS[line.function]} {right}"
         elif line.function is cast and is_one(args[0]):
             code = f"{self.bind(v.array.dtype.type)}({self.scalar(args[0])})"
-        elif line.function is np.negative and alike and not line.options:
+        elif line.function is np.negative and not line.options:
             code = f"-{self.scalar(args[0])}"
         elif line.function is np.vdot:
             code = f"{self.flat(args[0])}.dot({self.flat(args[1])})"

@@ -306,8 +306,8 @@ def _simpler(line: Line, found: Found) -> Variable | Line | None:
             return a  # type: ignore[no-any-return]
     if dtype.kind != "f" or dtype.itemsize > 8:  # numbers of Python's have digits for no more
         return None
-    # NumPy computes with a number in the dtype of the array beside it
-    if any(map(like, args)):
+    # NumPy computes with a number in the dtype of the array beside it, if there is one
+    if any(like(a) and id(a) not in found.uniform for a in args):
         args = tuple([found.uniform.get(id(a), a) for a in args])
         args = tuple([float(a) if isinstance(a, np.floating) else a for a in args])
     a, b = args
@@ -742,7 +742,7 @@ def _writing(line: Line, text: Callable[[Any, int], str]) -> str:
 
 def _movable(program: Program, number: int, v: Variable) -> bool:
     """Whether what a line makes may be computed where it is used: nothing that it reads is written before."""
-    made_from = {id(w.root) for w in program.lines[number].reads} | {id(v.root)}
+    made_from = {id(w.root) for w in program.lines[number].reads}
     for later in program.lines[number + 1 :]:
         if any(w is v for w in later.reads):
             return True

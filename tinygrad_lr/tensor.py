@@ -694,7 +694,7 @@ def with_gradients(heads: Any, head_grads: Any) -> list[tuple[Tensor, Any]]:
             raise why(tensor=errors.describe(head))
         if gradient is None:
             gradient = head.dtype.type(1)
-        elif (shape := gradient.shape if isinstance(gradient, Tensor) else np.shape(gradient)) != head.shape:
+        elif (shape := np.shape(gradient)) != head.shape:
             raise ValueError(f"the head gradient has shape {shape}; {errors.describe(head)} needs its own")
         elif not isinstance(gradient, Tensor):
             gradient = asarray(gradient, head.dtype).array[()]

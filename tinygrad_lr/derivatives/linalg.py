@@ -452,11 +452,11 @@ def _vector_norm(y: Any, x: Any, p: float, axes: tuple[int, ...]) -> Any:
         return np.zeros_like(x)
     if math.isinf(p):
         return np.sign(x) * _evenly(np.abs(x) == y, axes, x)
-    kink = (x == 0) if p < 1 else (y == 0)
-    size, y, sign = np.where(kink, 1, np.abs(x)), np.where(kink, 1, y), np.where(kink, 0, np.sign(x))
-    if 1 < p < 2:  # the second derivative is infinite where x = 0; this keeps it from the other elements
+    still = (y == 0) | (np.isinf(y) & np.isfinite(x)) | ((x == 0) & (p < 1))
+    size, y, sign = np.where(still, 1, np.abs(x)), np.where(still, 1, y), np.where(still, 0, np.sign(x))
+    if 0 < p < 2:  # where the second derivative at x = 0 is infinite, this keeps it from the other elements
         return sign * size ** (p - 1) / y ** (p - 1)
-    return sign * (size / y) ** (p - 1)  # of which small elements do not underflow
+    return sign * (size / y if p > 0 else y / size) ** abs(p - 1)  # no larger than 1, without overflow
 
 
 def _matrix_norm(x: Any, p: Any, axes: tuple[int, ...]) -> Any:

@@ -201,6 +201,16 @@ def scaled_bessel(v: Any, x: Any, first: bool, n: int) -> Any:
 # ---- helpers of the rules ---------------------------------------------------------------------------------
 
 
+def _next(v: Any, y: Any, step: int = 1) -> Any:
+    """v + step in the dtype of y: whole numbers of few bits wrap, as np.uint8(0) - 1 does."""
+    return v + y.dtype.type(step)
+
+
+def _mean_of_neighbours(function: Any, sign: int, v: Any, x: Any, y: Any) -> Any:
+    """The mean of two Bessel functions of the orders beside v. A sum would overflow before the mean does."""
+    return function(_next(v, y, -1), x) / 2 + sign * (function(_next(v, y), x) / 2)
+
+
 def _counts(y: Any, a: Any, b: Any) -> Any:
     """1, and 0 where y = a log b is 0 by convention: where a = 0 and log b is not finite."""
     return ((a != 0) | (b > 0)).astype(y.dtype)
@@ -347,12 +357,12 @@ derivative(sc.log1p,        lambda g, y, x: g / (1 + x))
 derivative(sc.cbrt,         lambda g, y, x: g / (3 * y * y))
 derivative(sc.cosm1,        lambda g, y, x: -g * np.sin(x))
 derivative(sc.exprel,       lambda g, y, x: g / 2 * np.where(np.isneginf(x), 0, _hyp1f1(x)))
-derivative(sc.boxcox,       lambda g, y, x, lmbda: g * x ** (lmbda - 1),
+derivative(sc.boxcox,       lambda g, y, x, lmbda: g * x ** _next(lmbda, y, -1),
                             lambda g, y, x, lmbda: g * _by_lambda(
                                 y, x, np.log(np.where(x == 0, y.dtype.type(1), x)), lmbda))
-derivative(sc.boxcox1p,     lambda g, y, x, lmbda: g * (1 + x) ** (lmbda - 1),
+derivative(sc.boxcox1p,     lambda g, y, x, lmbda: g * (1 + x) ** _next(lmbda, y, -1),
                             lambda g, y, x, lmbda: g * _by_lambda(
-                                y, 1 + x, np.log1p(np.where(x == -1, y.dtype.type(0), x)), lmbda))
+                                y, _next(x, y), np.log1p(np.where(x == -1, y.dtype.type(0), x)), lmbda))
 derivative(sc.inv_boxcox,   lambda g, y, x, lmbda: g * _inverse_by_x(y, x, lmbda),
                             lambda g, y, x, lmbda: g * _inverse_by_lambda(y, x, lmbda))
 derivative(sc.inv_boxcox1p, lambda g, y, x, lmbda: g * _inverse_by_x(sc.inv_boxcox(x, lmbda), x, lmbda),
@@ -366,7 +376,7 @@ derivative(sc.logit,        lambda g, y, x: g / (x * (1 - x)))
 # entropies: x log y is 0 at x = 0, also where y = 0
 derivative(sc.xlogy,        lambda g, y, a, b: g * sc.xlogy(_counts(y, a, b), b),
                             lambda g, y, a, b: g * _ratio(y, a, b))
-derivative(sc.xlog1py,      lambda g, y, a, b: g * sc.xlog1py(_counts(y, a, 1 + b), b),
+derivative(sc.xlog1py,      lambda g, y, a, b: g * sc.xlog1py(_counts(y, a, _next(b, y)), b),
                             lambda g, y, a, b: g * _ratio(y, a, 1 + b))
 derivative(sc.entr,         lambda g, y, x: -g * (np.log(x) + 1))
 derivative(sc.rel_entr,     lambda g, y, a, b: g * (_log_ratio(y, a, b) + _counts(y, a, b)),
@@ -375,7 +385,7 @@ derivative(sc.kl_div,       lambda g, y, a, b: g * _log_ratio(y, a, b),
                             lambda g, y, a, b: g * (1 - _ratio(y, a, b)))
 
 # robust losses
-derivative(sc.huber,        lambda g, y, delta, r: g * np.where(abs(r) > delta, abs(r) - delta, 0),
+derivative(sc.huber,        lambda g, y, delta, r: g * np.where(np.fabs(r) > delta, np.fabs(r) - delta, 0),
                             lambda g, y, delta, r: g * np.where(abs(r) > delta, delta * np.sign(r), r))
 derivative(sc.pseudo_huber, lambda g, y, delta, r: g * _pseudo_huber_delta(delta, r, np.hypot(delta, r)),
                             lambda g, y, delta, r: g * (delta / np.hypot(delta, r) * r))
@@ -400,7 +410,7 @@ derivative(sc.gammaln,      lambda g, y, x: g * sc.psi(x))
 derivative(sc.loggamma,     lambda g, y, x: g * sc.psi(x))
 derivative(sc.psi,          lambda g, y, x: g * sc.zeta(2, x))
 derivative(hurwitz_zeta,    ...,
-                            lambda g, y, s, a: -g * s * sc.zeta(s + 1, a))
+                            lambda g, y, s, a: -g * s * sc.zeta(_next(s, y), a))
 derivative(sc.beta,         lambda g, y, a, b: g * y * (sc.psi(a) - sc.psi(a + b)),
                             lambda g, y, a, b: g * y * (sc.psi(b) - sc.psi(a + b)))
 derivative(sc.betaln,       lambda g, y, a, b: g * (sc.psi(a) - sc.psi(a + b)),
@@ -423,27 +433,27 @@ derivative(sc.betainccinv,  ..., ...,
                             lambda g, y, a, b, p: -g / beta_density(
                                 b, a, b - 1, a - 1, sc.betaincinv(b, a, p)))  # 1 - y, with all of its digits
 
-# Bessel functions; DLMF 10.6, 10.29. Each half by itself: a sum would overflow before the mean does
+# Bessel functions; DLMF 10.6, 10.29
 derivative(sc.j0,           lambda g, y, x: -g * sc.j1(x))
 derivative(sc.j1,           lambda g, y, x: g / 2 * (sc.j0(x) - sc.jv(2, x)))
 derivative(sc.jv,           ...,
-                            lambda g, y, v, x: g / 2 * (sc.jv(v - 1, x) - sc.jv(v + 1, x)))
+                            lambda g, y, v, x: g * _mean_of_neighbours(sc.jv, -1, v, x, y))
 derivative(sc.y0,           lambda g, y, x: -g * sc.y1(x))
 derivative(sc.y1,           lambda g, y, x: g / 2 * (sc.y0(x) - sc.yv(2, x)))
 derivative(sc.yv,           ...,
-                            lambda g, y, v, x: g / 2 * (sc.yv(v - 1, x) - sc.yv(v + 1, x)))
+                            lambda g, y, v, x: g * _mean_of_neighbours(sc.yv, -1, v, x, y))
 derivative(sc.yn,           ...,
-                            lambda g, y, n, x: g / 2 * (sc.yn(n - 1, x) - sc.yn(n + 1, x)))
+                            lambda g, y, n, x: g * _mean_of_neighbours(sc.yn, -1, n, x, y))
 derivative(sc.i0,           lambda g, y, x: g * sc.i1(x))
 derivative(sc.i1,           lambda g, y, x: g * (sc.i0(x) / 2 + sc.iv(2, x) / 2))
 derivative(sc.iv,           ...,
-                            lambda g, y, v, x: g * (sc.iv(v - 1, x) / 2 + sc.iv(v + 1, x) / 2))
+                            lambda g, y, v, x: g * _mean_of_neighbours(sc.iv, 1, v, x, y))
 derivative(sc.k0,           lambda g, y, x: -g * sc.k1(x))
 derivative(sc.k1,           lambda g, y, x: -g * (sc.k0(x) / 2 + sc.kv(2, x) / 2))
 derivative(sc.kv,           ...,
-                            lambda g, y, v, x: -g * (sc.kv(v - 1, x) / 2 + sc.kv(v + 1, x) / 2))
+                            lambda g, y, v, x: -g * _mean_of_neighbours(sc.kv, 1, v, x, y))
 derivative(sc.kn,           ...,
-                            lambda g, y, n, x: -g * (sc.kn(n - 1, x) / 2 + sc.kn(n + 1, x) / 2))
+                            lambda g, y, n, x: -g * _mean_of_neighbours(sc.kn, 1, n, x, y))
 # ... times exp(-|x|) or, those of the second kind, exp(x)
 derivative(sc.i0e,          lambda g, y, x: g * scaled_bessel(0, x, True, 1))
 derivative(sc.i1e,          lambda g, y, x: g * scaled_bessel(1, x, True, 1))
@@ -468,14 +478,15 @@ derivative(sc.spence,       lambda g, y, x: g * _slope_of_spence(y, x))
 
 # hypergeometric functions; DLMF 13.3, 15.5, 16.3
 derivative(sc.hyp0f1,       ...,
-                            lambda g, y, v, x: g / v * sc.hyp0f1(v + 1, x))
+                            lambda g, y, v, x: g / v * sc.hyp0f1(_next(v, y), x))
 derivative(sc.hyp1f1,       ..., ...,
-                            lambda g, y, a, b, x: g * a / b * sc.hyp1f1(a + 1, b + 1, x))
+                            lambda g, y, a, b, x: g * a / b * sc.hyp1f1(_next(a, y), _next(b, y), x))
 derivative(sc.hyp2f1,       ..., ..., ...,
-                            lambda g, y, a, b, c, x: g * a * b / c * sc.hyp2f1(a + 1, b + 1, c + 1, x))
+                            lambda g, y, a, b, c, x: (
+                                g * a * b / c * sc.hyp2f1(_next(a, y), _next(b, y), _next(c, y), x)))
 
 # plain functions
-polygamma    = differentiable(..., lambda g, y, n, x: g * _polygamma(n + 1, x))(sc.polygamma)
+polygamma    = differentiable(..., lambda g, y, n, x: g * _polygamma(_next(n, y), x))(sc.polygamma)
 multigammaln = differentiable(lambda g, y, a, d: g*sum(sc.psi(a - j / 2) for j in range(d)))(sc.multigammaln)
 softmax      = differentiable(lambda g, y, x, axis=None: y * (g - _total(g * y, axis)))(sc.softmax)
 log_softmax  = differentiable(lambda g, y, x, axis=None: g - np.exp(y) * _total(g, axis))(sc.log_softmax)
