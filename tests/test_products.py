@@ -1,5 +1,6 @@
 """Products beyond the domains: forms of call that are rare, and those that NumPy is about to drop."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -311,14 +312,48 @@ def test_an_option_without_a_derivative_is_an_error() -> None:
         np.divmod(x, 2.0, where=np.eye(2) == 1)
 
 
-@pytest.mark.parametrize("options", [{"axes": [(0, 1), (0, 1)]}, {"axis": 0}, {"axes": [0, 1, 2]}], ids=str)
-def test_axes_that_numpy_does_not_take(options: Any) -> None:
-    """Are its own errors, recorded or not."""
-    x = tensor(np.ones((2, 2)))
+PAIR = (0, 1)
+AXES: list[Any] = [
+    *([part] * n for n in range(5) for part in (PAIR, 0, (0,))),
+    *([PAIR, 0, last] for last in (0, (1,), PAIR, ())),
+    *([0, PAIR, last] for last in (0, (1,), PAIR, ())),
+    *([0, 0, last] for last in ((), (0,), None)),
+    *([PAIR, PAIR, last] for last in (0, (), (0, 0), (0, 7), (2, -3))),
+    *([first, PAIR, PAIR] for first in ((0, 0), (0, 5), (0.5, 1), (0, 1, 2), (-1, -2))),
+    *(None, 5, PAIR, (PAIR, PAIR, PAIR), np.array([PAIR, PAIR, PAIR])),
+]
+OPTIONS: list[dict[str, Any]] = [
+    *({"axes": axes, **keep} for axes in AXES for keep in ({}, {"keepdims": True}, {"keepdims": False})),
+    *(
+        {"axis": axis, **keep}
+        for axis in (0, -2, 3, None, (0,), 1.5)
+        for keep in ({}, {"keepdims": True}, {"keepdims": 1})
+    ),
+    *({"axes": [0, 0], "axis": 0}, {"keepdims": None}),
+]
+
+
+@pytest.mark.parametrize("name", ["matmul", "vecdot", "matvec", "vecmat"])
+def test_axes_are_what_numpy_says(name: str) -> None:
+    """And so are its errors, of those that it does not take."""
+    if not hasattr(np, name):  # NumPy 2.2
+        return
+    function, a = getattr(np, name), RNG.uniform(-1, 1, (3, 3, 3))
+    x = tensor(a)
     x.attach_grad()
-    for array in (x.array, x):
-        with record(), pytest.raises((TypeError, ValueError)):
-            np.matmul(array, array, **options)
+    values = 0
+    for options in OPTIONS:
+        try:
+            expected = function(a, a, **options)
+        except (TypeError, ValueError) as error:
+            with record(), pytest.raises(type(error), match=f"^{re.escape(str(error))}$"):
+                function(x, x, **options)
+            continue
+        with record():
+            got = function(x, x, **options)
+        np.testing.assert_allclose(got.array, expected, rtol=1e-13, strict=True)
+        values += 1
+    assert values
 
 
 def test_the_dtype_of_a_product_is_that_of_the_call() -> None:

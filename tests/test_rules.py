@@ -45,6 +45,7 @@ from factory import (
     check_two_calls_in_one_graph,
     check_value_and_gradient,
     examples,
+    is_variable,
 )
 from slopes import assert_slopes
 from tinygrad_lr import Tensor, asarray, autograd, record, tensor
@@ -93,20 +94,80 @@ def test_options_of_rules_have_the_defaults_of_numpy() -> None:
 
 
 def test_arguments_of_rules_have_the_names_of_numpy() -> None:
-    """So that they can be given by name."""
+    """So that they can be given by name, and by position in NumPy's order."""
     compared = 0
-    for function, row in ROWS.items():
+    for function, row in [*ROWS.items(), *((f, r) for f, r in DERIVATIVES.items() if r.written)]:
         if isinstance(function, np.ufunc) or function in (np.einsum, np.block):
             continue  # whose arguments have no name, are any number, or go another way by name
-        with contextlib.suppress(ValueError):  # of methods of ufuncs nothing is known
-            known = inspect.signature(function).parameters.items()
-            for rule in filter(callable, (*row.rules, *row.named_rules.values())):
-                names = list(inspect.signature(rule).parameters)[2:]
-                for own, (name, parameter) in zip(names, known, strict=False):
+        rules = [(rule, 2) for rule in (*row.rules, *row.named_rules.values())]
+        for rule, first in [*rules, (row.written, 0)]:
+            if callable(rule):
+                names = list(inspect.signature(rule).parameters)[first:]
+                for own, (name, parameter) in zip(names, parameters(function).items(), strict=False):
                     if parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
                         assert own == name, f"{own} of {name_of(function)}"
                         compared += 1
     assert compared > 500
+
+
+def parameters(function: Any) -> dict[str, inspect.Parameter]:
+    """Those of a function of NumPy's; methods of ufuncs tell only their documentation."""
+    with contextlib.suppress(ValueError):
+        return dict(inspect.signature(function).parameters)
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    names = {"reduce": "a axis dtype out keepdims initial where", "accumulate": "a axis dtype out"}
+    defaults = {
+        "axis": 0,
+        "dtype": None,
+        "out": None,
+        "keepdims": False,
+        "initial": np._NoValue,
+        "where": True,
+    }
+    found = names.get(function.__name__, "").split()
+    return {n: inspect.Parameter(n, kind, default=defaults.get(n, inspect.Parameter.empty)) for n in found}
+
+
+def in_order(function: Any) -> list[str]:
+    """What a function takes by position."""
+    return [
+        n for n, p in parameters(function).items() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+
+
+def by_position(example: Example) -> Example:
+    """An example with all options by position that can be, those in between at their defaults."""
+    arguments, known = example.arguments, in_order(example.row)
+    given = [key for key in arguments if isinstance(key, int)]
+    last = max((known.index(name) for name in arguments if name in known), default=-1)
+    places = {known[place]: place for place in range(len(given), last + 1)}
+    made = {places.get(key, key): value for key, value in arguments.items()}  # type: ignore[arg-type]
+    for name, place in places.items():
+        made.setdefault(place, parameters(example.row)[name].default)
+    paths = [(places.get(first, first), *rest) for first, *rest in example.paths]
+    return example._replace(arguments=made, paths=paths)
+
+
+WITH_OPTIONS = [
+    f
+    for f in ROWS
+    if f in DOMAINS
+    and not isinstance(f, np.ufunc)
+    and any(
+        parameters(f)[name].default is not inspect.Parameter.empty for name in in_order(f) if name != "out"
+    )
+]
+
+
+@pytest.mark.parametrize("function", WITH_OPTIONS, ids=name_of)
+@search.examples(3)
+@given(data=st.data())
+def test_options_by_position(function: Any, data: st.DataObject) -> None:
+    """Also behind others that are at their defaults, such as out=None."""
+    example = data.draw(examples(function))
+    pairs = zip(*(e.gradients(e.variables, e.head) for e in (by_position(example), example)), strict=True)
+    for one, two in pairs:
+        np.testing.assert_array_equal(one, two)
 
 
 def flags(function: Any) -> set[str]:
@@ -953,6 +1014,72 @@ def test_every_axis_of_four(function: Any) -> None:
             step = 1e-3 * np.reshape(np.arange(x.size) == number, x.shape)
             ends = [np.sum(head * BY_AXIS[function](x + sign * step, axis)) for sign in (1, -1)]
             assert abs(got[step > 0] - (ends[0] - ends[1]) / 2e-3).item() < 1e-4
+
+
+SUMMING = [np.sum, np.nansum, np.prod, np.nanprod, np.add.reduce, np.multiply.reduce, np.logaddexp.reduce]
+EXTREME = [np.max, np.min, np.amax, np.amin, np.nanmax, np.nanmin]
+EXTREME += [np.maximum.reduce, np.minimum.reduce, np.fmax.reduce, np.fmin.reduce]
+QUANTILES = {np.quantile: 1, np.nanquantile: 1, np.percentile: 100, np.nanpercentile: 100}
+Beside = Callable[[Any, Any], dict[str, Any]]
+
+
+def weights_of_axes(a: Any, axes: Any) -> dict[str, Any]:
+    shape = a.shape if axes is None else tuple(a.shape[i] for i in np.atleast_1d(axes))
+    return {"weights": np.cos(np.arange(np.prod(shape))).reshape(shape) + 2}
+
+
+#: what functions with keepdims= can be given beside an array and the reduced axes
+BESIDE_KEPT: dict[Any, list[Beside]] = {
+    **{f: [lambda a, axes: {"initial": np.array(0.7)}] for f in SUMMING},
+    **{f: [lambda a, axes, t=t: {"initial": np.array(t)} for t in (0.1, 9.0)] for f in EXTREME},
+    **{
+        f: [lambda a, axes: {"mean": np.max(a, axis=axes, keepdims=True)}, lambda a, axes: {"where": a > 0.5}]
+        for f in (np.var, np.std, np.nanvar, np.nanstd)
+    },
+    **{
+        f: [lambda a, axes, q=q, n=n: {"q": n * q} for q in (np.array(0.3), np.array([0.3, 0.65]))]
+        for f, n in QUANTILES.items()
+    },
+    np.average: [
+        lambda a, axes: {"weights": np.cos(a)},
+        weights_of_axes,
+        lambda a, axes: weights_of_axes(a, axes) | {"returned": True},
+    ],
+}
+
+
+@pytest.mark.parametrize("function", [f for f in ROWS if "keepdims" in ROWS[f].options], ids=name_of)
+def test_axes_that_are_kept(function: Any) -> None:
+    """Every argument gets what it gets if they are not, whichever axes they are."""
+    a = np.random.default_rng(0).permutation(np.linspace(0.5, 2, 24)).reshape(2, 3, 4)
+    compared = 0
+    forms: list[Any] = [0, 1, -1, (0, 2), (2, 0), (1, 2, 0), (1,), None]
+    for axes, beside in itertools.product(forms, [lambda a, axes: {}, *BESIDE_KEPT.get(function, [])]):
+        options = beside(a, axes)
+        options |= {"axis": axes} if "axis" in ROWS[function].options else {}
+        if function in QUANTILES and "q" not in options:
+            continue
+        names = [name for name, value in options.items() if is_variable(value)]
+        points = [a, *(options[name] for name in names)]
+
+        def call(leaves: Any, keep: Any, names: Any = names, options: Any = options) -> Any:
+            y = function(leaves[0], **options | dict(zip(names, leaves[1:], strict=True)), keepdims=keep)
+            return strung(y) if isinstance(y, tuple) else np.ravel(y)
+
+        try:
+            head = np.random.default_rng(1).uniform(0.5, 2, call(points, False).shape)
+        except (TypeError, ValueError):  # norms have one or two axes
+            continue
+        made = []
+        for keep in (False, True):
+            leaves = [attached(p) for p in points]
+            with record():
+                y = call(leaves, keep)
+            made.append(autograd.grad(y, leaves, head))
+        for one, other in zip(*made, strict=True):
+            np.testing.assert_allclose(one.array, other.array, rtol=1e-14)
+            compared += 1
+    assert compared > 0
 
 
 #: functions that know their axes, and of more than three take some only

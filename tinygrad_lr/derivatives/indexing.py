@@ -95,9 +95,9 @@ def collect(g: Any, places: Any, a: Any) -> Any:
 
     The number -1 stands for an element that came from elsewhere.
     """
-    if 0 in g.shape:  # which Dask cannot reshape
-        return np.zeros_like(g, shape=a.shape)
-    sums = scatter(np.ravel(g), np.ravel(places), (a.size + 1,))  # the last one is for -1
+    if 0 not in g.shape:  # of which Dask cannot make a row
+        g, places = np.ravel(g), np.ravel(places)
+    sums = scatter(g, places, (a.size + 1,))  # the last one is for -1
     return np.reshape(sums[:-1], a.shape)
 
 

@@ -59,12 +59,11 @@ def _along_axes(function: np.ufunc) -> Callable[..., Any]:
 
     def written(x1: Any, x2: Any, **options: Any) -> Any:
         given = {name: options.pop(name) for name in ("axes", "axis", "keepdims") if name in options}
+        function(*(np.empty((0,) * np.ndim(x)) for x in (x1, x2)), **given)  # NumPy says what is wrong
         keepdims, axis = given.get("keepdims", False), given.get("axis", -1)
-        axes = given.get("axes", [axis, axis, axis] if keepdims else [axis, axis])
-        if len(axes) == 2 and function is np.vecdot:
-            axes = [*axes, -1 if keepdims else ()]
-        if len(axes) != 3:  # an error, which NumPy will raise
-            return NotImplemented
+        axes = given.get("axes", [axis, axis])
+        if len(axes) == 2:
+            axes = [*axes, axis if keepdims else ()]
         first, second = (
             np.moveaxis(x, along, range(-np.size(along), 0)) for x, along in zip((x1, x2), axes, strict=False)
         )
