@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from domains.special import DOMAINS
 from search import examples
+from slopes import gradients_in
 from tinygrad_lr import asarray, autograd, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
 from tinygrad_lr.errors import LostGradientError, NoRuleError, NothingAttachedError, name_of
@@ -102,6 +103,10 @@ POINTS: list[tuple[Any, float, list[float]]] = [
     (lambda a: sc.inv_boxcox1p(-2.0, a), 0.5, [0]),
     (lambda a: sc.inv_boxcox1p(-1.0, a), 1.0, [-1]),
     (lambda x: sc.inv_boxcox(x, 0.5), -2.0, [0]),
+    (lambda x: sc.inv_boxcox(x, 1.0), -1.0, [1]),
+    (lambda x: sc.boxcox(x, 1.0), 0.0, [1]),
+    (lambda x: sc.boxcox(x, 2.0), 0.0, [0, 1]),
+    (lambda x: sc.boxcox1p(x, 1.0), -1.0, [1]),
     (lambda x: sc.inv_boxcox1p(x, 0.5), -2.0, [0]),
     (lambda a: sc.inv_boxcox(0.004, a), 0.5, [-8.0106613375957385372e-6]),
     (lambda a: sc.inv_boxcox(-0.02, a), 0.3, [-0.00019760680245493272023]),
@@ -109,6 +114,10 @@ POINTS: list[tuple[Any, float, list[float]]] = [
     (lambda a: sc.inv_boxcox(2.0, a), 0.0, [-2 * math.exp(2), 28 / 3 * math.exp(2)]),
     (lambda r: sc.pseudo_huber(1.0, r), 1e200, [1, 0]),
     (lambda d: sc.pseudo_huber(d, 1e-3), 1e3, [2.4999999999975e-22]),
+    (lambda r: sc.pseudo_huber(0.0, r), 0.0, [0, 0]),
+    (lambda r: sc.pseudo_huber(0.0, r), 2.0, [0]),
+    (lambda d: sc.pseudo_huber(d, 0.0), 0.0, [0, 0]),
+    (lambda d: sc.pseudo_huber(d, 2.0), 0.0, [2]),
     (lambda r: sc.huber(1.0, r), -1.0, [-1]),
     # x log y is 0 at x = 0, whatever y is
     (lambda x: sc.xlogy(x, 0.0), 0.0, [0, 0]),
@@ -139,6 +148,66 @@ POINTS: list[tuple[Any, float, list[float]]] = [
 def test_derivatives_at_a_point(function: Any, point: float, expected: list[float]) -> None:
     got = [gradient(function, point, order=order) for order in range(1, len(expected) + 1)]
     np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-300)
+
+
+# At parameters where Γ, exponentials, factorials or powers by themselves overflow or underflow; by mpmath.
+LARGE: list[tuple[Any, float, float]] = [
+    (lambda x: sc.gammainc(200, x), 190.0, 0.022916927120254197),
+    (lambda x: sc.gammainc(1e-300, x), 0.5, 1.2130613194252668e-300),
+    (lambda x: sc.gammaincc(1e5, x), 1e5, -0.0012615652097053006),
+    (lambda p: sc.gammaincinv(200, p), 0.5, 35.414602776690746),
+    (lambda p: sc.gammainccinv(200, p), 0.25, -45.883322674389182),
+    (lambda x: sc.betainc(700, 900, x), 0.4375, 32.162549706485511),
+    (lambda x: sc.betaincc(700, 900, x), 0.45, -19.281542897920459),
+    (lambda p: sc.betaincinv(700, 900, p), 0.5, 0.031091719445457927),
+    (lambda p: sc.betainccinv(700, 900, p), 0.25, -0.039135441588744998),
+    (sc.gamma, 171.0, 3.7293948187436453e307),
+    (sc.rgamma, -150.5, 1.120317138255446e264),
+    (sc.gammaln, 1e300, 690.77552789821371),
+    (lambda x: sc.multigammaln(x, 3), 1e5, 34.538746394748184),
+    (lambda x: sc.beta(x, 300), 200.0, -1.5130260258348311e-147),
+    (lambda x: sc.beta(200, x), 300.0, -8.4322116309897342e-148),
+    (lambda x: sc.betaln(x, 3e4), 2e4, -0.91630573204915507),
+    (lambda x: sc.polygamma(100, x), 50.0, 5.5158729510327674e-14),
+    (lambda x: sc.polygamma(168, x), 1.0, 4.2690680090047053e304),
+    (lambda a: sc.hurwitz_zeta(200, a), 1.5, -8.066533197591665e-34),
+    (lambda x: sc.jv(200, x), 100.0, 3.5704636929872582e-41),
+    (lambda x: sc.jv(-200.5, x), 100.0, -2.9901518347066909e38),
+    (lambda x: sc.yv(200, x), 100.0, 1.5441244952799325e38),
+    (lambda x: sc.yn(200, x), 100.0, 1.5441244952799325e38),
+    (sc.y1, 1e-150, 6.3661977236758134e299),
+    (sc.i0, 709.5, 2.0283321373980743e306),
+    (sc.i1, 709.5, 2.0269042409953425e306),
+    (lambda x: sc.iv(2, x), 709.5, 2.02262658300226e306),
+    (lambda x: sc.iv(200, x), 50.0, 4.4310506843024558e-94),
+    (sc.k0, 700.0, -4.6731107967079661e-306),
+    (sc.k1, 700.0, -4.6764523042521025e-306),
+    (lambda x: sc.kv(200, x), 50.0, -9.3050350335199776e91),
+    (lambda x: sc.kn(200, x), 50.0, -9.3050350335199776e91),
+    (lambda x: sc.ive(200, x), 50.0, 6.4732902565579323e-116),
+    (lambda x: sc.kve(200, x), 50.0, -3.6544686875561873e113),
+    (lambda x: sc.hyp0f1(300, x), 50.0, 0.0039355085450406984),
+    (lambda x: sc.hyp1f1(200, 300, x), 50.0, 510558890984672.36),
+    (lambda x: sc.hyp2f1(30, 40, 50, x), 0.3, 154738.72887625887),
+    (sc.exprel, 708.0, 4.2642836569216439e304),
+    (sc.expi, 715.0, 4.6371219673382019e307),
+    (sc.exp1, 700.0, -1.4085252205371101e-307),
+    (sc.erfi, 26.0, 4.3204086400209343e293),
+    (sc.erfcinv, 1e-300, -1.9063218669084349e298),
+    (sc.ndtri, 1e-300, 2.697304465042612e298),
+    (sc.ndtri_exp, -1e4, 0.0070727904277925762),
+    (lambda x: sc.boxcox(x, 200), 30.0, 8.8537996291958256e293),
+    (lambda x: sc.inv_boxcox(x, 0.004), 200.0, 3.6547171461130421e63),
+]
+
+
+@pytest.mark.parametrize(("function", "point", "expected"), LARGE)
+def test_slopes_at_large_parameters(function: Any, point: float, expected: float) -> None:
+    """Also in float32, as far as the number is one."""
+    assert gradient(function, point) == pytest.approx(expected, rel=1e-10, abs=0)
+    if 1e-36 < abs(expected) < 1e38 and abs(point) < 1e38:
+        (found,) = gradients_in(np.float32, function, [point], 1)
+        assert found == pytest.approx(expected, rel=2e-2, abs=0)
 
 
 @pytest.mark.parametrize(
@@ -189,11 +258,47 @@ def test_float32_has_its_digits_far_out(function: Any) -> None:
         *((lambda y, x=x: sc.xlogy(x, y), 0.0, np.inf * x) for x in (2.0, -2.0)),
         *((lambda y, x=x: sc.xlog1py(x, y), -1.0, np.inf * x) for x in (2.0, -2.0)),
         (lambda y: sc.rel_entr(2.0, y), 0.0, -np.inf),
+        *((lambda x, f=f: f(x, 2.0), -0.5, np.inf) for f in (sc.inv_boxcox, sc.inv_boxcox1p)),
+        *((lambda a, f=f: f(-0.5, a), 2.0, -np.inf) for f in (sc.inv_boxcox, sc.inv_boxcox1p)),
+        *((lambda x, a=a: sc.boxcox(x, a), 0.0, np.inf) for a in (0.5, 0.0, -1.0)),
+        *((lambda x, a=a: sc.boxcox1p(x, a), -1.0, np.inf) for a in (0.5, 0.0, -1.0)),
+        *((f, 0.0, s * np.inf) for f, s in ((sc.expi, 1), (sc.exp1, -1))),
+        *((sc.logit, 1.0, np.inf), (sc.ndtri_exp, 0.0, np.inf), (sc.log1p, -1.0, np.inf)),
+        *((lambda p: sc.gammaincinv(2.0, p), p0, np.inf) for p0 in (0.0, 1.0)),
+        *((lambda p: sc.gammainccinv(2.0, p), p0, -np.inf) for p0 in (0.0, 1.0)),
+        *((lambda p: sc.betaincinv(2.0, 3.0, p), p0, np.inf) for p0 in (0.0, 1.0)),
+        *((lambda p: sc.betainccinv(2.0, 3.0, p), p0, -np.inf) for p0 in (0.0, 1.0)),
+        *((sc.spence, 0.0, -np.inf), (lambda y: sc.kl_div(2.0, y), 0.0, -np.inf)),
     ],
 )
 def test_what_is_infinite_and_numpy_says_so(function: Any, point: float, expected: float) -> None:
     with pytest.warns(RuntimeWarning, match="divide by zero"):
         assert gradient(function, point) == expected
+
+
+@pytest.mark.parametrize(
+    ("function", "point", "expected"),
+    [
+        *(
+            (f, p, np.inf)
+            for f, p in ((sc.erfinv, -1), (sc.erfinv, 1), (sc.ndtri, 0), (sc.ndtri, 1), (sc.psi, 0))
+        ),
+        *((f, p, -np.inf) for f, p in ((sc.erfcinv, 0), (sc.erfcinv, 2), (sc.gamma, 0))),
+        *((f, 0, -np.inf) for f in (sc.gammaln, sc.loggamma, sc.k0, sc.k1, lambda x: sc.kv(2, x))),
+        *((lambda x, f=f: f(x, 2.0), 0, -np.inf) for f in (sc.beta, sc.betaln)),
+        *((lambda x, f=f: f(2.0, x), 0, -np.inf) for f in (sc.beta, sc.betaln, sc.hurwitz_zeta)),
+        *((sc.y0, 0, np.inf), (lambda x: sc.kn(0, x), 0, -np.inf), (lambda x: sc.yn(0, x), 0, np.inf)),
+        *((lambda x, f=f: f(0.5, x), 0, np.inf) for f in (sc.jv, sc.iv, sc.gammainc)),
+        *((lambda x: sc.betainc(0.5, 0.5, x), p, np.inf) for p in (0, 1)),
+        *((lambda p: sc.gammaincinv(0.5, p), 0, 0), (lambda p: sc.gammainccinv(0.5, p), 1, 0)),
+        *((lambda p: sc.betaincinv(0.5, 0.5, p), p0, 0) for p0 in (0, 1)),
+        *((lambda x: sc.rel_entr(x, 2.0), 0, -np.inf), (lambda x: sc.kl_div(x, 2.0), 0, -np.inf)),
+        *((f, np.inf, 0) for f in (sc.psi, sc.exp1, sc.rgamma)),
+    ],
+)
+def test_slopes_at_the_ends_of_a_domain(function: Any, point: float, expected: float) -> None:
+    """Where SciPy's own functions are infinite they do not warn."""
+    assert gradient(function, point) == expected
 
 
 def test_mixed_derivative_of_xlogy_at_zero() -> None:
@@ -313,6 +418,18 @@ def test_mixed_derivative_of_logsumexp_at_zero_weights() -> None:
         slope = autograd.grad(sc.logsumexp(a, b=b), a, create_graph=True)
     expected = np.exp(1)  # of b₁ exp(a₁) / Σ b exp(a) by b₁
     np.testing.assert_allclose(autograd.grad(slope, b, np.array([0.0, 1.0])).array[1], expected)
+
+
+def test_weights_that_are_all_zero_have_an_infinite_slope() -> None:
+    """log Σ b exp(a) is -inf there, and does not move with a."""
+    a, b = tensor([[0.5, -np.inf], [700.0, 1.0]]), tensor(np.zeros((2, 2)))
+    for z in (a, b):
+        z.attach_grad()
+    with record():
+        y = sc.logsumexp(a, b=b, axis=0)
+    y.backward()
+    np.testing.assert_array_equal(a.grad.array, 0)
+    np.testing.assert_array_equal(b.grad.array, [[np.inf, 0], [np.inf, np.inf]])
 
 
 def test_the_sign_of_a_sum_is_constant() -> None:

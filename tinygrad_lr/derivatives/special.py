@@ -284,10 +284,15 @@ def _asked(g: Any, slope: Any) -> Any:
     return g * np.where((g == 0) & ~np.isfinite(slope), 0, slope)
 
 
+def _share(a: Any, total: Any) -> Any:
+    """a / total, and 0 where both are 0."""
+    return a / np.where(total == 0, total.dtype.type(1), total)
+
+
 def _pseudo_huber_delta(delta: Any, r: Any, hypotenuse: Any) -> Any:
     """2 (hypotenuse - delta) - r² / hypotenuse, without cancellation."""
-    tangent = r / (hypotenuse + delta)
-    return tangent * tangent * r * (r / hypotenuse)
+    tangent = _share(r, hypotenuse + delta)
+    return tangent * tangent * r * _share(r, hypotenuse)
 
 
 def _rgamma(g: Any, y: Any, x: Any) -> Any:
@@ -388,7 +393,7 @@ derivative(sc.kl_div,       lambda g, y, a, b: g * _log_ratio(y, a, b),
 derivative(sc.huber,        lambda g, y, delta, r: g * np.where(np.fabs(r) > delta, np.fabs(r) - delta, 0),
                             lambda g, y, delta, r: g * np.where(abs(r) > delta, delta * np.sign(r), r))
 derivative(sc.pseudo_huber, lambda g, y, delta, r: g * _pseudo_huber_delta(delta, r, np.hypot(delta, r)),
-                            lambda g, y, delta, r: g * (delta / np.hypot(delta, r) * r))
+                            lambda g, y, delta, r: g * (_share(delta, np.hypot(delta, r)) * r))
 
 # error function and normal distribution; DLMF 7.2
 derivative(sc.erf,          lambda g, y, x: g * (2 / math.sqrt(math.pi)) * gaussian(x))
@@ -449,7 +454,7 @@ derivative(sc.i1,           lambda g, y, x: g * (sc.i0(x) / 2 + sc.iv(2, x) / 2)
 derivative(sc.iv,           ...,
                             lambda g, y, v, x: g * _mean_of_neighbours(sc.iv, 1, v, x, y))
 derivative(sc.k0,           lambda g, y, x: -g * sc.k1(x))
-derivative(sc.k1,           lambda g, y, x: -g * (sc.k0(x) / 2 + sc.kv(2, x) / 2))
+derivative(sc.k1,           lambda g, y, x: -g * (sc.k0(x) + y / x))  # kv(2, x) would underflow before
 derivative(sc.kv,           ...,
                             lambda g, y, v, x: -g * _mean_of_neighbours(sc.kv, 1, v, x, y))
 derivative(sc.kn,           ...,
