@@ -785,6 +785,37 @@ def test_what_where_leaves_out_has_no_say(function: Any, options: Any, left_out:
             np.testing.assert_allclose(compiled(x), derivative(x), rtol=1e-12)
 
 
+#: the first two and the fourth are taken
+SPECIAL = [
+    *([1.0, np.nan, 3.0, 5.0, 2.0], [1.0, np.nan, np.nan, 5.0, np.inf], [np.nan, np.nan, 1.0, np.nan, 2.0]),
+    *([1.0, np.inf, 3.0, 5.0, -np.inf], [1.0, -np.inf, np.nan, np.inf, 0.0], [1.0, 2.0, np.nan, 4.0, np.inf]),
+    *([0.0, 2.0, 0.0, 3.0, 1.0], [0.0, 0.0, 0.0, 3.0, 1.0], [3.0, 1.0, 9.0, 3.0, np.nan], [2.0] * 5),
+    *([-np.inf, -np.inf, 1.0, -np.inf, 5.0], [2.0, 2.0, np.nan, 2.0, 5.0]),
+]
+WITH_WHERE = [f for f in ROWS if "where" in ROWS[f].options and not isinstance(f, np.ufunc)]
+
+
+@pytest.mark.parametrize("function", WITH_WHERE, ids=name_of)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_where_takes_what_an_index_takes(function: Any) -> None:
+    """Whatever is among what it takes, or leaves out; that gets the gradient 0."""
+    where, options = np.array([True, True, False, True, False]), ROWS[function].options
+    besides: list[dict[str, Any]] = [{}, {"ddof": 1}, {"correction": 0.5}]
+    besides += [{"initial": t} for t in (1.5, 2.0, np.nan, -np.inf)]
+    besides += [{"mean": np.float64(t)} for t in (2.0, np.nan, np.inf)]
+    for a, beside in itertools.product(map(np.array, SPECIAL), besides):
+        if not beside.keys() <= options:
+            continue
+        try:
+            function(a, where=where, **beside)
+        except ValueError:  # max and min do not do without an initial value
+            continue
+        got = gradient(lambda x, o=beside: function(x, where=where, **o), a)
+        np.testing.assert_array_equal(got[~where], 0)
+        expected = gradient(lambda x, o=beside: function(x, axis=0, **o), a[where])
+        np.testing.assert_allclose(got[where], expected, rtol=1e-13)
+
+
 @pytest.mark.parametrize(
     "function", [np.nansum, np.nanmean, np.nanvar, np.nanstd, np.nanmax, np.nanmin, np.nanmedian], ids=name_of
 )

@@ -1434,6 +1434,10 @@ RARE: dict[str, tuple[Any, ...]] = {
         SOME,
         SOME[0, :, 0],
     ),
+    "vdot of unlike shapes": (np.vdot, SOME, SOME.reshape(3, 8)[::-1]),
+    "vdot of a row": (np.vdot, SOME.ravel(), SOME),
+    "outer of stacks": (np.outer, SOME[:2], SOME[2]),
+    "kron of unlike shapes": (np.kron, SOME[:2], SOME[2]),
     "cov of a number": (lambda x: np.cov(x, ddof=0) + x, 0.7),
     "cov of two numbers": (lambda x, y: np.cov(x, y, ddof=0) + x, 0.7, 0.2),
     "ends beside no differences": (lambda x, a, b: np.diff(x, 0, 1, a, b), SOME[0], SOME[1, :, :1], SOME[2]),
@@ -1552,6 +1556,28 @@ if hasattr(np, "cumulative_sum"):  # NumPy 2.1
 def test_rare_calls(name: str) -> None:
     function, *points = RARE[name]
     assert_slopes(function, *points, orders=2)
+
+
+@pytest.mark.parametrize("name", RARE)
+def test_where_the_arrays_of_rare_calls_lie_in_memory(name: str) -> None:
+    """Each in another way than the others."""
+    function, *points = RARE[name]
+    points = [np.asarray(p, float) for p in points]
+    head = np.random.default_rng(0).uniform(-1, 1, np.shape(function(*points)))
+    made = []
+    for turn in range(4):
+        ways = itertools.cycle(["Fortran", "reversed", "permuted", "strided"])
+        leaves = [
+            attached(lying(p, how) if turn else p)
+            for p, how in zip(points, itertools.islice(ways, turn, None), strict=False)
+        ]
+        with record():
+            y = function(*leaves)
+        y.backward(head)
+        made.append([leaf.grad.array for leaf in leaves])
+    for others in made[1:]:
+        for one, other in zip(made[0], others, strict=True):
+            np.testing.assert_allclose(other, one, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("name", RARE)

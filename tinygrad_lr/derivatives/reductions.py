@@ -137,7 +137,7 @@ def _logsumexp(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> 
     """Where y is infinite, the gradient of the maximum."""
     term, _, total = _exponentials(y, a, axes, initial, where)
     limit = _shared(g, y, _reaching(y, a, where), axes, initial)
-    return np.where(np.isinf(y), limit, g * term / total)
+    return _only(where, np.where(np.isinf(y), limit, g * term / total))
 
 
 def _logsumexp_initial(g: Any, y: Any, a: Any, axes: Axes, initial: Any, where: Any) -> Any:
