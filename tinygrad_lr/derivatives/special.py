@@ -202,7 +202,7 @@ def scaled_bessel(v: Any, x: Any, first: bool, n: int) -> Any:
 
 
 def _next(v: Any, y: Any, step: int = 1) -> Any:
-    """v + step in the dtype of y: whole numbers of few bits wrap, as np.uint8(0) - 1 and abs(np.int8(-128))."""
+    """v + step in the dtype of y: whole numbers may wrap, as np.uint8(0) - 1 and abs(np.int8(-128))."""
     return v + y.dtype.type(step)
 
 
