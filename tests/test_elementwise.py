@@ -527,6 +527,23 @@ def test_a_number_is_what_an_array_of_it_is(function: Any) -> None:
             np.testing.assert_allclose(found, expected, rtol=1e-15, atol=0)
 
 
+@pytest.mark.parametrize(
+    "function", [f for f in {**DOMAINS, **special.DOMAINS} if takes(f) > 1 and f is not np.ldexp], ids=name_of
+)
+@pytest.mark.parametrize("number", [2, 3.0])
+@pytest.mark.parametrize("shape", [(), (2,)])
+def test_numbers_of_python_do_not_widen(function: Any, number: Any, shape: Any) -> None:
+    """Beside float32 all stays in the dtype of the value."""
+    for place in rules_of(function):
+        arguments = [
+            np.full(shape, 0.75, np.float32) if k == place else number for k in range(takes(function))
+        ]
+        with np.errstate(all="ignore"):
+            y = function(*arguments)
+        dtype = y[0].dtype if isinstance(y, tuple) else y.dtype
+        assert slope(function, place, arguments).dtype == dtype
+
+
 WHOLE = {np.bool: (0, 1), np.uint8: (0, 1, 2, 255), np.int8: (-128, -2, 0, 1, 3, 127), np.uint64: (0, 1, 2)}
 
 

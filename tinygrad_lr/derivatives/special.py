@@ -202,7 +202,7 @@ def scaled_bessel(v: Any, x: Any, first: bool, n: int) -> Any:
 
 
 def _next(v: Any, y: Any, step: int = 1) -> Any:
-    """v + step in the dtype of y: whole numbers of few bits wrap, as np.uint8(0) - 1 does."""
+    """v + step in the dtype of y: whole numbers may wrap, as np.uint8(0) - 1 and abs(np.int8(-128))."""
     return v + y.dtype.type(step)
 
 
@@ -282,6 +282,12 @@ def _slope_of_ci(g: Any, x: Any) -> Any:
 def _asked(g: Any, slope: Any) -> Any:
     """g * slope, and 0 of one of several results that nobody asked for, where that has overflowed."""
     return g * np.where((g == 0) & ~np.isfinite(slope), 0, slope)
+
+
+def _huber_delta(y: Any, delta: Any, r: Any) -> Any:
+    """By how much |r| is beyond delta."""
+    beyond = abs(_next(r, y, 0)) - delta
+    return np.where(beyond > 0, beyond, 0)
 
 
 def _share(a: Any, total: Any) -> Any:
@@ -390,7 +396,7 @@ derivative(sc.kl_div,       lambda g, y, a, b: g * _log_ratio(y, a, b),
                             lambda g, y, a, b: g * (1 - _ratio(y, a, b)))
 
 # robust losses
-derivative(sc.huber,        lambda g, y, delta, r: g * np.where(np.fabs(r) > delta, np.fabs(r) - delta, 0),
+derivative(sc.huber,        lambda g, y, delta, r: g * _huber_delta(y, delta, r),
                             lambda g, y, delta, r: g * np.where(abs(r) > delta, delta * np.sign(r), r))
 derivative(sc.pseudo_huber, lambda g, y, delta, r: g * _pseudo_huber_delta(delta, r, np.hypot(delta, r)),
                             lambda g, y, delta, r: g * (_share(delta, np.hypot(delta, r)) * r))
