@@ -141,9 +141,9 @@ def by_position(example: Example) -> Example:
     given = [key for key in arguments if isinstance(key, int)]
     last = max((known.index(name) for name in arguments if name in known), default=-1)
     places = {known[place]: place for place in range(len(given), last + 1)}
-    made = {places.get(key, key): value for key, value in arguments.items()}  # type: ignore[arg-type]
-    for name, place in places.items():
-        made.setdefault(place, parameters(example.row)[name].default)
+    made = {places.get(key, key): value for key, value in arguments.items()}
+    for name, place in places.items():  # what NumPy has for no value of keepdims is no value to give
+        made.setdefault(place, False if name == "keepdims" else parameters(example.row)[name].default)
     paths = [(places.get(first, first), *rest) for first, *rest in example.paths]
     return example._replace(arguments=made, paths=paths)
 
