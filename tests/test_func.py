@@ -38,7 +38,7 @@ def field(x: Any) -> Any:
     return np.stack([np.sin(x) * np.sum(x * x), np.exp(-x) + x[0]], axis=1)
 
 
-@examples(40)
+@examples(12)
 @given(compositions.programs, compositions.shapes, st.integers(0, 2**16))
 @example([("concatenate", 0, 0), ("add", 0, 0), ("add", 0, 0), ("add", 7, 7)], (1,), 0)
 @example(
@@ -272,16 +272,17 @@ def test_rows_of_a_jacobian_are_gradients(name: str, most: int, monkeypatch: pyt
     np.testing.assert_allclose(J.reshape(-1, 2, 3), [pullback(unit)[0] for unit in units])
     np.testing.assert_allclose(np.tensordot(J, x, 2), value)
     assert J.dtype == x.dtype
-    of_tensor = jacobian(f)(tensor(x))
     with record():
         recorded = jacobian(f)(tensor(x))
-    for tensors in (of_tensor, recorded):
-        assert isinstance(tensors, Tensor)
-        np.testing.assert_array_equal(tensors.array, J)
-    several = jacobian(lambda x, y: f(x - y), (0, 1, 0))(x, 0 * x)
-    for i, one in enumerate(several):
-        np.testing.assert_allclose(one, J * (-1) ** i)
-        assert not any(np.may_share_memory(one, other) for other in several[:i])
+    assert isinstance(recorded, Tensor)
+    np.testing.assert_array_equal(recorded.array, J)
+    if most > 20:
+        of_tensor = jacobian(f)(tensor(x))
+        assert isinstance(of_tensor, Tensor)
+        several = jacobian(lambda x, y: f(x - y), (0, 1, 0))(x, 0 * x)
+        for i, one in enumerate(several):
+            np.testing.assert_allclose(one, J * (-1) ** i)
+            assert not any(np.may_share_memory(one, other) for other in several[:i])
     J[...] = 7  # it belongs to nothing else
     np.testing.assert_allclose(f(x), value)
     slopes, t = jacobian(lambda x: f(x * x)), np.linspace(-1, 2, 6).reshape(2, 3)
@@ -322,6 +323,7 @@ def test_a_jacobian_is_no_view_of_what_it_was_made_of(f: Any) -> None:
 
 def test_a_jacobian_of_an_array_of_dask_s_is_one() -> None:
     x = dask.array.ones(3, chunks=2)
+    assert repr(tensor(x)).startswith("tensor(dask.array<")  # nothing is computed to print it
     for J in (jacobian(lambda x: 2 * x * x)(x), hessian(lambda x: np.sum(x**3) * 2 / 3)(x)):
         assert isinstance(J, dask.array.Array)
         np.testing.assert_array_equal(J.compute(), 4 * np.eye(3))
@@ -588,6 +590,7 @@ WAYS: dict[str, Any] = {
     "value_and_grad": lambda x, y, v: value_and_grad(lambda x, y: np.sum(x**3 * y))(x, y),
     "elementwise_grad": lambda x, y, v: elementwise_grad(lambda x, y: x**3 * y)(x, y),
     "jacobian": lambda x, y, v: jacobian(lambda x, y: x**3 * y, (0, 1))(x, y),
+    "nested": lambda x, y, v: tuple(grad(lambda p: np.sum(p["x"] ** 3 * p["y"][0]))({"x": x, "y": [y]})["y"]),
     "hessian": lambda x, y, v: hessian(lambda x, y: np.sum(x**3 * y))(x, y),
     "hvp": lambda x, y, v: hvp(lambda x: np.sum(x**3), x, y),
     "jvp": lambda x, y, v: jvp(lambda x, y: x**3 * y, (x, y), (v, v))[1],
