@@ -197,6 +197,34 @@ def test_what_is_true_need_not_be_true_itself(function: Any, data: st.DataObject
             np.testing.assert_array_equal(one, two)
 
 
+FLAGGED: dict[str, Callable[[Any, Any], Any]] = {
+    "increasing": lambda x, flag: np.vander(x[0], 4, flag),
+    "returned": lambda x, flag: strung(np.average(x, 0, np.cos(x), flag)),
+    "rowvar": lambda x, flag: np.cov(x, x[::-1] ** 2, flag),
+    "columns": lambda x, flag: np.cov(x, x[::-1] ** 2, not flag),
+    "bias": lambda x, flag: np.cov(x, None, True, flag),
+    "rowvar of corrcoef": lambda x, flag: np.corrcoef(x, None, flag),
+    "columns of corrcoef": lambda x, flag: np.corrcoef(x, None, not flag),
+    "sparse": lambda x, flag: strung(np.meshgrid(x[0], x[1], sparse=flag)),
+    "full": lambda x, flag: np.polyfit(np.arange(3.0), x[0], 1, full=flag)[0],
+    "endpoint": lambda x, flag: np.linspace(x, 2.0, 4, flag),
+    "no endpoint": lambda x, flag: np.geomspace(x, 4.0, 4, not flag),
+    "retstep": lambda x, flag: np.linspace(x, 4.0, 4, True, flag)[1],
+    "endpoint of logspace": lambda x, flag: np.logspace(x, 2.0, 4, flag),
+    "density": lambda x, flag: np.histogram([0.0, 1, 3], [0, 2, 5], None, flag, x[0])[0],
+}
+
+
+@pytest.mark.parametrize("name", FLAGGED)
+def test_flags_of_any_kind(name: str) -> None:
+    """1 and NumPy's truth are as good as True."""
+    function, x = FLAGGED[name], np.random.default_rng(0).uniform(0.5, 2, (3, 3))
+    head = np.random.default_rng(1).uniform(0.5, 2, np.shape(function(x, True)))
+    expected = gradient(lambda x: function(x, True), x, head=head)
+    for flag in (1, np.True_):
+        np.testing.assert_array_equal(gradient(lambda x, f=flag: function(x, f), x, head=head), expected)
+
+
 # ---- dual numbers -----------------------------------------------------------------------------------------
 
 
@@ -1071,14 +1099,15 @@ def test_axes_that_are_kept(function: Any) -> None:
         except (TypeError, ValueError):  # norms have one or two axes
             continue
         made = []
-        for keep in (False, True):
+        for keep in (False, True, 1):
             leaves = [attached(p) for p in points]
             with record():
                 y = call(leaves, keep)
             made.append(autograd.grad(y, leaves, head))
-        for one, other in zip(*made, strict=True):
-            np.testing.assert_allclose(one.array, other.array, rtol=1e-14)
-            compared += 1
+        for one, *others in zip(*made, strict=True):
+            for other in others:
+                np.testing.assert_allclose(one.array, other.array, rtol=1e-14)
+                compared += 1
     assert compared > 0
 
 
