@@ -168,7 +168,7 @@ def test_pseudoinverse_of_zero() -> None:
 
 
 @pytest.mark.parametrize(
-    "b", [np.array([1.0, -2.0, 0.5, 3.0]), RNG.uniform(-1, 1, (4, 2))], ids=["1-d", "2-d"]
+    "b", [np.array([1.0, -2.0, 0.5, 3.0]), *(RNG.uniform(-1, 1, (4, n)) for n in (1, 2))]
 )
 def test_all_results_of_least_squares(b: Any) -> None:
     for part in (0, 1, 3):
