@@ -99,13 +99,18 @@ def test_determinant_of_a_large_singular_matrix() -> None:
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12 * np.max(np.abs(expected)))
 
 
-def test_determinant_of_a_large_matrix_with_one_large_singular_value() -> None:
+@pytest.mark.parametrize(
+    ("dtype", "size", "least", "digits"), [(np.float64, 40, 0.001, 1e-11), (np.float32, 16, 0.03, 3e-5)]
+)
+def test_determinant_of_a_large_matrix_with_one_large_singular_value(
+    dtype: Any, size: int, least: float, digits: float
+) -> None:
     """Of the others nothing is lost beside it, in which an algorithm without divisions would end."""
-    u, v = np.linalg.qr(np.random.default_rng(0).normal(size=(2, 40, 40)))[0]
-    s = np.append(1, np.linspace(0.09, 0.001, 39))
+    u, v = np.linalg.qr(np.random.default_rng(0).normal(size=(2, size, size)))[0]
+    s = np.append(1, np.linspace(0.09, least, size - 1))
     expected = np.linalg.det(u) * np.linalg.det(v) * (u * (np.prod(s) / s)) @ v.T
-    got = gradient(np.linalg.det, (u * s) @ v.T)
-    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-11 * np.max(np.abs(expected)))
+    (got,) = gradients_in(dtype, np.linalg.det, [(u * s) @ v.T], 1)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=digits * np.max(np.abs(expected)))
 
 
 def test_sign_and_logarithm_of_the_determinant() -> None:
