@@ -39,14 +39,16 @@ def assert_same(got: Any, expected: Any, digits: float = 16) -> None:
             np.testing.assert_array_equal(np.signbit(a)[zeros], np.signbit(b)[zeros])
 
 
-def check(function: Callable[..., Any], *calls: tuple[Any, ...], signs: bool = True) -> Any:
+def check(function: Callable[..., Any], *calls: tuple[Any, ...]) -> Any:
     """Compare all forms for every call; the first one is traced, the others use its program."""
     compiled = compile(function)
     compiled.name = "f"
+    truths = []
     with np.errstate(all="ignore"):
-        for i, arrays in enumerate((*calls, *calls)):
+        for arrays in calls:
             eager = [tensor(a) if isinstance(a, np.ndarray) else a for a in arrays]
-            truth = function(*eager)
+            truths.append((arrays, function(*eager), eager))
+        for i, (arrays, truth, eager) in enumerate((*truths, *truths)):
             forms = [compiled]
             if i >= len(calls):
                 space: dict[str, dict[str, Any]] = {"source": {}, "executed": {}}

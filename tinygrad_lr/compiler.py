@@ -204,11 +204,11 @@ class Tracer:
             given = {name: o for name, o in options.items() if o is not None or name != "out"}
             noted = mapped(self.operand, tuple(args)), mapped(self.operand, given)
             values = list(value) if several else [value]
-            if not several and np.ndim(value) == 0 and not any(True for _ in variables_in(noted)):
+            if not several and np.ndim(value) == 0 and not variables_in(noted):
                 self.known[id(value)] = value  # made of constants, it is one itself
                 self.kept.append(value)
             elif not self.expanded(row.function, args, options, values):
-                reads = list(variables_in(noted))
+                reads = variables_in(noted)
                 line = Line(row.function, *noted, [self.made(array, reads) for array in values])
                 line.several = several
                 if row.function in (np.transpose, np.squeeze) and id(reads[0].array) in self.numbers:

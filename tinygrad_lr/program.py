@@ -4,7 +4,7 @@ import itertools
 import operator
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,7 @@ class Line:
 
     @property
     def reads(self) -> list[Variable]:
-        return list(variables_in((self.args, self.options)))
+        return variables_in((self.args, self.options))
 
 
 class Program:
@@ -119,10 +119,17 @@ def mapped(function: Callable[[Any], Any], value: Any) -> Any:
     return function(value)
 
 
-def variables_in(value: Any) -> Iterator[Variable]:
-    found: list[Variable] = []
-    mapped(lambda leaf: found.append(leaf) if isinstance(leaf, Variable) else None, value)
-    return iter(found)
+def variables_in(value: Any) -> list[Variable]:
+    """The variables in a nesting, in order."""
+    if isinstance(value, Variable):
+        return [value]
+    if isinstance(value, dict):
+        value = value.values()
+    elif isinstance(value, slice):
+        value = value.start, value.stop, value.step
+    elif not isinstance(value, (list, tuple)):
+        return []
+    return [v for part in value for v in variables_in(part)]
 
 
 # ---- simplifications --------------------------------------------------------------------------------------
@@ -463,7 +470,7 @@ def _rescue(program: Program) -> None:
         if not (line.made and id(line.made[0]) not in apart and _is_rescue(line)):
             continue
         numbers: set[int] = set()
-        pending = list(variables_in(line.args[0]))
+        pending = variables_in(line.args[0])
         while pending:
             n = apart.get(id(pending.pop()))
             if n is not None and n not in numbers:
