@@ -792,14 +792,15 @@ def test_how_much_a_space_may_depend_on_its_vectors(function: Any, dtype: Any) -
     a = np.random.default_rng(0).uniform(-1, 1, (4, 2))
     rest, root = function(a)[:, 2:], float(np.finfo(dtype).eps) ** 0.5
 
-    def gradient_of_turn(turn: float) -> Any:
-        head = rest @ [[1, turn], [-turn, 1]]
+    def gradient_of_turn(turn: float, size: float) -> Any:
+        head = size * rest @ [[1, turn], [-turn, 1]]
         return gradients_in(dtype, function, [a], np.concatenate([0 * head, head], axis=1))[0]
 
-    assert np.all(np.isfinite(gradient_of_turn(root / 5)))
-    for sign in (1, -1):
-        with pytest.raises(LinAlgError, match="last 2 columns"):
-            gradient_of_turn(sign * 10 * root)
+    for size in (1, 1e-9, 1e9):
+        assert np.all(np.isfinite(gradient_of_turn(root / 5, size)))
+        for sign in (1, -1):
+            with pytest.raises(LinAlgError, match="last 2 columns"):
+                gradient_of_turn(sign * 10 * root, size)
 
 
 @pytest.mark.parametrize("name", SINGULAR_MATRICES)
