@@ -140,7 +140,7 @@ def _below(a: Any, low: Any, high: Any) -> Any:
 
 def _inside(a: Any, low: Any, high: Any) -> Any:
     """Where clip leaves `a` as it is."""
-    return ~(_beaten(a, low, operator.lt) | _above(a, low, high))
+    return ~(_beaten(a, low, operator.lt) | _beaten(a, high, operator.gt))
 
 
 def _of_clip(passed: Any) -> Rule:
