@@ -169,6 +169,37 @@ def test_lists_of_leaves_are_all_that_is_recorded(number: int) -> None:
     assert [x.grad.item() for x in leaves] == [*range(1, number + 1)]
 
 
+def test_what_a_sweep_is_told_by_position() -> None:
+    x = leaf([2.0])
+    with record():
+        y = x**3
+    for kept, create in ((True, False), (False, True)):
+        (g,) = autograd.grad([y], [x], [np.array([5.0])], kept, create)
+        same(g, [60])
+        assert (g.node is not None) == create
+    for sweep in (lambda *args: autograd.backward([y], [args[0]], *args[1:]), y.backward):
+        for kept, create in ((True, False), (False, True)):
+            sweep(np.array([5.0]), kept or create, create)
+            same(x.grad, [60])
+            assert (x.grad.node is not None) == create
+    y.backward(np.array([5.0]), False, False)
+    with pytest.raises(GraphFreedError):
+        y.backward()
+
+
+def test_options_of_the_methods_of_ufuncs() -> None:
+    x, w = leaf([1.0, 2.0]), np.array([0.1, 3.0])
+    with record():
+        y = np.multiply.outer(x, w, dtype=np.float32)
+    assert y.dtype == np.float32
+    np.testing.assert_array_equal(y.array, np.multiply.outer(x.array, w, dtype=np.float32))
+    into = np.zeros((2, 2))
+    np.multiply.outer(tensor([1.0, 2.0]), w, out=into)
+    np.testing.assert_array_equal(into, np.multiply.outer([1.0, 2.0], w))
+    with record(), pytest.raises(LostInWriteError, match=r"that depends on `x` .* into an array"):
+        np.multiply.outer(x, w, out=into)
+
+
 def test_each_node_is_another() -> None:
     """Of leaves, also of those that were attached and dropped, and of results."""
     leaves = [leaf(1.0) for _ in range(3)]
@@ -1090,7 +1121,9 @@ def test_nothing_attached() -> None:
     c = tensor([1.0])
     with record():
         y = c * 2
-    made = [tensor(c), tensor(c, np.float32), tensor(1.0), asarray([1.0])]
+    asked = tensor(1.0)
+    asked.attach_grad("null")
+    made = [asked, tensor(c), tensor(c, np.float32), tensor(1.0), asarray([1.0])]
     for head in (y, c, y.detach(), *made):
         with pytest.raises(
             NothingAttachedError, match=r"no tensor with an attached gradient.*attach_grad\(\)"

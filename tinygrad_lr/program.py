@@ -94,9 +94,7 @@ class Program:
 
     def without_dead_code(self) -> None:
         """Drop the lines that nothing needs."""
-        needed = {
-            id(w) for v in self.outputs for w in (v, v.root)
-        }  # what is written there is written to views
+        needed = {id(w) for v in self.outputs for w in (v, v.root)}  # a view has what is written there
         outside = {id(v) for v in (*self.arguments, *self.captured)}
         kept = []
         for line in reversed(self.lines):
