@@ -324,6 +324,7 @@ def test_a_jacobian_is_no_view_of_what_it_was_made_of(f: Any) -> None:
 def test_a_jacobian_of_an_array_of_dask_s_is_one() -> None:
     x = dask.array.ones(3, chunks=2)
     assert repr(tensor(x)).startswith("tensor(dask.array<")  # nothing is computed to print it
+    np.testing.assert_array_equal(tensor(x).flatten().array.compute(), np.ones(3))
     for J in (jacobian(lambda x: 2 * x * x)(x), hessian(lambda x: np.sum(x**3) * 2 / 3)(x)):
         assert isinstance(J, dask.array.Array)
         np.testing.assert_array_equal(J.compute(), 4 * np.eye(3))
