@@ -324,7 +324,6 @@ def test_a_jacobian_is_no_view_of_what_it_was_made_of(f: Any) -> None:
 def test_a_jacobian_of_an_array_of_dask_s_is_one() -> None:
     x = dask.array.ones(3, chunks=2)
     assert repr(tensor(x)).startswith("tensor(dask.array<")  # nothing is computed to print it
-    np.testing.assert_array_equal(tensor(x).flatten().array.compute(), np.ones(3))
     for J in (jacobian(lambda x: 2 * x * x)(x), hessian(lambda x: np.sum(x**3) * 2 / 3)(x)):
         assert isinstance(J, dask.array.Array)
         np.testing.assert_array_equal(J.compute(), 4 * np.eye(3))
@@ -591,6 +590,7 @@ WAYS: dict[str, Any] = {
     "value_and_grad": lambda x, y, v: value_and_grad(lambda x, y: np.sum(x**3 * y))(x, y),
     "elementwise_grad": lambda x, y, v: elementwise_grad(lambda x, y: x**3 * y)(x, y),
     "jacobian": lambda x, y, v: jacobian(lambda x, y: x**3 * y, (0, 1))(x, y),
+    "jacobian of nothing": lambda x, y, v: jacobian(lambda x, y: (x * y)[:0])(x, y),
     "nested": lambda x, y, v: tuple(grad(lambda p: np.sum(p["x"] ** 3 * p["y"][0]))({"x": x, "y": [y]})["y"]),
     "hessian": lambda x, y, v: hessian(lambda x, y: np.sum(x**3 * y))(x, y),
     "hvp": lambda x, y, v: hvp(lambda x: np.sum(x**3), x, y),

@@ -1870,6 +1870,16 @@ def test_tensors_are_saved_as_arrays_are(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read, x.array)
 
 
+@pytest.mark.parametrize("ufunc", [np.logical_and, np.logical_or, np.logical_xor])
+def test_methods_of_logical_functions_are_constants(ufunc: Any) -> None:
+    x = leaf([1.0, 0.0, 2.0])
+    for method in (ufunc.reduce, ufunc.accumulate, lambda x: ufunc.outer(x, [0.0, 1.0])):
+        with record():
+            y = method(x)
+        assert y.node is None
+        np.testing.assert_array_equal(y.array, method(x.array))
+
+
 def test_constants_may_be_written_anywhere() -> None:
     x, into = leaf([0.5, np.inf]), np.zeros(2, int)
     with record():
