@@ -736,6 +736,8 @@ def test_an_accumulate_is_the_running_function(accumulate: Any, function: Any) -
 SELECTIONS: dict[str, Callable[..., Any]] = {
     "where": lambda x: np.where([True, False, True], x, 0.0),
     "where not": lambda x: np.where([False, True, False], 0.0, x),
+    "where of numbers": lambda x: np.where(np.array([2, 0, -1]), x, 0.0),
+    "where not of numbers": lambda x: np.where(np.array([0, 3, 0], np.uint8), 0.0, x),
     "maximum of a number": lambda x: np.maximum(x, [0.0, 9.0, 0.0]),
     "maximum": lambda x: np.maximum(x, 2.5),
     "fmin": lambda x: np.fmin(x, [9.0, 0.0, 9.0]),

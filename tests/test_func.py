@@ -590,6 +590,7 @@ WAYS: dict[str, Any] = {
     "value_and_grad": lambda x, y, v: value_and_grad(lambda x, y: np.sum(x**3 * y))(x, y),
     "elementwise_grad": lambda x, y, v: elementwise_grad(lambda x, y: x**3 * y)(x, y),
     "jacobian": lambda x, y, v: jacobian(lambda x, y: x**3 * y, (0, 1))(x, y),
+    "jacobian of nothing": lambda x, y, v: jacobian(lambda x, y: (x * y)[:0])(x, y),
     "nested": lambda x, y, v: tuple(grad(lambda p: np.sum(p["x"] ** 3 * p["y"][0]))({"x": x, "y": [y]})["y"]),
     "hessian": lambda x, y, v: hessian(lambda x, y: np.sum(x**3 * y))(x, y),
     "hvp": lambda x, y, v: hvp(lambda x: np.sum(x**3), x, y),

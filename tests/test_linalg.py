@@ -99,13 +99,18 @@ def test_determinant_of_a_large_singular_matrix() -> None:
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12 * np.max(np.abs(expected)))
 
 
-def test_determinant_of_a_large_matrix_with_one_large_singular_value() -> None:
+@pytest.mark.parametrize(
+    ("dtype", "size", "least", "digits"), [(np.float64, 40, 0.001, 1e-11), (np.float32, 16, 0.03, 3e-5)]
+)
+def test_determinant_of_a_large_matrix_with_one_large_singular_value(
+    dtype: Any, size: int, least: float, digits: float
+) -> None:
     """Of the others nothing is lost beside it, in which an algorithm without divisions would end."""
-    u, v = np.linalg.qr(np.random.default_rng(0).normal(size=(2, 40, 40)))[0]
-    s = np.append(1, np.linspace(0.09, 0.001, 39))
+    u, v = np.linalg.qr(np.random.default_rng(0).normal(size=(2, size, size)))[0]
+    s = np.append(1, np.linspace(0.09, least, size - 1))
     expected = np.linalg.det(u) * np.linalg.det(v) * (u * (np.prod(s) / s)) @ v.T
-    got = gradient(np.linalg.det, (u * s) @ v.T)
-    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-11 * np.max(np.abs(expected)))
+    (got,) = gradients_in(dtype, np.linalg.det, [(u * s) @ v.T], 1)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=digits * np.max(np.abs(expected)))
 
 
 def test_sign_and_logarithm_of_the_determinant() -> None:
@@ -168,7 +173,7 @@ def test_pseudoinverse_of_zero() -> None:
 
 
 @pytest.mark.parametrize(
-    "b", [np.array([1.0, -2.0, 0.5, 3.0]), RNG.uniform(-1, 1, (4, 2))], ids=["1-d", "2-d"]
+    "b", [np.array([1.0, -2.0, 0.5, 3.0]), *(RNG.uniform(-1, 1, (4, n)) for n in (1, 2))]
 )
 def test_all_results_of_least_squares(b: Any) -> None:
     for part in (0, 1, 3):
@@ -787,14 +792,15 @@ def test_how_much_a_space_may_depend_on_its_vectors(function: Any, dtype: Any) -
     a = np.random.default_rng(0).uniform(-1, 1, (4, 2))
     rest, root = function(a)[:, 2:], float(np.finfo(dtype).eps) ** 0.5
 
-    def gradient_of_turn(turn: float) -> Any:
-        head = rest @ [[1, turn], [-turn, 1]]
+    def gradient_of_turn(turn: float, size: float) -> Any:
+        head = size * rest @ [[1, turn], [-turn, 1]]
         return gradients_in(dtype, function, [a], np.concatenate([0 * head, head], axis=1))[0]
 
-    assert np.all(np.isfinite(gradient_of_turn(root / 5)))
-    for sign in (1, -1):
-        with pytest.raises(LinAlgError, match="last 2 columns"):
-            gradient_of_turn(sign * 10 * root)
+    for size in (1, 1e-9, 1e9):
+        assert np.all(np.isfinite(gradient_of_turn(root / 5, size)))
+        for sign in (1, -1):
+            with pytest.raises(LinAlgError, match="last 2 columns"):
+                gradient_of_turn(sign * 10 * root, size)
 
 
 @pytest.mark.parametrize("name", SINGULAR_MATRICES)

@@ -171,6 +171,14 @@ def test_ptp_is_the_greatest_less_the_least(a: Any) -> None:
     np.testing.assert_array_equal(gradient(np.ptp, a), gradient(lambda x: np.max(x) - np.min(x), a))
 
 
+@pytest.mark.parametrize("f", [np.prod, np.var, np.std, np.mean, np.sum, np.cumsum], ids=name_of)
+def test_reductions_of_single_precision_in_double(f: Any) -> None:
+    """What would overflow in the dtype of the elements does not in the one that is asked for."""
+    x = np.array([1e30, 3e30, 2e-30, 1e-30] if f is np.prod else [1e30, -3e30, 2e30], np.float32)
+    (got,) = gradients_in(np.float32, lambda x: f(x, dtype=float), [x], 1)
+    np.testing.assert_allclose(got, gradient(f, x), rtol=1e-6)
+
+
 def test_ties_of_ptp() -> None:
     np.testing.assert_array_equal(gradient(np.ptp, [1, 5, 1, 5]), [-0.5, 0.5, -0.5, 0.5])
     np.testing.assert_array_equal(gradient(np.ptp, [2, 2]), [0, 0])
@@ -308,6 +316,9 @@ POLYNOMIALS: list[tuple[Callable[..., Any], tuple[int, ...]]] = [
     (np.polyadd, (3, 5)),
     (np.polysub, (5, 2)),
     (lambda p: np.polysub(2.0, p), (3,)),
+    (lambda p, q: np.polysub(p, q[0]), (3, 1)),
+    (lambda p, q: np.polyadd(p[0], q), (1, 3)),
+    (lambda p, q: np.polyadd(p[0], q[0]), (1, 1)),
     (np.polymul, (3, 4)),
     (lambda p: np.polymul([0.0, 1.0, 2.0], p), (3,)),
     (lambda p: np.polymul([0.0], p), (3,)),

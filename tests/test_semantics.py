@@ -187,6 +187,17 @@ def test_what_a_sweep_is_told_by_position() -> None:
         y.backward()
 
 
+@pytest.mark.parametrize("order", ["C", "F", "A", "K"])
+def test_what_is_flat_is_a_copy(order: Any) -> None:
+    """However it lies in memory; ravel and reshape share it where NumPy's do."""
+    for a in (np.ones((2, 3)), np.ones((2, 3), order="F"), np.ones((2, 3))[:, ::-1], np.ones(3), np.ones(())):
+        x = tensor(0)
+        x.array = a
+        assert not np.may_share_memory(x.flatten(order).array, a)
+        assert np.may_share_memory(x.ravel(order).array, a) == np.may_share_memory(a.ravel(order), a)
+        np.testing.assert_array_equal(x.flatten(order).array, a.flatten(order))
+
+
 def test_options_of_the_methods_of_ufuncs() -> None:
     x, w = leaf([1.0, 2.0]), np.array([0.1, 3.0])
     with record():
@@ -1857,6 +1868,16 @@ def test_tensors_are_saved_as_arrays_are(tmp_path: Path) -> None:
         np.load(tmp_path / "small.npz")["x"],
     ):
         np.testing.assert_array_equal(read, x.array)
+
+
+@pytest.mark.parametrize("ufunc", [np.logical_and, np.logical_or, np.logical_xor])
+def test_methods_of_logical_functions_are_constants(ufunc: Any) -> None:
+    x = leaf([1.0, 0.0, 2.0])
+    for method in (ufunc.reduce, ufunc.accumulate, lambda x: ufunc.outer(x, [0.0, 1.0])):
+        with record():
+            y = method(x)
+        assert y.node is None
+        np.testing.assert_array_equal(y.array, method(x.array))
 
 
 def test_constants_may_be_written_anywhere() -> None:

@@ -79,7 +79,7 @@ class Traced:
         head_array = np.asarray(self.out(head, False))
         count, variables = head_array.size, list(_leaves(self.variables))
         if not count:
-            return _map(lambda v: np.zeros((0, *v.shape), v.dtype), self.variables)
+            return _map(lambda v: self.out(np.zeros_like(v, shape=(0, *v.shape))), self.variables)
         tracked = isinstance(head, Tensor) and head.tape is not None
         if count > 1 and tracked and all(isinstance(v.array, np.ndarray) for v in variables):
             plain = not self.tensors and not MODE.get() & TRACING

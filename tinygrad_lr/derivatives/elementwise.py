@@ -26,8 +26,7 @@ def _slope_of_power(power: Any, y: Any, a: Any, b: Any) -> Any:
     """The derivative of y = a**b with respect to a; 0 where b = 0, also at a = 0, where a**-1 is infinite."""
     if isinstance(b, (int, float)):
         return b * (a if b == 2 else power(a, b - 1)) if b else 0
-    one = y.dtype.type(1)
-    return power_slope(a * one, b * one, 1)
+    return power_slope(a, b * y.dtype.type(1), 1)
 
 
 def _falling(b: Any, k: int, without: int | None = None) -> Any:
@@ -38,7 +37,7 @@ def _falling(b: Any, k: int, without: int | None = None) -> Any:
 def _of_power_slope(g: Any, y: Any, a: Any, b: Any, k: int) -> Any:
     """The factor changes with b also where it is 0; the power changes with b only where a is not 0."""
     change = sum(_falling(b, k, without=i) for i in range(k))
-    moves = (change != 0) & (a != 0)
+    moves = a != 0
     return g * (np.where(moves, change * a ** (np.where(moves, b, k) - k), 0) + y * _log_of_base(y, a, b))
 
 
@@ -141,7 +140,7 @@ def _below(a: Any, low: Any, high: Any) -> Any:
 
 def _inside(a: Any, low: Any, high: Any) -> Any:
     """Where clip leaves `a` as it is."""
-    return ~(_beaten(a, low, operator.lt) | _above(a, low, high))
+    return ~(_beaten(a, low, operator.lt) | _beaten(a, high, operator.gt))
 
 
 def _of_clip(passed: Any) -> Rule:

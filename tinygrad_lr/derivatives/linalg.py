@@ -247,7 +247,7 @@ def _from_square_part(g: Any, q: Any, size: int) -> tuple[Any, Any]:
         "that they span, and so have no derivative. Use the reduced decomposition: np.linalg.qr(a), "
         "np.linalg.svd(a, full_matrices=False)."
     )
-    wrong = np.abs(turn - transposed(turn)) > bound
+    wrong = turn - transposed(turn) > bound  # for one of two elements, as they are of either sign
     return _unless(wrong, message, g - rest @ (transposed(g_rest) @ q)), q
 
 
