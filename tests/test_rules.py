@@ -50,7 +50,7 @@ from factory import (
 from slopes import assert_slopes
 from tinygrad_lr import Tensor, asarray, autograd, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES, Derivative, derivative
-from tinygrad_lr.errors import name_of
+from tinygrad_lr.errors import NoRuleError, name_of
 from tinygrad_lr.testing import check_gradients
 from truths import gradient
 
@@ -168,6 +168,40 @@ def test_options_by_position(function: Any, data: st.DataObject) -> None:
     pairs = zip(*(e.gradients(e.variables, e.head) for e in (by_position(example), example)), strict=True)
     for one, two in pairs:
         np.testing.assert_array_equal(one, two)
+
+
+def test_options_of_numpy_are_known() -> None:
+    """Each of them, also one that no gradient depends on."""
+    compared = 0
+    for function, row in ROWS.items():
+        if isinstance(function, np.ufunc):
+            continue
+        with contextlib.suppress(ValueError):  # of methods of ufuncs nothing is known
+            for name, p in inspect.signature(function).parameters.items():
+                by_name = p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+                if by_name and function not in (np.block, np.linalg.vecdot):  # that go another way by name
+                    assert name in row.options, f"{name} of {name_of(function)}"
+                    compared += 1
+    assert compared > 500
+
+
+@pytest.mark.parametrize(
+    "function",
+    [f for f in ROWS if isinstance(f, np.ufunc) and f.signature is None and f.nin > 1],
+    ids=name_of,
+)
+def test_arguments_without_a_rule_have_no_slope_or_say_that_it_is_not_known(function: Any) -> None:
+    for i, rule in enumerate(ROWS[function].rules):
+        points = np.random.default_rng(0).uniform(0.2, 0.8, (function.nin, 5))
+        if rule is None and function is not np.ldexp:  # which takes whole numbers
+            moved = points.copy()
+            moved[i] += 1e-4
+            np.testing.assert_array_equal(function(*moved), function(*points))
+        if rule is ...:
+            x = tensor(points[i])
+            x.attach_grad()
+            with warnings.catch_warnings(action="ignore"), record(), pytest.raises(NoRuleError):
+                function(*points[:i], x, *points[i + 1 :])  # some take whole numbers, and warn
 
 
 def flags(function: Any) -> set[str]:
