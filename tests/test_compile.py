@@ -1506,6 +1506,31 @@ def test_tensors_that_were_traced_are_as_before() -> None:
     assert compiled.traces == 1
 
 
+class Odd:
+    """Not equal to itself."""
+
+    def __repr__(self) -> str:
+        return "odd"
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("z", [complex("nan"), complex(1, np.nan), float("nan"), Odd()], ids=str)
+def test_arguments_that_are_not_equal_to_themselves(z: Any) -> None:
+    compiled, x = compile(lambda x, z: x * 2), np.array([1.0, 2.0])
+    for _ in range(3):
+        np.testing.assert_array_equal(compiled(x, z), 2 * x)
+
+
+def test_zeros_of_either_sign_in_fixed_arguments() -> None:
+    compiled, x = compile(lambda x, z: np.copysign(x, z.imag) * np.copysign(1, z.real)), np.array([1.0, 2.0])
+    for z in [complex(a, b) for a in (0.0, -0.0, 1.0) for b in (0.0, -0.0, 1.0)] * 2:
+        np.testing.assert_array_equal(compiled(x, z), np.copysign(x, z.imag) * np.copysign(1, z.real))
+
+
 def test_traced_in_another_thread_of_the_same_context() -> None:
     def step(x: Any) -> Any:
         return x * asyncio.run(asyncio.to_thread(np.exp, x))

@@ -177,6 +177,7 @@ RULES: dict[str, tuple[Any, tuple[int, ...]]] = {
     "broadcast_to, a column": (lambda g: np.broadcast_to(g, (2, 3)), (2, 1)),
     "broadcast_to, a number": (lambda g: np.broadcast_to(g, (2, 3)), ()),
     "sum": (lambda g: np.sum(g) * SIX, (2, 2)),
+    "sum, an axis of a number": (lambda g: np.sum(g, axis=-1) * SIX, ()),
     "sum, an axis": (lambda g: np.sum(g, axis=1), (2, 4, 3)),
     "sum, an axis from the end": (lambda g: np.sum(g, axis=-1), (2, 3, 4)),
     "sum, an axis by position": (lambda g: np.sum(g, 0), (4, 2, 3)),
@@ -218,6 +219,7 @@ INDICES: list[Any] = [
     (0, slice(None), ROWS), (ROWS, slice(None), ROWS), (ROWS, None, ROWS), (..., ROWS), (None, ROWS),
     (0, ROWS), (ROWS, 0), ([0, 1], slice(None), [1, 2]), (ROWS[:, None], ROWS), (slice(1, None), [0, 2, 0]),
     np.array([True, False]), (np.array([True, False]), ROWS[:1]),
+    (True, slice(None), 0), (0, True),
     (slice(None), np.array([True, True, False, False])), (0, np.array([True, False, True, False])),
 ]  # fmt: skip
 RULES |= {
@@ -712,6 +714,8 @@ def test_values_that_are_nestings() -> None:
 def test_vectors_of_another_form_are_errors() -> None:
     with pytest.raises(ValueError, match=r"vector of shape \(3, 2\) for an argument of shape \(2,\)"):
         hvp(lambda x: np.sum(x**3), np.ones(2), np.ones((3, 2)))
+    with pytest.raises(ValueError, match=r"vector of shape \(3,\) for an argument of shape \(2,\)"):
+        hvp(lambda x: np.sum(3 * x), np.ones(2), np.ones(3))
     with pytest.raises(ValueError, match=r"vector of shape \(2, 1\) for an argument of shape \(2,\)"):
         hvp(lambda x: np.sum(x**3), np.ones(2), np.ones((2, 1)))
     with pytest.raises(ValueError, match="2 arguments need 2 tangents, not 1"):

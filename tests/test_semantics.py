@@ -211,6 +211,16 @@ def test_options_of_the_methods_of_ufuncs() -> None:
         np.multiply.outer(x, w, out=into)
 
 
+@pytest.mark.parametrize("index", [np.array(1), np.array([1]), np.array([False, True, False])], ids=str)
+def test_an_index_is_kept_as_it_was(index: Any) -> None:
+    x = leaf([1.0, 2.0, 4.0])
+    with record():
+        y = x[index] * x[1]
+    index[...] = 0
+    y.backward()
+    same(x.grad, [0, 4, 0])
+
+
 def test_each_node_is_another() -> None:
     """Of leaves, also of those that were attached and dropped, and of results."""
     leaves = [leaf(1.0) for _ in range(3)]

@@ -134,7 +134,7 @@ def _stacked(line: Line, args: tuple[Any, ...], options: dict[str, Any]) -> Stac
     x, inner = first.array, first.ndim
     if function in (np.sum, np.mean) and options.keys() <= {"axis", "keepdims"} and len(args) == 1:
         axis = options.get("axis")
-        axes = range(inner) if axis is None else np.atleast_1d(axis).tolist()
+        axes = np.atleast_1d(axis).tolist() if axis is not None and inner else range(inner)
         return Stack(function(x, **{**options, "axis": tuple([i % inner + 1 for i in axes])}), ndim)
     if len(args) <= SHAPING.get(function, 0) and not options:
         return Stack(np.reshape(x, (count, *shape)), ndim)
@@ -160,7 +160,8 @@ def _behind(key: Any) -> tuple[Any, ...]:
 def _is_plain(key: Any) -> bool:
     """Whether an index keeps the axes in order: arrays in several places do not."""
     parts = key if isinstance(key, tuple) else (key,)
-    return len(parts) == 1 or all(isinstance(part, (int, slice, type(None), type(...))) for part in parts)
+    plain = int, slice, type(None), type(...)  # of which a truth value is none
+    return len(parts) == 1 or all(isinstance(part, plain) and part is not True for part in parts)
 
 
 def _aligned(value: Any, ndim: int) -> Any:

@@ -488,7 +488,9 @@ class Code:
             self._unpack_parts(value, name)
         else:
             self.misses.append(f"type({name}) is not {self._bind(type(value))}")
-            exact = isinstance(value, float) and (value == 0 or value != value)
+            numbers = [value] if isinstance(value, float) else []
+            numbers += [value.real, value.imag] if isinstance(value, complex) else []
+            exact = any(number == 0 or number != number for number in numbers)
             self.misses.append(
                 f"repr({name}) != {repr(value)!r}" if exact else f"{name} != {self._bind(value)}"
             )
@@ -734,7 +736,8 @@ class Compiled:
             return self._trace(kinds, leaves, args, options)
         if (made := traced.run(args, options)) is MISSED:
             traced.bind()  # what it finds elsewhere is in other arrays now
-            made = traced.run(args, options)
+            if (made := traced.run(args, options)) is MISSED:  # of an argument that is not equal to itself
+                return self._trace(kinds, leaves, args, options)
         self._last, self._here.run = traced, traced.run
         return made
 
@@ -969,7 +972,7 @@ def _key(value: Any, leaves: list[Any]) -> Any:
         return tuple([(name, _key(part, leaves)) for name, part in value.items()])
     if isinstance(value, slice):
         return (slice, value.start, value.stop, value.step)
-    return (type(value), repr(value) if isinstance(value, float) else value)  # 0.0 == -0.0
+    return (type(value), repr(value) if isinstance(value, (float, complex)) else value)  # 0.0 == -0.0
 
 
 def _kind(leaf: Any) -> tuple[Any, ...]:
