@@ -1529,6 +1529,7 @@ def test_zeros_of_either_sign_in_fixed_arguments() -> None:
     compiled, x = compile(lambda x, z: np.copysign(x, z.imag) * np.copysign(1, z.real)), np.array([1.0, 2.0])
     for z in [complex(a, b) for a in (0.0, -0.0, 1.0) for b in (0.0, -0.0, 1.0)] * 2:
         np.testing.assert_array_equal(compiled(x, z), np.copysign(x, z.imag) * np.copysign(1, z.real))
+    assert compiled.traces == 9
 
 
 def test_traced_in_another_thread_of_the_same_context() -> None:
