@@ -14,7 +14,7 @@ import gc
 from hypothesis import HealthCheck, settings
 
 slow = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
-dev = settings(deadline=None, print_blob=True, max_examples=100, suppress_health_check=slow)
+dev = settings(deadline=None, print_blob=True, max_examples=80, suppress_health_check=slow)
 settings.register_profile("dev", dev)
 settings.register_profile("few", dev, max_examples=10)
 settings.register_profile("ci", dev, max_examples=300, derandomize=True, database=None)

@@ -6,5 +6,5 @@ from hypothesis import settings
 
 
 def examples(number: int, **options: Any) -> settings:
-    """Settings for a test that draws so many examples under the profile `dev`."""
+    """Settings for a test that draws so many examples under a profile that draws a hundred by default."""
     return settings(max_examples=max(1, number * settings().max_examples // 100), **options)
