@@ -552,6 +552,21 @@ def test_a_function_of_scipy_brings_its_rows_along_and_a_row_of_the_users_own_st
     )
 
 
+def test_the_error_of_scipys_own_names_ours_also_at_first() -> None:
+    run(
+        "import scipy.special as sc, tinygrad_lr as tl\n"
+        "x = tl.tensor([1.0, 2.0])\n"
+        "x.attach_grad()\n"
+        "try:\n"
+        "    with tl.record():\n"
+        "        sc.softmax(x)\n"
+        "except tl.errors.LostGradientError as error:\n"
+        "    assert 'Call tinygrad_lr.special.softmax' in str(error)\n"
+        "else:\n"
+        "    raise AssertionError('no error')\n"
+    )
+
+
 def test_without_scipy() -> None:
     """Nothing changes, and the one name that needs SciPy says so."""
     run(
