@@ -161,7 +161,7 @@ def _is_plain(key: Any) -> bool:
     """Whether an index keeps the axes in order: arrays in several places do not."""
     parts = key if isinstance(key, tuple) else (key,)
     plain = int, slice, type(None), type(...)  # of which a truth value is none
-    return len(parts) == 1 or all(isinstance(part, plain) and part is not True for part in parts)
+    return len(parts) == 1 or all(isinstance(part, plain) and not isinstance(part, bool) for part in parts)
 
 
 def _aligned(value: Any, ndim: int) -> Any:
