@@ -397,6 +397,16 @@ def test_spaces_that_a_matrix_leaves_out(shape: tuple[int, int]) -> None:
         assert_slopes(lambda a: rest(np.swapaxes(np.linalg.svd(a)[2], -1, -2)), a, orders=2)
 
 
+@pytest.mark.parametrize("shape", [(3, 2), (4, 3), (2, 3, 2), (1, 2)])
+def test_one_direction_that_a_matrix_leaves_out(shape: tuple[int, ...]) -> None:
+    """It is determined up to a sign, and turns with the others."""
+    a = RNG.uniform(-1, 1, shape)
+    if shape[-2] > shape[-1]:
+        assert_slopes(lambda a: np.linalg.qr(a, "complete")[0], a, orders=2)
+        assert_slopes(lambda a: np.linalg.svd(a)[0], a, orders=2)
+    assert_slopes(lambda a: np.linalg.svd(np.swapaxes(a, -1, -2))[2], a, orders=2)
+
+
 def test_a_mode_of_qr_without_a_derivative() -> None:
     with pytest.raises(LinAlgError, match=r'mode="raw"\) has no derivative. Use mode="reduced"'):
         gradient(lambda a: np.linalg.qr(a, mode="raw")[0], TALL)
