@@ -1506,6 +1506,15 @@ def test_tensors_that_were_traced_are_as_before() -> None:
     assert compiled.traces == 1
 
 
+@pytest.mark.parametrize("kind", [int, np.int64, np.uint8])
+def test_slices_are_fixed_arguments(kind: Any) -> None:
+    compiled, x = compile(lambda x, part: x[part] * 2 + np.sum(x[part])), np.arange(6.0)
+    for part in [slice(kind(0), kind(2)), slice(kind(1), None, kind(2)), slice(None, kind(2))] * 2:
+        np.testing.assert_array_equal(compiled(x, part), x[part] * 2 + np.sum(x[part]))
+        np.testing.assert_array_equal(compiled(x, part=part), x[part] * 2 + np.sum(x[part]))
+    assert compiled.traces == 6
+
+
 class Odd:
     """Not equal to itself."""
 

@@ -106,14 +106,18 @@ class Program:
 
 
 def mapped(function: Callable[[Any], Any], value: Any) -> Any:
-    """The same nesting of tuples, lists, dicts and slices with the function of each leaf."""
+    """The same nesting of tuples, lists, dicts and slices with the function of each leaf.
+
+    But for a scalar of NumPy's in a slice, which is a number there.
+    """
     if isinstance(value, (list, tuple)):
         parts = [mapped(function, part) for part in value]
         return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     if isinstance(value, dict):
         return {key: mapped(function, part) for key, part in value.items()}
     if isinstance(value, slice):
-        return slice(*(mapped(function, part) for part in (value.start, value.stop, value.step)))
+        ends = value.start, value.stop, value.step
+        return slice(*(end if isinstance(end, np.generic) else mapped(function, end) for end in ends))
     return function(value)
 
 
