@@ -18,7 +18,7 @@ from domains.basics import Call
 from domains.indexing import indexings
 from factory import ROWS, at, attached, every_path, examples, put
 from strangers import Stranger
-from tinygrad_lr import Tensor, asarray, autograd, errors, record, tensor
+from tinygrad_lr import Tensor, asarray, autograd, errors, func, record, tensor
 from tinygrad_lr.errors import name_of
 from tinygrad_lr.lazy import compute
 
@@ -154,6 +154,18 @@ def test_what_is_not_lazy_needs_no_dask(monkeypatch: pytest.MonkeyPatch) -> None
     before = t.array
     compute([t, array, None, 3.0])
     assert t.array is before
+
+
+def test_copies_of_dask_arrays_are_not_computed() -> None:
+    x = asarray(dask.array.ones((2, 3), chunks=2))
+    x.attach_grad()
+    with record():
+        y = (x.copy() * 2 + x.flatten().reshape(2, 3)).sum()
+    y.backward()
+    value, pullback = func.vjp(lambda x: x * 3, x)
+    for made in (x.copy(), x.flatten(), y, x.grad, value, *pullback(value)):
+        assert isinstance(made.array, dask.array.Array)
+    np.testing.assert_array_equal(x.grad.array.compute(), np.full((2, 3), 3.0))
 
 
 @search.examples(20)

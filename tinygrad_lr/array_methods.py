@@ -96,6 +96,12 @@ class ArrayMethods:
         """The axes in another order (reversed by default), given as numbers or as a tuple."""
         return self._call(np.transpose, axes[0] if len(axes) == 1 else axes or None)
 
+    def copy(self, order: Any = "K") -> Any:
+        """A copy, as of `np.copy`."""
+        if hasattr(self.array, "__dask_graph__"):  # which nobody can write; np.copy would compute it
+            return self.astype(self.dtype)
+        return self._call(np.copy, order)
+
     def flatten(self, order: str = "C") -> Any:
         """A copy in one dimension."""
         return (self.ravel() if order == "C" else self.ravel(order)).copy()  # Dask's knows no order
@@ -120,7 +126,7 @@ class ArrayMethods:
     cumsum, cumprod, ptp, round = map(_method, (np.cumsum, np.cumprod, np.ptp, np.round))
     dot, trace, diagonal, take, repeat = map(_method, (np.dot, np.trace, np.diagonal, np.take, np.repeat))
     squeeze, swapaxes, ravel = map(_method, (np.squeeze, np.swapaxes, np.ravel))
-    copy, conj, conjugate = map(_method, (np.copy, np.conj, np.conj))
+    conj, conjugate = map(_method, (np.conj, np.conj))
 
 
 class Missing:

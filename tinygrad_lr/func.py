@@ -244,7 +244,7 @@ def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
            [0., 0.]]), array([1., 0.]))
     """
     call = Traced(f, args, {}, range(len(args)), copy=True)  # the pullback may be called later
-    value = _map(lambda part: np.copy(part) if isinstance(part, Tensor) else part, call.value)
+    value = _map(lambda part: part.copy() if isinstance(part, Tensor) else part, call.value)
     return _map(call.out, value), lambda v: call.pull(call.value, v)
 
 
