@@ -738,12 +738,11 @@ def _as_own(gradient: Any, array: Any, create_graph: bool) -> Tensor:
         with _recording_sweep(gradient.sweep):
             own = cast_type(Tensor, _in_shape(gradient, array.shape).astype(array.dtype))
         return own if create_graph else own.detach()
-    if gradient.shape == array.shape and gradient.dtype == array.dtype and _references(gradient) == ALONE:
-        return Tensor(gradient)
-    gradient = _in_shape(gradient, array.shape)
     if not isinstance(array, ARRAYS) and isinstance(gradient, ARRAYS):  # ones, for a Dask array and the like
         gradient = np.zeros_like(array) + gradient
-    return Tensor(gradient.astype(array.dtype))
+    if gradient.shape == array.shape and gradient.dtype == array.dtype and _references(gradient) == ALONE:
+        return Tensor(gradient)
+    return Tensor(_in_shape(gradient, array.shape).astype(array.dtype))
 
 
 def _in_shape(gradient: Any, shape: tuple[int, ...]) -> Any:
