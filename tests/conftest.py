@@ -2,7 +2,7 @@
 
 dev : the default; the whole suite in under two minutes on two cores.
 few : a look at each test; the coverage is measured with it, so that no line is reached by luck alone.
-ci : about three times as long; what it draws depends on nothing but the code, so that a run can be repeated.
+ci : nearly four times as long; what it draws depends on nothing but the code, so that a run can be repeated.
 thorough : an hour of search, each time elsewhere.
 
 Whatever the profile, a failure is printed as the smallest example found, with a line to put above the test

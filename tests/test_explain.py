@@ -245,6 +245,7 @@ def test_a_rule_may_make_an_array_of_its_own() -> None:
     [
         ("grad_x = grad_v1.T", differentiable(lambda g, y, x: g.T)(np.transpose), [[1.0], [2.0]]),
         ("grad_x = grad_v1 * x", differentiable(lambda g, y, x: g * x**1)(np.copy), [1.0, 2.0]),
+        ("v1 = np.copy(x)", lambda x: x.copy(), [1.0, 2.0]),
         ("grad_x = grad_v1 * x**1.0", lambda x: scipy.special.boxcox(x, 2), [1.0, 2.0]),
         (
             "grad_x = np.where(np.invert(np.isnan(x)), grad_v1, 0)",

@@ -210,6 +210,7 @@ RULES: dict[str, tuple[Any, tuple[int, ...]]] = {
     "product with a stack": (lambda g: (g @ np.stack([TALL, 2 * TALL]))[1], (2, 7)),
     "product of a stack": (lambda g: (g @ TALL)[1], (2, 2, 7)),
     "stack on the right": (lambda g: (LEFT.T @ g)[1], (2, 4, 3)),
+    "product with ones like it": (lambda g: SIX @ (np.ones_like(g).T @ g), (3, 3)),
     "product with itself apart": (lambda g: np.sum(g) @ SIX if np.ndim(np.sum(g)) else np.sum(g) * SIX, (2,)),
 }
 INDICES: list[Any] = [

@@ -100,7 +100,7 @@ class ArrayMethods:
         """A copy, as of `np.copy`."""
         if hasattr(self.array, "__dask_graph__"):  # which nobody can write; np.copy would compute it
             return self.astype(self.dtype)
-        return self._call(np.copy, order)
+        return self._call(np.copy, **({} if order == "K" else {"order": order}))
 
     def flatten(self, order: str = "C") -> Any:
         """A copy in one dimension."""

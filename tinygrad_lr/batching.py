@@ -176,7 +176,7 @@ def _aligned(value: Any, ndim: int) -> Any:
 def _product(a: Any, b: Any) -> Any:
     """The matrix product with a stack on one side."""
     other = b if isinstance(a, Stack) else a
-    if other.ndim > 2:
+    if isinstance(other, Stack) or other.ndim > 2:  # both, if one is np.ones_like of it
         raise NotKnownError
     if isinstance(a, Stack):
         return b if a.unit and a.ndim == 1 else a.array @ b
