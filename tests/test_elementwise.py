@@ -166,6 +166,8 @@ def test_a_bound_of_clip_that_is_not_a_number_is_what_moves_the_result() -> None
     np.testing.assert_array_equal(got[0][np.isnan(a)], 1)
     passed = sum(np.where(g == 1, p, 0) for g, p in zip(got, (a, low, high), strict=True))
     np.testing.assert_array_equal(passed, np.clip(a, low, high))
+    for bounds in ((None, 2.0), (0.5, None), (0.5, 2.0), (None, nan), (nan, nan)):
+        assert gradient(lambda x, bounds=bounds: np.clip(x, *bounds), nan) == 1
     for low, high, expected in ((nan, 2.0, 0), (0.5, nan, 0), (nan, None, 0), (None, nan, 0), (0.5, 2.0, 1)):
         assert gradient(lambda x, low=low, high=high: np.clip(x, low, high), 1.0) == expected
 

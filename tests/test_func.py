@@ -238,6 +238,10 @@ LINEAR: dict[str, Any] = {
     "elements apart": lambda x: (x[:, None, :] * LEFT[:, :1])[[0, 1], :, [2, 0]],
     "mask": lambda x: x[CHOSEN],
     "row of a product": lambda x: TALL @ x[0],
+    "part of a product with a row": lambda x: (TALL @ x[0])[1:-2],
+    "some of a product with a row": lambda x: (TALL @ x[0])[[3, 1, 1]],
+    "part of a product": lambda x: (LEFT @ x)[1:, 1:],
+    "part of a product, turned": lambda x: (x @ RIGHT).T[1:],
     "row of a product from the left": lambda x: x[1] @ TALL.T,
     "row of a product of single precision": lambda x: (
         (TALL @ x[0]).astype(np.float32) @ np.eye(7, 5, dtype="f")

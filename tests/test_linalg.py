@@ -977,3 +977,10 @@ def test_the_slope_of_a_norm_by_a_small_element_is_no_zero(p: float) -> None:
     """Where its power is one."""
     slopes = gradient(lambda x: np.linalg.norm(x, p), [1e-60, -1e-130])
     np.testing.assert_allclose(slopes, [1, -((1e-70) ** (p - 1))], rtol=1e-9)
+
+
+@pytest.mark.parametrize("p", [1, -1, np.inf, -np.inf, "fro", None])
+def test_a_norm_that_is_nan_has_no_finite_slope(p: Any) -> None:
+    with np.errstate(invalid="ignore"):
+        slopes = gradient(lambda x: np.linalg.norm(x, p), [[np.nan, 1.0], [2.0, 3.0]])
+    assert not np.isfinite(slopes).any()

@@ -52,6 +52,7 @@ from tinygrad_lr import (
 )
 from tinygrad_lr.calls import unwrapped
 from tinygrad_lr.derivatives import DERIVATIVES, Derivative
+from tinygrad_lr.derivatives.table import TARGETS, adds_into, writes
 from tinygrad_lr.errors import (
     AnomalyError,
     AutogradError,
@@ -721,6 +722,7 @@ def test_only_one_of_two_results_is_put_somewhere(place: int) -> None:
     out[place] = target
     results = np.modf(x, out=tuple(out))
     assert results[place] is target
+    assert type(results) is tuple
     assert all(isinstance(result, Tensor) for result in results)
     np.testing.assert_array_equal(results, np.modf(x.array))
     np.testing.assert_array_equal(np.floor(x, out=(None,)), np.floor(x.array))
@@ -1697,6 +1699,7 @@ def test_a_plain_array_is_a_copy_only_if_it_has_to_be() -> None:
     assert np.shares_memory(np.asarray(x, float), x.array)
     assert not np.shares_memory(np.array(x), x.array)
     assert np.shares_memory(np.asarray(x, copy=False), x.array)
+    assert not any(np.asarray(x, **copy).flags.writeable for copy in ({}, {"copy": None}, {"copy": False}))
     assert not np.shares_memory(np.asarray(x, float, copy=True), x.array)
     for kind in (np.asarray, np.array):
         with pytest.raises(ValueError, match="copy"):  # as of an array
@@ -2070,10 +2073,10 @@ def test_options_of_ufuncs_leave_the_gradient_as_it_is(function: Any, options: A
         np.testing.assert_allclose(one, other, rtol=1e-5)
 
 
-def masked_out(x: Any) -> Any:
+def masked_out(x: Any, mask: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NumPy's own, of elements that nobody computed
-        return np.exp(x, where=np.array([True, False]))
+        return np.exp(x, where=np.array(mask))
 
 
 def test_an_option_or_argument_without_a_rule_raises_when_recorded() -> None:
@@ -2098,8 +2101,9 @@ def test_an_option_or_argument_without_a_rule_raises_when_recorded() -> None:
                     call()
             with pytest.raises(NoRuleError, match=r"first .*argument 3"):
                 first(x, 1, 0, c)
-        with pytest.raises(OptionError, match=r"np\.exp .*where=. Write np\.where"):
-            masked_out(x)
+        for mask in ([True, False], np.ones((2, 2), bool)):  # by which x is broadcast
+            with pytest.raises(OptionError, match=r"np\.exp .*where=. Write np\.where"):
+                masked_out(x, mask)
         np.exp(x, where=True)  # the default: nothing is left out
         with pytest.raises((AutogradError, TypeError)):
             np.reshape(x, (low, 2))
@@ -2659,6 +2663,76 @@ def test_a_function_of_ones_own() -> None:
     same(x.grad, [0.6, 2])
     assert isinstance(leaky(np.array([1.0])), np.ndarray)
     del DERIVATIVES[leaky]
+
+
+def test_a_function_of_ones_own_that_has_no_derivative() -> None:
+    """Its arguments have names all the same."""
+
+    @differentiable(None)
+    def steps(x: Any, n: int = 1) -> Any:
+        return np.floor(x * n)
+
+    x = leaf([0.5, 1.75])
+    with record():
+        y = steps(x, n=2) * x
+        z = steps(n=2, x=x) * x
+    autograd.backward([y, z])
+    same(x.grad, [2, 6])
+    del DERIVATIVES[steps]
+
+
+def test_a_plain_function_is_not_made_differentiable_by_being_constant() -> None:
+    def of_arrays(x: Any) -> Any:
+        return np.floor(np.asarray(x))
+
+    constant(of_arrays)
+    with (
+        record(),
+        pytest.raises(LostGradientError, match=r"np\.asarray .*Call NumPy's functions"),
+    ):
+        of_arrays(leaf([1.0]))
+    del DERIVATIVES[of_arrays]
+
+
+def test_what_writes_into_its_argument_does_so_with_another_rule_too() -> None:
+    @differentiable(lambda g, y, x, copy=True: g)
+    def doubled(x: Any, copy: bool = True) -> Any:
+        return np.multiply(x, 2, out=None if copy else x)
+
+    x = leaf([1.0, 3.0])
+    try:
+        writes("x", doubled, when=lambda x, copy=True: not copy)
+        derivative(doubled, lambda g, y, x, copy=True: 2 * g)
+        with record():
+            y = doubled(x)
+            with pytest.raises(InPlaceError, match="cannot be changed in place inside"):
+                doubled(x, copy=False)
+        y.backward()
+    finally:
+        del DERIVATIVES[doubled], TARGETS[doubled]
+    same(x.grad, [2, 2])
+
+
+def test_a_rule_in_place_of_one_that_adds_a_part_in_place() -> None:
+    """What added the gradient of a part to that of the whole went with the old rule."""
+
+    @differentiable(lambda g, y, x: np.concatenate([g, np.zeros(len(x) - 1)]))
+    def first(x: Any) -> Any:
+        return x[:1]
+
+    def into(total: Any, g: Any, y: Any, x: Any) -> None:
+        total[:1] += g
+
+    try:
+        adds_into(first, into)
+        derivative(first, lambda g, y, x: np.concatenate([10 * g, np.zeros(len(x) - 1)]))
+        x = leaf([1.0, 3.0])
+        with record():
+            y = first(x) + first(x) + first(x)
+        y.backward()
+    finally:
+        del DERIVATIVES[first]
+    same(x.grad, [30, 0])
 
 
 def test_what_is_declared_last_counts() -> None:
@@ -3292,6 +3366,39 @@ def test_operators_with_numbers_that_are_not_real_floats(other: Any) -> None:
             same(operation(x[part]), operation(x.array[part]))
             with record(), pytest.raises(errors.ComplexResultError, match="only real numbers"):
                 operation(x[part])
+
+
+@pytest.mark.parametrize("write", [np.add.at, lambda a, i, v: np.add(a[i], v, out=a[i])], ids=["at", "out="])
+def test_a_tensor_that_is_written_into_an_array(write: Any) -> None:
+    """The array is no tensor, but the write is noticed, as it is one of a tensor's."""
+    x, array = leaf([1.0, 2.0]), np.array([3.0, 4.0])
+    with record():
+        y = x * array
+    write(array, slice(0, 1), tensor(5.0))
+    same(tensor(array), [8, 4])
+    with pytest.raises(ModifiedError):
+        y.backward()
+
+
+@pytest.mark.parametrize("order", ["C", "F", "A", "K"])
+def test_copies_lie_in_memory_as_those_of_numpy(order: Any) -> None:
+    for a in (np.ones((2, 3)), np.ones((2, 3), order="F"), np.ones((4, 6)).T[::2], np.ones((3, 2))[::-1]):
+        x = tensor(0)
+        x.array = a
+        for made, expected in ((x.copy(order), np.copy(a, order)), (x.copy(), np.copy(a))):
+            assert made.array.strides == expected.strides
+            assert not np.may_share_memory(made.array, a)
+
+
+@pytest.mark.parametrize("head", [np.array([1j, 1]), [1j, 1], tensor(np.array([1j, 1]))], ids=str)
+def test_a_head_gradient_is_real(head: Any) -> None:
+    x = leaf([1.0, 2.0])
+    with record():
+        y = x * 2
+    with pytest.raises(TypeError, match=r"the head gradient is complex; `y` .* needs real numbers"):
+        y.backward(head)
+    y.backward([3, 4])
+    same(x.grad, [6, 8])
 
 
 def test_a_gradient_that_is_set_is_real() -> None:

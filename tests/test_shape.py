@@ -13,7 +13,7 @@ import test_other_arrays
 from domains.basics import generators
 from search import examples
 from slopes import assert_slopes
-from tinygrad_lr import asarray, autograd, record, tensor
+from tinygrad_lr import Tensor, asarray, autograd, record, tensor
 from tinygrad_lr.compiler import compile
 from tinygrad_lr.derivatives import DERIVATIVES
 from tinygrad_lr.func import value_and_grad
@@ -76,6 +76,7 @@ def anyhow_in_memory(draw: st.DrawFn) -> Any:
 @quick
 @given(data=anyhow_in_memory(), rng=generators)
 @example(data=np.arange(6.0).reshape(2, 3).T, rng=np.random.default_rng(0))
+@example(data=np.arange(24.0).reshape(4, 6).T[::2], rng=np.random.default_rng(0))
 def test_orders_that_follow_the_memory(function: Any, data: Any, rng: Any) -> None:
     """In which order elements are read depends on where they lie, also when a gradient is differentiated."""
     value = function(data)
@@ -226,6 +227,19 @@ def test_any_number_of_arrays(function: Any, n: int) -> None:
     copies = 2 if function is np.broadcast_arrays else 1
     expected_grads = [k if leaf.ndim else k * copies for k, leaf in enumerate(leaves)]
     assert [leaf.grad.array.flat[0] for leaf in leaves] == expected_grads
+
+
+@pytest.mark.parametrize("function", [np.broadcast_arrays, np.atleast_1d, np.atleast_2d, np.atleast_3d])
+@pytest.mark.parametrize("n", [2, 64, 65])
+def test_what_is_made_of_constants_beside_a_tensor_is_tensors_too(function: Any, n: int) -> None:
+    x = tensor([1.0, 2.0])
+    x.attach_grad()
+    with record():
+        made = function(x, *[np.ones(2)] * (n - 1))
+    assert all(isinstance(part, Tensor) for part in made)
+    assert all(
+        part.shape == function(np.ones(2)).shape for part in made if function is not np.broadcast_arrays
+    )
 
 
 @pytest.mark.parametrize("n", [3, 65])

@@ -84,17 +84,23 @@ def is_fixed(value: Any) -> bool:
     return type(value) in FIXED or (type(value) is tuple and all(map(is_fixed, value)))
 
 
-def copied(value: Any) -> Any:
-    """An argument that steers a call as it is now: it may be changed before `backward` asks for it."""
+def copied(value: Any, arrays: bool = True) -> Any:
+    """An argument that steers a call as it is now: it may be changed before `backward` asks for it.
+
+    NumPy's whole numbers become Python's, of which a rule can take the negative. Arrays are left as they are
+    where they are known by their identity: while a function is compiled.
+    """
     if isinstance(value, (list, tuple)):
-        parts = [copied(part) for part in value]
+        parts = [copied(part, arrays) for part in value]
         return parts if isinstance(value, list) else tuple(parts)
     if isinstance(value, slice):
         ends = (value.start, value.stop, value.step)
         return slice(*[None if end is None else operator.index(end) for end in ends])
     if isinstance(value, (np.integer, np.bool_)):
-        return value.item()  # of which a rule may take the negative
-    return value.copy() if isinstance(value, np.ndarray) else value
+        return value.item()
+    if isinstance(value, np.ndarray) and arrays:
+        return value.item() if value.ndim == 0 and value.dtype.kind in "iub" else value.copy()
+    return value
 
 
 def table() -> dict[Any, Derivative]:

@@ -689,7 +689,7 @@ class Writer:
         if not options and ndim >= 0:
             if function is np.transpose and (len(args) == 1 or args[1] is None):
                 return f"{self.text(a)}.T", ""
-            if function is np.swapaxes and ndim == 2 and (args[1] - args[2]) % 2:
+            if function is np.swapaxes and ndim == 2 and (int(args[1]) - int(args[2])) % 2:
                 return f"{self.text(a)}.T", ""
             if function is np.reshape and len(args) == 2:
                 return f"{self.text(a)}.reshape({self.text(args[1])})", ""

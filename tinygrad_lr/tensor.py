@@ -440,6 +440,8 @@ def tracked(values: Any) -> Iterator[Tensor]:
 
 def wrapped(value: Any, index: int) -> Any:
     """The same value with a constant Tensor in place of each array."""
+    if isinstance(value, Tensor):
+        return value
     if isinstance(value, ARRAYS) or hasattr(value, "__array_ufunc__"):
         return Tensor(value, None, index)
     return each_part(lambda part: wrapped(part, index), value) if isinstance(value, (list, tuple)) else value
@@ -462,7 +464,7 @@ def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, A
     ):
         result = row.written(*args, **options)
         if result is not NotImplemented:
-            return result
+            return wrapped(result, UNATTACHED)
     arrays: Any = []
     for a in args:  # quicker than a comprehension, as below
         arrays.append(a.array if isinstance(a, Tensor) else a)
@@ -624,7 +626,7 @@ def _kept(
             function = errors.name_of(row.function)
             raise errors.NoRuleError(function=function, argument=argument, instead=instead)
         known = callable(rule) or type(value) in FIXED or isinstance(tensor, Tensor)
-        kept.append(value if known or tracer is not None else copied(value))
+        kept.append(value if known else copied(value, tracer is None))
         found.append(place if rule else CONSTANT)
     if found[count:].count(CONSTANT) == len(names):
         found = found[:count]
@@ -696,6 +698,8 @@ def with_gradients(heads: Any, head_grads: Any) -> list[tuple[Tensor, Any]]:
             gradient = head.dtype.type(1)
         elif (shape := np.shape(gradient)) != head.shape:
             raise ValueError(f"the head gradient has shape {shape}; {errors.describe(head)} needs its own")
+        elif np.iscomplexobj(unwrapped(gradient)):
+            raise TypeError(f"the head gradient is complex; {errors.describe(head)} needs real numbers")
         elif not isinstance(gradient, Tensor):
             gradient = asarray(gradient, head.dtype).array[()]
         elif gradient.dtype != head.dtype:

@@ -20,8 +20,9 @@ Where a derivative does not exist, or is a matter of convention:
   chooses; the derivative is that of the branch it chose. Where only the space of some columns is determined
   (more than one column beyond the square part in qr's "complete" and svd's `full_matrices`), a gradient that
   depends on more is a LinAlgError.
-- *Zero.* A norm has the gradient 0 at 0, and where its value is 0 or infinite by the range of the dtype; so
-  has a singular value at 0, from svdvals. Ties of the orders 2, -2, 1, -1, inf and -inf split evenly.
+- *Zero.* A norm has the gradient 0 at 0, and where powers of numbers make its value 0 or infinite by the
+  range of the dtype; so has a singular value at 0, from svdvals. Ties of the orders 2, -2, 1, -1, inf and
+  -inf split evenly.
 - *Compiled code* cannot ask for values: there NaN stands for these errors, and det is for regular matrices.
 
 The derivatives of the decompositions are those of M. Giles, An extended collection of matrix derivative

@@ -132,11 +132,17 @@ class Derivative:
 
     def written_by(self, args: Sequence[Any], options: dict[str, Any]) -> Any:
         """The argument that a call writes into; None for most calls."""
+        out = args[self.out] if len(args) > self.out else options.get("out")
         if self.target is not None:
             name, when = self.target
             if when(*args, **options):
+                if out is not None:
+                    raise ValueError(
+                        f"np.{self.function.__name__} would write into out= and into its argument {name}: "
+                        "leave overwrite_input=True away, the result is the same"
+                    )
                 return args[0] if args else options[name]
-        return args[self.out] if len(args) > self.out else options.get("out")
+        return out
 
 
 DERIVATIVES: dict[Any, Derivative] = {}
