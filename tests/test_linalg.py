@@ -245,20 +245,32 @@ def test_gradients_of_functions_that_read_one_triangle(name: str) -> None:
     found = gradient(function, POSITIVE, head=head)
     unread = (np.tril if "upper" in name or "U" in name else np.triu)(np.ones((2, 2)), k=0) - np.eye(2)
     np.testing.assert_array_equal(found * unread, 0)
-    np.testing.assert_allclose(gradient(function, POSITIVE + 7 * unread, head=head), found, atol=1e-13)
+    for other in (7, np.inf, np.nan):
+        same = gradient(function, np.where(unread, other, POSITIVE), head=head)
+        np.testing.assert_allclose(same, found, atol=1e-13)
     np.testing.assert_allclose(
         gradient(lambda a: function(mirrored(a)), POSITIVE, head=head), mirrored(found), atol=1e-14
     )
     assert_slopes(function, POSITIVE, orders=3)
 
 
-def test_what_the_cholesky_decomposition_does_not_read() -> None:
-    """The elements above the diagonal of l are zeros, whatever gradient arrives there."""
-    head = np.array([[1.0, 2.0], [3.0, 4.0]])
-    np.testing.assert_array_equal(
-        gradient(np.linalg.cholesky, POSITIVE, head=head),
-        gradient(np.linalg.cholesky, POSITIVE, head=np.tril(head)),
-    )
+@pytest.mark.parametrize("zeros", [2.0, np.inf, np.nan])
+@pytest.mark.parametrize(
+    ("function", "half", "a"),
+    [
+        (np.linalg.cholesky, np.tril, POSITIVE),
+        (lambda a: np.linalg.cholesky(a, upper=True), np.triu, POSITIVE),
+        *((lambda a: np.linalg.qr(a)[1], np.triu, a) for a in (SQUARE, TALL, TALL.T)),
+        (lambda a: np.linalg.qr(a, "r"), np.triu, SQUARE),
+        (lambda a: np.linalg.qr(a, "complete")[1], np.triu, TALL),
+    ],
+)
+def test_zeros_of_triangular_factors_depend_on_nothing(function: Any, half: Any, a: Any, zeros: float) -> None:
+    """Whatever gradient arrives there, such as the infinite one of a root."""
+    head = np.random.default_rng(0).uniform(1, 2, function(a).shape)
+    expected = gradient(function, a, head=half(head))
+    found = gradient(function, a, head=np.where(half(head), head, zeros))
+    np.testing.assert_allclose(found, expected, rtol=1e-14)
 
 
 # ---- decompositions ---------------------------------------------------------------------------------------

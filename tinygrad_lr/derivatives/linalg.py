@@ -43,9 +43,7 @@ from .table import composed, constant, derivative, differentiable, spreading
 
 def _mirrored(a: Any) -> Any:
     """The symmetric matrix with a's lower triangle."""
-    size = a.shape[-1]
-    half = np.tril(np.ones_like(a, shape=(size, size))) - ones_on_diagonal(a, size, size) / 2
-    return a * half + transposed(a * half)
+    return np.tril(a) + transposed(np.tril(a, -1))
 
 
 def _on_triangle(g: Any, upper: bool = False) -> Any:
@@ -227,7 +225,7 @@ derivative(np.linalg.slogdet, lambda g, y, a: np.expand_dims(g[1], (-2, -1)) * _
 def _cholesky(g: Any, y: Any, a: Any, *, upper: bool = False) -> Any:
     """I. Murray, Differentiation of the Cholesky decomposition (2016), equation 10."""
     lt, g = (y, transposed(g)) if upper else (transposed(y), g)
-    half = np.linalg.solve(lt, _mirrored(lt @ g))
+    half = np.linalg.solve(lt, _mirrored(lt @ np.tril(g)))  # the zeros of l depend on nothing
     return _on_triangle(np.linalg.solve(lt, transposed(half)) / 2, upper)
 
 
@@ -268,7 +266,7 @@ def _qr(g: Any, y: Any, a: Any, mode: str = "reduced") -> Any:
         )
     size = min(a.shape[-2:])
     gq, q = _from_square_part(gq, q, size)
-    r, gr, gr_rest = r[..., :size, :size], gr[..., :size, :size], gr[..., :size, size:]
+    r, gr, gr_rest = r[..., :size, :size], np.triu(gr[..., :size, :size]), gr[..., :size, size:]
     scales = np.abs(np.einsum("...ii->...i", r))
     rounding = max(a.shape[-2:]) * np.finfo(r.dtype).eps
     message = (
