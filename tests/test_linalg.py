@@ -100,14 +100,19 @@ def test_determinant_of_a_large_singular_matrix() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dtype", "size", "least", "digits"), [(np.float64, 40, 0.001, 1e-11), (np.float32, 16, 0.03, 3e-5)]
+    ("dtype", "size", "least", "digits", "scale"),
+    [(np.float64, 40, 0.001, 1e-11, 1), (np.float32, 16, 0.03, 3e-5, 1)]
+    + [(np.float64, 40, 0.001, 1e-11, 2.0**27), (np.float32, 16, 0.03, 3e-5, 2.0**10)],
 )
 def test_determinant_of_a_large_matrix_with_one_large_singular_value(
-    dtype: Any, size: int, least: float, digits: float
+    dtype: Any, size: int, least: float, digits: float, scale: float
 ) -> None:
-    """Of the others nothing is lost beside it, in which an algorithm without divisions would end."""
+    """Of the others nothing is lost beside it, in which an algorithm without divisions would end.
+
+    And no product of it alone is made, which may overflow where the determinant does not.
+    """
     u, v = np.linalg.qr(np.random.default_rng(0).normal(size=(2, size, size)))[0]
-    s = np.append(1, np.linspace(0.09, least, size - 1))
+    s = scale * np.append(1, np.linspace(0.09, least, size - 1))
     expected = np.linalg.det(u) * np.linalg.det(v) * (u * (np.prod(s) / s)) @ v.T
     (got,) = gradients_in(dtype, np.linalg.det, [(u * s) @ v.T], 1)
     np.testing.assert_allclose(got, expected, rtol=0, atol=digits * np.max(np.abs(expected)))

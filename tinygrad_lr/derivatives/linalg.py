@@ -150,22 +150,24 @@ def _unless(wrong: Any, message: str, made: Any) -> Any:
 
 
 @differentiable()
-def _border(a: Any) -> tuple[Any, Any]:
-    """Constants u and v such that a + u v is well conditioned, with as few columns in u as that needs.
+def _border(a: Any) -> tuple[Any, Any, Any]:
+    """Constants u, v and s such that a / s + u v is well conditioned, with as few columns in u as that needs.
 
-    Each small singular value is raised by the largest one.
+    Each small singular value is raised by 1; the largest is about as large, s being a power of two.
     """
     u, s, v = np.linalg.svd(a)
     small = np.sum(s < s[..., :1] / 10, axis=-1)
     large = a.shape[-1] - int(np.max(small, initial=0))
-    return u[..., large:] * s[..., None, :1], v[..., large:, :]
+    largest = s[..., None, :1]
+    return u[..., large:], v[..., large:, :], largest / (2 * np.frexp(largest)[0])
 
 
-def _cofactors(a: Any, negligible: float = 0) -> Any:
+def _cofactors(a: Any, negligible: Any = 0) -> Any:
     """The gradient of det a: the transposed adjugate, a polynomial, here for singular matrices as well.
 
-    With b = a + u v and k = 1 - v b⁻¹ u, det a = det b det k (the matrix determinant lemma) for whatever
-    constants u and v. So b can be made regular, and k is smaller than a.
+    With b = a / s + u v and k = s - s v b⁻¹ u, for whatever constants u, v and s, det a = det b det k times a
+    power of s (the matrix determinant lemma). So b can be made regular, of sizes about 1, and k is smaller
+    than a. k is as large as what is small in a, lest its products vanish beside those of s.
     """
     size = a.shape[-1]
     if size < 2:
@@ -177,16 +179,17 @@ def _cofactors(a: Any, negligible: float = 0) -> Any:
         return np.expand_dims(np.linalg.det(a), (-2, -1)) * transposed(np.linalg.inv(a))
     if any_zero:
         one = ones_on_diagonal(a, size, size)
-        return np.where(zero, _cofactors_near_zero(np.where(zero, a, 0)), _cofactors(np.where(zero, one, a)))
-    u, v = _border(a)
-    b = a + u @ v
+        return np.where(zero, _cofactors_near_zero(a), _cofactors(np.where(zero, one, a)))
+    u, v, scale = _border(a)
+    b = a / scale + u @ v
     adjugate = inverse = np.linalg.inv(b)
-    if size := u.shape[-1]:
-        k = ones_on_diagonal(a, size, size) - v @ inverse @ u
-        cofactors = _cofactors(k, 100 * float(np.finfo(a.dtype).eps))  # of a lower rank, k is but rounding
-        det = np.sum(k * cofactors, axis=(-2, -1), keepdims=True) / size
-        adjugate = det * inverse + inverse @ u @ transposed(cofactors) @ v @ inverse
-    return np.expand_dims(np.linalg.det(b), (-2, -1)) * transposed(adjugate)
+    if few := u.shape[-1]:
+        k = scale * (ones_on_diagonal(a, few, few) - v @ inverse @ u)
+        cofactors = _cofactors(k, 100 * np.finfo(a.dtype).eps * scale)  # of a lower rank, k is but rounding
+        det = np.sum(k * cofactors, axis=(-2, -1), keepdims=True) / few
+        adjugate = det / scale * inverse + inverse @ u @ transposed(cofactors) @ v @ inverse
+    factor = scale ** (size - max(few, 1)) * np.expand_dims(np.linalg.det(b), (-2, -1))
+    return factor * transposed(adjugate)
 
 
 def _cofactors_near_zero(a: Any) -> Any:
