@@ -1,5 +1,7 @@
 """Linear algebra beyond the domains: singular, degenerate and symmetric cases, and what is not determined."""
 
+import math
+import re
 from fractions import Fraction
 from functools import partial
 from itertools import product
@@ -81,6 +83,14 @@ def test_higher_derivatives_of_the_determinant_of_a_singular_matrix(name: str) -
     assert_slopes(np.linalg.det, SINGULAR_MATRICES[name], orders=3)
 
 
+def test_the_highest_derivative_of_the_determinant() -> None:
+    """It is a polynomial of the matrix, of its degree."""
+    for n in (2, 4, 5):
+        a = np.random.default_rng(n).uniform(-1, 1, (n, n))
+        found = gradient(lambda t, a=a: np.linalg.det(t * a), 0.0, order=n)
+        np.testing.assert_allclose(found, math.factorial(n) * np.linalg.det(a), rtol=1e-12)
+
+
 def test_determinants_of_a_stack_with_singular_matrices() -> None:
     stack = np.stack([SQUARE, SINGULAR, np.zeros((3, 3)), np.ones((3, 3)), np.eye(3)])
     expected = [cofactors(a) for a in stack]
@@ -101,8 +111,10 @@ def test_determinant_of_a_large_singular_matrix() -> None:
 
 @pytest.mark.parametrize(
     ("dtype", "size", "least", "digits", "scale"),
-    [(np.float64, 40, 0.001, 1e-11, 1), (np.float32, 16, 0.03, 3e-5, 1)]
-    + [(np.float64, 40, 0.001, 1e-11, 2.0**27), (np.float32, 16, 0.03, 3e-5, 2.0**10)],
+    [
+        *((np.float64, 40, 0.001, 1e-11, scale) for scale in (1, 2.0**27)),
+        *((np.float32, 16, 0.03, 3e-5, scale) for scale in (1, 2.0**10)),
+    ],
 )
 def test_determinant_of_a_large_matrix_with_one_large_singular_value(
     dtype: Any, size: int, least: float, digits: float, scale: float
@@ -135,8 +147,9 @@ def test_singular_matrices_have_no_inverse(function: Any) -> None:
 
 
 def test_the_infinite_slope_of_the_logarithm_of_a_determinant() -> None:
-    with pytest.raises(LinAlgError, match=r"determinant is 0.* infinite .*np\.linalg\.det has a finite"):
+    with pytest.raises(LinAlgError, match=r"determinant is 0.* infinite .*np\.linalg\.det has a finite") as e:
         gradient(lambda a: np.linalg.slogdet(a)[1], np.stack([np.eye(2), np.zeros((2, 2))]))
+    assert e.value.__suppress_context__
 
 
 def test_right_sides_that_are_vectors_have_one_axis() -> None:
@@ -196,20 +209,26 @@ def test_singular_values_of_a_symmetric_matrix_are_those_of_its_lower_triangle()
 
 
 def test_axes_of_tensorsolve_in_any_order() -> None:
-    a, b = RNG.uniform(-1, 1, (2, 2, 4)), np.ones(4)
-    for axes in ((0, 1), (1, 0)):
-        assert_slopes(lambda a, b, axes=axes: np.linalg.tensorsolve(a, b, axes), a, b)
+    a = RNG.uniform(-1, 1, (2, 2, 4))
+    for axes in ((0, 1), (1, 0), np.array([1, 0]), range(2)):
+        assert_slopes(lambda a, b, axes=axes: np.linalg.tensorsolve(a, b, axes), a, np.ones(4))
+    assert_slopes(lambda a, b: np.linalg.tensorsolve(a, b, np.array([0])), a[0, :, :2], np.ones(2))
+    for shape in ((2, 2), (4, 1), (1, 2, 2)):
+        assert_slopes(np.linalg.tensorsolve, np.reshape(a, (*shape, 2, 2)), RNG.uniform(-1, 1, shape))
 
 
-@pytest.mark.parametrize("rcond", [None, -1, 0, 1, 2, 0.999, 1e-3])
+@pytest.mark.parametrize("rcond", [None, -1, 0, 1, 2, 0.999, 1e-3, 1e-20])
 @pytest.mark.parametrize("dtype", [float, np.float32])
 def test_least_squares_take_the_rank_that_numpy_finds(rcond: float | None, dtype: Any) -> None:
     """By default the longer side decides: of 40 rows a singular value of ten rounding errors counts as 0."""
-    for small in (0.5 * EPS, 0.75 * EPS, 2 * EPS, 10 * EPS, 1e-8, 1e-4, 1e-2):
-        a, b = np.asarray(np.eye(40, 2) * [1, small], dtype), np.ones(40, dtype)
-        rank = np.linalg.lstsq(a, b, rcond)[2]
-        found = gradient(lambda b, a=a: np.linalg.lstsq(a, b, rcond)[0], b)
-        np.testing.assert_allclose(found, np.eye(40, 2) @ [1, 1 / small if rank == 2 else 0], rtol=1e-6)
+    for small in (1e-25, 0.1 * EPS, 0.5 * EPS, 0.75 * EPS, 2 * EPS, 10 * EPS, 1e-8, 1e-4, 1e-2):
+        tall = np.asarray(np.eye(40, 2) * [1, small], dtype)
+        for a in (tall, tall.T):
+            b = np.ones(len(a), dtype)
+            rank = np.linalg.lstsq(a, b, rcond)[2]
+            found = gradient(lambda b, a=a: np.linalg.lstsq(a, b, rcond)[0], b)
+            np.testing.assert_allclose(found[:2], [1, 1 / small if rank == 2 else 0], rtol=1e-6)
+            assert not np.any(found[2:])
 
 
 def test_least_squares_without_a_remainder() -> None:
@@ -270,7 +289,9 @@ def test_gradients_of_functions_that_read_one_triangle(name: str) -> None:
         (lambda a: np.linalg.qr(a, "complete")[1], np.triu, TALL),
     ],
 )
-def test_zeros_of_triangular_factors_depend_on_nothing(function: Any, half: Any, a: Any, zeros: float) -> None:
+def test_zeros_of_triangular_factors_depend_on_nothing(
+    function: Any, half: Any, a: Any, zeros: float
+) -> None:
     """Whatever gradient arrives there, such as the infinite one of a root."""
     head = np.random.default_rng(0).uniform(1, 2, function(a).shape)
     expected = gradient(function, a, head=half(head))
@@ -313,6 +334,12 @@ OF_MATRICES: dict[str, Any] = {
     "cube": lambda a: np.linalg.matrix_power(a, 3),
     "inverted square": lambda a: np.linalg.matrix_power(a, -2),
 }
+OF_ONE_MATRIX: dict[str, Any] = {
+    **{
+        f"lstsq, {i}": lambda a, i=i: np.linalg.lstsq(a[:, :2], np.arange(9.0).reshape(3, 3))[i]
+        for i in (0, 1, 3)
+    },
+}
 
 
 @pytest.mark.parametrize("name", OF_MATRICES)
@@ -333,6 +360,38 @@ def test_each_matrix_of_a_stack_is_by_itself(name: str) -> None:
     for i in np.ndindex(2, 2):
         for whole, own in zip(found, first_and_second(stack[i], head[i], direction[i]), strict=True):
             np.testing.assert_allclose(whole[i], own, rtol=1e-10, atol=1e-12 * np.max(np.abs(own)))
+
+
+OF_ONE = [name for name in OF_MATRICES if not re.search("tall|wide|condition", name)]
+
+
+@pytest.mark.parametrize("name", OF_ONE)
+def test_stacks_of_matrices_of_one_element(name: str) -> None:
+    """Axes of size 1 are axes."""
+    function = OF_MATRICES[name]
+    if name == "solve":
+        function = lambda a: np.linalg.solve(a, np.ones(1))  # noqa: E731
+    stack = np.array([[2.0], [3.0], [0.5]])[..., None, None]
+    for a in (stack, stack[:1], stack[:, 0]):
+        head = np.random.default_rng(0).uniform(-1, 1, np.shape(function(a)))
+        found = gradient(function, a, head=head)
+        for i in np.ndindex(a.shape[:-2]):
+            np.testing.assert_allclose(found[i], gradient(function, a[i], head=head[i]), rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", [*OF_MATRICES, *OF_ONE_MATRIX])
+def test_what_the_gradient_owes_to_a_head_that_is_zero(name: str) -> None:
+    """It is linear in its head: so its derivative by that is the same everywhere."""
+    function, positive = (OF_MATRICES | OF_ONE_MATRIX)[name], SQUARE @ SQUARE.T
+    rng = np.random.default_rng(0)
+    direction, head = rng.uniform(-1, 1, (3, 3)), rng.uniform(-1, 1, np.shape(function(positive)))
+
+    def along(head: Any) -> Any:
+        slope = grad(lambda a: np.sum(function(a) * head))(positive)
+        return np.sum(slope * direction)
+
+    expected = np.sum(gradient(function, positive, head=head) * direction)
+    np.testing.assert_allclose(np.sum(gradient(along, 0 * head) * head), expected, rtol=1e-10)
 
 
 @pytest.mark.parametrize("name", OF_MATRICES)
@@ -424,9 +483,11 @@ def test_one_direction_that_a_matrix_leaves_out(shape: tuple[int, ...]) -> None:
     assert_slopes(lambda a: np.linalg.svd(np.swapaxes(a, -1, -2))[2], a, orders=2)
 
 
-def test_a_mode_of_qr_without_a_derivative() -> None:
-    with pytest.raises(LinAlgError, match=r'mode="raw"\) has no derivative. Use mode="reduced"'):
-        gradient(lambda a: np.linalg.qr(a, mode="raw")[0], TALL)
+@pytest.mark.filterwarnings("ignore:The '.*' option is deprecated")
+@pytest.mark.parametrize("mode", ["raw", "economic", "e", "full", "f"])
+def test_a_mode_of_qr_without_a_derivative(mode: Any) -> None:
+    with pytest.raises(LinAlgError, match=rf'mode="{mode}"\) has no derivative. Use mode="reduced"'):
+        gradient(lambda a: np.linalg.qr(a, mode=mode)[0], TALL)
 
 
 def test_dependent_columns_have_no_decomposition() -> None:
@@ -745,6 +806,7 @@ def test_the_rank_is_a_constant() -> None:
 FROM: dict[str, tuple[Any, Any, float]] = {
     "qr, tall": (lambda a: np.linalg.qr(a)[1], lambda t: np.eye(40, 2) * [1, t], 40),
     "qr, wide": (lambda a: np.linalg.qr(a)[0], lambda t: np.eye(2, 40) * [[1], [-t]], 40),
+    "qr, of three": (lambda a: np.linalg.qr(a)[1], lambda t: np.eye(40, 3) * [1, 1, t], 80),
     **{
         f"{name} {sign}": (lambda a, f=f: f(a)[1], lambda t, sign=sign: np.diag([1 + t, 1, 2 * sign]), 4)
         for name, f in (("eigh", np.linalg.eigh), ("eig", real_eig))
@@ -828,6 +890,9 @@ def test_how_much_a_space_may_depend_on_its_vectors(function: Any, dtype: Any) -
         for sign in (1, -1):
             with pytest.raises(LinAlgError, match="last 2 columns"):
                 gradient_of_turn(sign * 10 * root, size)
+    heads = np.concatenate([np.zeros((2, 4, 2)), [rest, 1e-9 * rest @ [[1, 1], [-1, 1]]]], axis=2)
+    with pytest.raises(LinAlgError, match="last 2 columns"):
+        gradients_in(dtype, function, [np.stack([a, a])], heads)
 
 
 @pytest.mark.parametrize("name", SINGULAR_MATRICES)
@@ -942,6 +1007,33 @@ def test_gradients_in_other_units_of_measure_and_in_float32(name: str) -> None:
 )
 def test_third_order(function: Any) -> None:
     assert_slopes(function, SQUARE, orders=3)
+
+
+OF_TWO: dict[str, tuple[Any, Any, Any]] = {
+    "solve": (np.linalg.solve, EXACT, SIDES),
+    "solve a vector": (np.linalg.solve, EXACT, SIDES[:, 0]),
+    "tensorsolve": (np.linalg.tensorsolve, EXACT, SIDES[:, 0]),
+    **{f"lstsq, {i}": (lambda a, b, i=i: np.linalg.lstsq(a, b)[i], LONG, LONG**2) for i in (0, 1)},
+    "multi_dot": (lambda a, b: np.linalg.multi_dot([b, a, b]), EXACT, DEFINITE),
+    "cross": (np.linalg.cross, EXACT, DEFINITE),
+    "matmul": (np.matmul, EXACT, DEFINITE),
+    "einsum": (lambda a, b: np.einsum("ij,jk->ki", a, b), EXACT, DEFINITE),
+}
+
+
+@pytest.mark.parametrize("name", OF_TWO)
+def test_a_matrix_in_float32_beside_one_in_float64(name: str) -> None:
+    """Nothing is lost of the latter: it gets what it gets beside the same numbers in float64."""
+    function, *pair = OF_TWO[name]
+    pair = [p + p / 3 for p in pair]
+    head = np.random.default_rng(0).uniform(-1, 1, np.shape(function(*pair)))
+    for i in (0, 1):
+        x, beside = pair[i], pair[1 - i].astype(np.float32)
+        got, expected = (
+            gradient(lambda x, c=c, i=i: function(*((x, c) if i == 0 else (c, x))), x, head=head)
+            for c in (beside, beside.astype(float))
+        )
+        np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-13)
 
 
 SINGLE = SQUARE.astype(np.float32)

@@ -100,6 +100,7 @@ def _lstsq(g: Any, y: Any, a: Any, b: Any, rcond: float | None) -> tuple[Any, An
     change with x, which makes them least.
     """
     (x, squares, _, _), (gx, g_squares, _, g_values) = y, g
+    a = a.astype(x.dtype)  # with b of another one nothing is lost
     if b.ndim == 1:
         x, b, gx = np.expand_dims(x, -1), np.expand_dims(b, -1), np.expand_dims(gx, -1)
     eps = np.finfo(float).eps  # in which NumPy computes, whatever the dtype
