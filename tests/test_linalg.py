@@ -443,12 +443,16 @@ def test_whether_eigenvalues_are_always_complex_is_known_of_this_numpy() -> None
 
 def test_complex_eigenvalues_have_no_derivative() -> None:
     rotation = np.array([[0.0, -1.0], [1.0, 0.0]])
+    kind = np.linalg.LinAlgError if ALWAYS_COMPLEX else errors.ComplexResultError
     for function in (np.linalg.eigvals, lambda a: np.abs(np.linalg.eig(a)[0])):
-        kinds = (errors.ComplexResultError, np.linalg.LinAlgError)  # before NumPy 2.5, and since
-        with pytest.raises(kinds, match="only real numbers have derivatives here"):
+        with pytest.raises(kind, match="only real numbers have derivatives here"):
             gradient(function, rotation)
-    with pytest.raises(np.linalg.LinAlgError, match="eigenvalues are complex"):
-        real_eig(rotation)
+    beside_a_real_one = np.pad(rotation, (0, 1)) + np.diag([0, 0, 2])
+    for a in (rotation, np.eye(2) + 1e-9 * rotation, beside_a_real_one, np.stack([np.eye(2), rotation])):
+        for found in (real_eig, real_eigvals):
+            with pytest.raises(np.linalg.LinAlgError, match="eigenvalues are complex"):
+                found(a)
+    assert type(real_eig(SQUARE)) is type(np.linalg.eig(SQUARE))
 
 
 @pytest.mark.parametrize("shape", [(4, 2), (5, 2), (2, 4), (3, 4, 2), (2, 2, 5)])
@@ -532,7 +536,7 @@ def test_equal_values_have_no_second_derivative(name: str) -> None:
         return np.sum((OF_VALUES[name](a) - 1) ** 2)  # of slope 0 at 1, which must not hide it
 
     a, off, along = np.eye(2), np.array([[0.0, 1.0], [1.0, 0.0]]), np.diag([1.0, -3.0])
-    for direction in (off, along + 1e-10 * off):
+    for direction in (off, -off, along + 1e-10 * off):
         for at in (a, 0 * a):
             with pytest.raises(LinAlgError, match=r"no second derivative.*np\.sum\(a \* a\)"):
                 hvp(squares, at, direction)
@@ -559,6 +563,8 @@ def test_vectors_of_equal_eigenvalues_have_no_derivative(function: Any, noise: f
     for sign in (1, -1):
         with pytest.raises(LinAlgError, match=r"eigenvectors of equal eigenvalues .* np\.linalg\.eigvalsh"):
             gradient(lambda a: function(a)[1], scale * np.diag([1.0, 1.0 + noise, 2.0]), head=sign * head)
+    with pytest.raises(LinAlgError, match="eigenvectors of equal eigenvalues"):
+        hvp(lambda a: function(a)[1][0, 1] ** 2, np.diag([1.0, 1, 2]), np.ones((3, 3)))
     apart = np.diag([1.0, 1.5, 2.0])
     of_apart, scaled = (gradient(lambda a: function(a)[1], a, head=head) for a in (apart, scale * apart))
     np.testing.assert_allclose(scale * scaled, of_apart)
@@ -605,6 +611,23 @@ def test_a_singular_value_of_zero_in_a_square_matrix() -> None:
     slopes = gradient(np.linalg.svdvals, a)
     np.testing.assert_allclose(slopes, (u * [1, 1, 0]) @ v, atol=1e-13)
     np.testing.assert_array_equal(gradient(np.linalg.svdvals, np.zeros((2, 3))), np.zeros((2, 3)))
+    for head in (np.inf, np.nan):  # such as the slope of a root
+        found = gradient(np.linalg.svdvals, np.diag([2.0, 0.0]), head=np.array([3.0, head]))
+        np.testing.assert_array_equal(found, np.diag([3.0, 0.0]))
+
+
+def test_the_rotation_of_a_matrix() -> None:
+    """Of its polar decomposition: it is determined where no two singular values are 0."""
+
+    def rotation(a: Any) -> Any:
+        u, _, vt = np.linalg.svd(a)
+        return u @ vt
+
+    for a in (np.diag([3.0, 2, 1]), SQUARE, 2 * np.eye(3)):
+        assert_slopes(rotation, a)
+    for a in (np.diag([1.0, 0, 0]), np.zeros((3, 3))):
+        with pytest.raises(LinAlgError, match="singular vectors of equal singular values, or of 0"):
+            gradient(rotation, a, head=np.arange(9.0).reshape(3, 3))
 
 
 def test_the_longer_side_of_a_matrix_decides_which_singular_value_is_zero() -> None:
@@ -653,6 +676,12 @@ def test_norms_of_the_matrix_zero(order: Any, shape: Any) -> None:
         (0, [0.0, -1.0], [0, 0]),
         (3, [0.0, -2.0], [0, -1]),
         (0.5, [0.0, 4.0], [0, 1]),
+        (np.inf, [1.0, -1 - EPS], [0, -1]),
+        (-np.inf, [-1.0, 1 + EPS], [-1, 0]),
+        (1, [[1.0, 1 + EPS], [0.0, -2.0]], [[0, 1], [0, -1]]),
+        (1, [[1.0, 1 + EPS], [0.0, 0.0]], [[0, 1], [0, 0]]),
+        (-np.inf, [[1.0, 0.0], [1 + EPS, 0.0]], [[1, 0], [0, 0]]),
+        (2, [[1.0, 0.0], [0.0, 1 + 4 * EPS]], [[0, 0], [0, 1]]),
         (300, [1.0, 2.0], [0, 1]),
         (1, [[1.0, 2.0], [-2.0, 1.0]], [[0.5, 0.5], [-0.5, 0.5]]),
         (np.inf, [[1.0, 2.0], [0.0, -1.0]], [[1, 1], [0, 0]]),
@@ -806,7 +835,7 @@ def test_the_rank_is_a_constant() -> None:
 FROM: dict[str, tuple[Any, Any, float]] = {
     "qr, tall": (lambda a: np.linalg.qr(a)[1], lambda t: np.eye(40, 2) * [1, t], 40),
     "qr, wide": (lambda a: np.linalg.qr(a)[0], lambda t: np.eye(2, 40) * [[1], [-t]], 40),
-    "qr, of three": (lambda a: np.linalg.qr(a)[1], lambda t: np.eye(40, 3) * [1, 1, t], 80),
+    "qr, of four": (lambda a: np.linalg.qr(a)[1], lambda t: np.eye(40, 4) * [1, 1, 1, t], 120),
     **{
         f"{name} {sign}": (lambda a, f=f: f(a)[1], lambda t, sign=sign: np.diag([1 + t, 1, 2 * sign]), 4)
         for name, f in (("eigh", np.linalg.eigh), ("eig", real_eig))
@@ -1092,4 +1121,19 @@ def test_the_slope_of_a_norm_by_a_small_element_is_no_zero(p: float) -> None:
 def test_a_norm_that_is_nan_has_no_finite_slope(p: Any) -> None:
     with np.errstate(invalid="ignore"):
         slopes = gradient(lambda x: np.linalg.norm(x, p), [[np.nan, 1.0], [2.0, 3.0]])
+    assert not np.isfinite(slopes).any()
+
+
+@pytest.mark.parametrize("p", VECTOR_ORDERS[:-2])
+def test_the_slope_by_an_infinite_element_is_not_known(p: Any) -> None:
+    """Those by the others are 0; but of the sum of sizes all slopes are signs."""
+    expected = {1: [1, -1], 0: [0, 0]}.get(p, [np.nan, 0])
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(gradient(lambda x: np.linalg.norm(x, p), [np.inf, -2.0]), expected)
+
+
+@pytest.mark.parametrize("p", [1, -1, np.inf, -np.inf, "fro"])
+def test_a_condition_number_that_is_nan_is_no_error(p: Any) -> None:
+    with np.errstate(invalid="ignore"):
+        slopes = gradient(lambda a: np.linalg.cond(a, p), [[np.nan, 1.0], [2.0, 3.0]])
     assert not np.isfinite(slopes).any()

@@ -284,14 +284,14 @@ def _qr(g: Any, y: Any, a: Any, mode: str = "reduced") -> Any:
 
 
 def _quotient(x: Any, d: Any, values: Any, vectors: str) -> Any:
-    """x / d, for d made of the given values; where d counts as 0, x must be 0, and 0 it stays."""
+    """x / d, for d made of the given values; where d counts as 0, x must be 0."""
     size = np.expand_dims(np.sum(np.abs(values), axis=-1, keepdims=True), -1)
     unknown = np.abs(d) <= np.finfo(d.dtype).eps * size
     message = (
         f"{vectors} are not determined and so have no derivative, nor have the values a second one. "
         "First derivatives of the values alone can be had: np.linalg.eigvalsh, eigvals, svdvals."
     )
-    return _unless(unknown & (x != 0), message, np.where(unknown, 0, x / np.where(unknown, 1, d)))
+    return _unless(unknown & (x != 0), message, x / np.where(unknown, 1, d))
 
 
 def _gaps(values: Any) -> Any:
