@@ -1483,6 +1483,8 @@ BESIDE_WHOLE: dict[str, tuple[Callable[..., Any], Any]] = {
     "interpolated at": (lambda a, x: np.interp(x, [0, 2, 5], a[0]), [0.5, 3.5]),
     "interpolated between": (lambda a, x: np.interp(a, x, [1, 5, 2]), [0.5, 2.5, 5.5]),
     "factors": (lambda a, x: a @ x, [0.5, 0.25, 1.5]),
+    "places of fitted heights": (lambda a, x: np.polyfit(x, a.T, 1), [0.5, 0.25, 1.5]),
+    "weights of fitted heights": (lambda a, w: np.polyfit([0, 1, 3], a.T, 1, w=w), [0.5, 0.25, 1.5]),
     "slid along": (lambda a, x: np.convolve(a[0], x, "same"), [0.5, 0.25]),
     "divided": (lambda a, x: a / x, [0.5, 0.25, 1.5]),
     "exponents": (lambda a, x: x**a, [0.5, 0.25, 1.5]),
@@ -1534,6 +1536,11 @@ RARE: dict[str, tuple[Any, ...]] = {
         SOME[:, 0, 0],
     ),
     "numbers among what is joined": (lambda x: np.hstack([x, 5.0, [1.0, 2.0]]) ** 2, SOME[:, 0, 0]),
+    **{
+        f"over axis {axis}": (lambda x, axis=axis: np.apply_over_axes(np.cumprod, x, axis), SOME)
+        for axis in (0, 1, -1)
+    },
+    "weights of one variable": (lambda x, w: np.cov(x, aweights=w) * x, SOME[:, 0, 0], SOME[:, 1, 0]),
     "weights that are 0": (lambda a, w: np.average(a, axis=0, weights=w), SOME, [0.0, 0.5, 2.0, 0.0]),
     "one axis in a tuple": (
         lambda x: np.stack([np.linalg.norm(x, p, axis=(1,)) for p in (1, 2, 3, np.inf, -np.inf, 0)]),
