@@ -15,6 +15,7 @@ complex step, which is exact to rounding (Squire and Trapp, SIAM Review 40, 1998
 import contextlib
 import inspect
 import itertools
+import math
 import operator
 import warnings
 from collections.abc import Callable, Iterator
@@ -238,16 +239,26 @@ FLAGGED: dict[str, Callable[[Any, Any], Any]] = {
     "increasing": lambda x, flag: np.vander(x[0], 4, flag),
     "returned": lambda x, flag: strung(np.average(x, 0, np.cos(x), flag)),
     "rowvar": lambda x, flag: np.cov(x, x[::-1] ** 2, flag),
-    "columns": lambda x, flag: np.cov(x, x[::-1] ** 2, not flag),
+    "columns": lambda x, flag: np.cov(x, x[::-1] ** 2, flag ^ True),
     "bias": lambda x, flag: np.cov(x, None, True, flag),
     "rowvar of corrcoef": lambda x, flag: np.corrcoef(x, None, flag),
-    "columns of corrcoef": lambda x, flag: np.corrcoef(x, None, not flag),
+    "columns of corrcoef": lambda x, flag: np.corrcoef(x, None, flag ^ True),
     "sparse": lambda x, flag: strung(np.meshgrid(x[0], x[1], sparse=flag)),
     "full": lambda x, flag: np.polyfit(np.arange(3.0), x[0], 1, full=flag)[0],
     "endpoint": lambda x, flag: np.linspace(x, 2.0, 4, flag),
-    "no endpoint": lambda x, flag: np.geomspace(x, 4.0, 4, not flag),
+    "no endpoint": lambda x, flag: np.geomspace(x, 4.0, 4, flag ^ True),
     "retstep": lambda x, flag: np.linspace(x, 4.0, 4, True, flag)[1],
     "endpoint of logspace": lambda x, flag: np.logspace(x, 2.0, 4, flag),
+    "full_matrices": lambda x, flag: strung(np.linalg.svd(x[:2], flag)),
+    "reduced": lambda x, flag: strung(np.linalg.svd(x[:2], flag ^ True)),
+    "compute_uv": lambda x, flag: np.linalg.svd(x, True, flag)[0],
+    "values alone": lambda x, flag: np.linalg.svd(x, True, flag ^ True),
+    "hermitian": lambda x, flag: np.linalg.svd(x, False, True, flag)[0],
+    "hermitian values": lambda x, flag: np.linalg.svd(x, True, flag ^ True, flag),
+    "hermitian of pinv": lambda x, flag: np.linalg.pinv(x, hermitian=flag),
+    "upper": lambda x, flag: np.linalg.cholesky(x + 9 * np.eye(3), upper=flag),
+    "lower": lambda x, flag: np.linalg.cholesky(x + 9 * np.eye(3), upper=flag ^ True),
+    "keepdims of matrix_norm": lambda x, flag: np.linalg.matrix_norm(x, keepdims=flag, ord=1),
     "density": lambda x, flag: np.histogram([0.0, 1, 3], [0, 2, 5], None, flag, x[0])[0],
 }
 
@@ -744,10 +755,11 @@ def test_every_method_that_an_array_has_too_is_tested() -> None:
     assert shared - {"ptp"} == METHODS.keys() | OWN  # NumPy 2.0 has a ptp that but raises
 
 
+@pytest.mark.parametrize("lies", [np.ascontiguousarray, np.asfortranarray], ids=["C", "F"])
 @pytest.mark.parametrize("name", METHODS)
-def test_methods(name: str) -> None:
+def test_methods(name: str, lies: Any) -> None:
     """Methods are NumPy's functions, and do what the methods of an array do; also with fewer arguments."""
-    data = np.array([[0.3, -1.2, 2.0], [0.7, 0.1, -0.4]])
+    data = lies([[0.3, -1.2, 2.0], [0.7, 0.1, -0.4]])
     of_tensor, of_array = getattr(asarray(data), name), getattr(data, name)
     pairs = [] if callable(of_array) else [(of_tensor, of_array)]
     for count in range(len(METHODS[name]) + 1) if callable(of_array) else ():
@@ -762,6 +774,8 @@ def test_methods(name: str) -> None:
     for one, other in pairs:
         assert isinstance(one, Tensor)
         np.testing.assert_array_equal(one.array, other, strict=True)
+        if name != "copy":  # which is np.copy, and that keeps the order
+            assert one.array.strides == other.strides
         if name not in ("conj", "conjugate"):  # of which NumPy has a method that copies nothing
             assert np.shares_memory(one.array, data) == np.shares_memory(other, data)
 
@@ -1108,7 +1122,7 @@ def strung(parts: Any) -> Any:
 
 
 FORMS_OF_AXES: list[Any] = [[0, 2], [2, 0], [-1, 0], [1], [], range(2), np.array([1, 0]), np.int64(1)]
-FORMS_OF_AXES += [np.array(-1), [np.int64(2), 1]]
+FORMS_OF_AXES += [np.array(-1), [np.int64(2), 1], [1, 2, 0], np.array([2, -3, 1]), range(2, -1, -1)]
 BESIDE_AXES: dict[Any, tuple[Any, ...]] = {
     **dict.fromkeys((np.quantile, np.nanquantile), (0.3,)),
     **{f: ([30, 60],) for f in (np.percentile, np.nanpercentile)},
@@ -1485,6 +1499,43 @@ def test_indices_that_have_no_sign_reach_far() -> None:
     np.testing.assert_array_equal(np.flatnonzero(got), np.sort(which))
 
 
+MANY = 260, 260
+#: functions that move elements and know where by numbers, of more than 2**16 of them
+OF_MANY: dict[str, Callable[..., Any]] = {
+    "orders of memory": lambda x: np.ravel(x.T, "K"),
+    "orders of one axis": lambda x: np.ravel(np.ravel(x), "K"),
+    "shapes by the order of memory": lambda x: np.reshape(x.T, (130, 520), order="A"),
+    "indices": lambda x: x[np.arange(259, -1, -1)],
+    "pairs of indices": lambda x: x[np.arange(260), np.arange(260)[:, None]],
+    "take": lambda x: np.take(x, np.arange(2**16, 2**16 + 2000)),
+    "take of an axis": lambda x: np.take(x, [3, 259, 3], 1),
+    "take_along_axis": lambda x: np.take_along_axis(x, np.full((260, 1), 259), 1),
+    "compress": lambda x: np.compress(np.arange(260**2) % 3 == 0, x),
+    "extract": lambda x: np.extract(np.arange(260**2).reshape(MANY) % 3 == 0, x),
+    "choose": lambda x: np.choose(np.arange(260**2).reshape(MANY) % 2, [x, x]),
+    "windows": lambda x: np.lib.stride_tricks.sliding_window_view(x, (2, 1))[-2:],
+    "partition": lambda x: np.partition(x, 130, axis=None),
+    "sort": lambda x: np.sort(x, axis=None),
+    "insert": lambda x: np.insert(x, 1, 7.0),
+    "inserted": lambda x: np.insert(np.arange(3.0), 1, np.ravel(x)),
+    "delete": lambda x: np.delete(x, [0, -1]),
+    "resize": lambda x: np.resize(x, 260**2 + 9),
+    "pad": lambda x: np.pad(x, 1, mode="wrap"),
+    "repeat": lambda x: np.repeat(x, np.arange(260**2) % 2),
+    "diagonal": lambda x: np.diagonal(x, -3),
+    "trim_zeros": lambda x: np.trim_zeros(np.ravel(x)),
+    "split": lambda x: strung(np.split(np.ravel(x), [2**16, 3])),
+}
+
+
+@pytest.mark.parametrize("name", OF_MANY)
+def test_elements_have_numbers_however_many_there_are(name: str) -> None:
+    """No small kind of whole numbers counts them."""
+    function, x = OF_MANY[name], np.arange(1.0, 1 + math.prod(MANY)).reshape(MANY)
+    got, times = gradient(function, x, head=function(x)), gradient(function, x)
+    np.testing.assert_array_equal(got, x * times)
+
+
 #: functions of so many arrays that are no ufuncs
 OTHERS = {np.where: 3, np.clip: 3, np.linspace: 2, np.logspace: 2, np.geomspace: 2}
 
@@ -1535,6 +1586,8 @@ BESIDE_WHOLE: dict[str, tuple[Callable[..., Any], Any]] = {
     "interpolated at": (lambda a, x: np.interp(x, [0, 2, 5], a[0]), [0.5, 3.5]),
     "interpolated between": (lambda a, x: np.interp(a, x, [1, 5, 2]), [0.5, 2.5, 5.5]),
     "factors": (lambda a, x: a @ x, [0.5, 0.25, 1.5]),
+    "places of fitted heights": (lambda a, x: np.polyfit(x, a.T, 1), [0.5, 0.25, 1.5]),
+    "weights of fitted heights": (lambda a, w: np.polyfit([0, 1, 3], a.T, 1, w=w), [0.5, 0.25, 1.5]),
     "slid along": (lambda a, x: np.convolve(a[0], x, "same"), [0.5, 0.25]),
     "divided": (lambda a, x: a / x, [0.5, 0.25, 1.5]),
     "exponents": (lambda a, x: x**a, [0.5, 0.25, 1.5]),
@@ -1586,6 +1639,11 @@ RARE: dict[str, tuple[Any, ...]] = {
         SOME[:, 0, 0],
     ),
     "numbers among what is joined": (lambda x: np.hstack([x, 5.0, [1.0, 2.0]]) ** 2, SOME[:, 0, 0]),
+    **{
+        f"over axis {axis}": (lambda x, axis=axis: np.apply_over_axes(np.cumprod, x, axis), SOME)
+        for axis in (0, 1, -1)
+    },
+    "weights of one variable": (lambda x, w: np.cov(x, aweights=w) * x, SOME[:, 0, 0], SOME[:, 1, 0]),
     "weights that are 0": (lambda a, w: np.average(a, axis=0, weights=w), SOME, [0.0, 0.5, 2.0, 0.0]),
     "one axis in a tuple": (
         lambda x: np.stack([np.linalg.norm(x, p, axis=(1,)) for p in (1, 2, 3, np.inf, -np.inf, 0)]),
@@ -1662,12 +1720,26 @@ RARE: dict[str, tuple[Any, ...]] = {
     "ends beside no differences": (lambda x, a, b: np.diff(x, 0, 1, a, b), SOME[0], SOME[1, :, :1], SOME[2]),
     "polynomials side by side": (lambda x: np.polyval(SOME, x), SOME[0]),
     "many of ix_": (lambda *x: strung(np.ix_(*x)), *(SOME[0, 0, :1] + k for k in range(40))),
+    "numbers around an array": (
+        lambda x, a, b: np.pad(x, 1, constant_values=a) ** 2 + np.pad(x, 1, constant_values=b) ** 3,
+        *(SOME[0], SOME[0, 0], SOME[1, :2]),
+    ),
+    "two numbers around an array": (
+        lambda x, a, b: np.pad(x, 1, constant_values=(a, b)) ** 2,
+        *(SOME[0], 0.5, 2.0),
+    ),
+    "ends of ramps": (
+        lambda x, a, b: (
+            np.pad(x, 2, "linear_ramp", end_values=a) * np.pad(x, 2, mode="linear_ramp", end_values=b)
+        ),
+        *(SOME[0], SOME[0, 0], 0.5),
+    ),
     "turns of more than a round": (
         lambda x: np.stack([np.rot90(x, k) for k in (-9, -7, -6, -5, 4, 5, 6, 7, 11)]),
         SOME[:3, :, 0],
     ),
     "rolls of more than a round": (
-        lambda x: np.stack([np.roll(x, (k, -k), (0, 1)) for k in (-9, 7, 100)]),
+        lambda x: np.stack([np.roll(x, (k, -k), (0, 1)) for k in (-9, 7, 200, 2**40 + 1)]),
         SOME,
     ),
     "taken far outside": (
@@ -1819,6 +1891,56 @@ def test_single_precision_in_rare_calls(name: str) -> None:
         assert single.dtype == np.float32
         scale = np.max(np.abs(double.array), initial=0)
         np.testing.assert_allclose(single.array, double.array, rtol=1e-4, atol=1e-4 * scale)
+
+
+MANY, HALF = 3000, np.float16
+NOUGHTS = np.zeros((MANY, 2), HALF)
+#: what uses each number of a row many times
+USED_OFTEN: dict[str, Callable[[Any], Any]] = {
+    "broadcast_to": lambda x: np.broadcast_to(x, NOUGHTS.shape),
+    "broadcast_arrays": lambda x: np.broadcast_arrays(x, NOUGHTS)[0],
+    "meshgrid": lambda x: np.meshgrid(x, NOUGHTS[:, 0])[0],
+    **{f.__name__: lambda x, f=f: f(x, NOUGHTS) for f in (np.add, np.subtract, np.hypot, np.logaddexp)},
+    **{f.__name__: lambda x, f=f: f(x, NOUGHTS - 9) for f in (np.maximum, np.fmax, np.copysign)},
+    **{f"{f.__name__}.outer": lambda x, f=f: f.outer(NOUGHTS[:, 0] + 1, x) for f in (np.add, np.multiply)},
+    "where": lambda x: np.where(NOUGHTS == 0, x, HALF(0)),
+    "clip": lambda x: np.clip(x, NOUGHTS - 9, None),
+    "bound of clip": lambda x: np.clip(NOUGHTS, x, None),
+    "select": lambda x: np.select([NOUGHTS == 0], [x]),
+    "choose": lambda x: np.choose(NOUGHTS.astype(int), [x, x]),
+    "choices in one array": lambda x: np.choose(NOUGHTS.astype(int), x[None, None]),
+    "take": lambda x: np.take(x[None], [0] * MANY, axis=0),
+    "index": lambda x: x[None][[0] * MANY],
+    "take_along_axis": lambda x: np.take_along_axis(x[None], NOUGHTS.astype(int), 0),
+    "repeat": lambda x: np.repeat(x, MANY),
+    "tile": lambda x: np.tile(x, MANY),
+    "resize": lambda x: np.resize(x, NOUGHTS.shape),
+    "pad": lambda x: np.pad(x, (2 * MANY - 2, 0), mode="wrap"),
+    "full_like": lambda x: np.full_like(x, x, shape=NOUGHTS.shape),
+    "linspace": lambda x: np.linspace(x, x, MANY),
+    "matmul": lambda x: (NOUGHTS + 1)[:, :1] @ x[None],
+    "dot": lambda x: np.dot((NOUGHTS + 1)[:, :1], x[None]),
+    "outer": lambda x: np.outer((NOUGHTS + 1)[:, 0], x),
+    "kron": lambda x: np.kron((NOUGHTS + 1)[:, 0], x),
+    "tensordot": lambda x: np.tensordot((NOUGHTS + 1)[:, :1], x[None], 1),
+    "convolve": lambda x: np.convolve(x, (NOUGHTS + 1)[:, 0]),
+    "piecewise": lambda x: np.piecewise(x + NOUGHTS, [NOUGHTS == 0], [lambda part: part]),
+}
+
+
+@pytest.mark.parametrize("name", USED_OFTEN)
+def test_many_gradients_of_half_precision_add_up(name: str) -> None:
+    """Beyond 2048 one more is less than it tells apart: the sums are made in single precision."""
+    x = tensor([1.0, 1.0], HALF)
+    x.attach_grad()
+    with record():
+        y = USED_OFTEN[name](x)
+    assert y.dtype == HALF
+    y.backward()
+    single = gradient(lambda x: USED_OFTEN[name](x), [1.0, 1.0])
+    assert x.grad.dtype == HALF
+    np.testing.assert_allclose(x.grad.array, single, rtol=2e-3)
+    assert np.all(np.abs(single) > MANY / 2)
 
 
 @pytest.mark.parametrize("endpoint", [True, False, 1, np.False_])
