@@ -1371,6 +1371,10 @@ OF_SOME: dict[str, Callable[..., Any]] = {
     "diff": lambda x: np.diff(x, 2, 1, x[:, :1], x[:, :2]),
     "ediff1d": lambda x: np.ediff1d(x, x[0, 0], x[:, 0, 0]),
     "linspace": lambda x: np.linspace(x, x[::-1] + 3.0, 4, axis=1),
+    "values of interp": lambda x: np.interp([-1.0, 0.25, 1.5, 1.75, 9.0], [0, 1, 2], x[0, 1:4, 0], 1.0, 2.0),
+    "values outside": lambda x: np.interp(
+        [-1.0, 0.5, 5.0], [0, 1, 2], x[0, 3:6, 0], left=x[0, 0, 0], right=x[1, 1, 1]
+    ),
     "apply_along_axis": lambda x: np.apply_along_axis(np.cumsum, 1, x),
 }
 
@@ -1835,6 +1839,11 @@ RARE |= {
     "polynomial from roots": (np.poly, SOME[0, :, 0]),
     "product of polynomials": (np.polymul, SOME[0, :, 0], SOME[1, 0]),
     "quotient of polynomials": (lambda u, v: strung(np.polydiv(u, v)), [2.0, -3, -4, 1], [1.0, 2]),
+    "powers": (lambda x: np.vander(x, 4, increasing=True), SOME[0, :, 0]),
+    "fitted with weights of either sign": (
+        lambda x, y, w: strung(np.polyfit(x, y, 1, w=w, cov=True)),
+        *(SOME[:, 0, 0], SOME[:, 1, 1], [0.5, -1.5, 2.0, -0.25]),
+    ),
     "fitted polynomial": (lambda x, y: np.polyfit(x, y, 1), SOME[:, 0, 0], SOME[:, 1, 1]),
     "derivative of a polynomial": (lambda p: np.polyder(p, 2), SOME[:, 0, 0]),
     "integral of a polynomial": (lambda p, k: np.polyint(p, 2, k), SOME[:, 0, 0], SOME[0, 0]),
@@ -1848,6 +1857,42 @@ if hasattr(np, "cumulative_sum"):  # NumPy 2.1
 def test_rare_calls(name: str) -> None:
     function, *points = RARE[name]
     assert_slopes(function, *points, orders=2)
+
+
+def test_moving_all_points_of_an_interpolation_changes_nothing() -> None:
+    """Neither inside, nor at the points, where the line has a kink, nor at their ends."""
+    x, xp, fp = [-0.5, 0.0, 0.25, 1.0, 2.0, 2.5, 3.0, 7.0], [0.0, 1.0, 2.0, 3.0], [1.0, 4.0, 2.0, 2.5]
+    for period in (None, 5.0):
+        leaves = attached(np.array(x)), attached(np.array(xp))
+        with record():
+            y = np.interp(*leaves, fp, period=period)
+        for k in range(y.size):
+            of_x, of_points = autograd.grad(y, leaves, np.eye(y.size)[k], retain_graph=True)
+            assert of_x[k] == pytest.approx(-np.sum(of_points.array), abs=1e-13)
+
+
+@pytest.mark.parametrize("function", [np.polyadd, np.polysub, np.polymul, np.polydiv, np.convolve])
+@pytest.mark.parametrize("sizes", [(1, 3), (3, 1), (2, 2)])
+def test_coefficients_of_two_precisions(function: Any, sizes: Any) -> None:
+    """Make what NumPy makes of them, whichever has more."""
+    for dtypes in itertools.product([np.float32, np.float64], repeat=2):
+        given = [np.linspace(1, 2, n, dtype=dtype) for n, dtype in zip(sizes, dtypes, strict=True)]
+        with record():
+            made = function(*map(attached, given))
+        expected = function(*given)
+        pairs = zip(made, expected, strict=True) if function is np.polydiv else [(made, expected)]
+        for one, other in pairs:
+            np.testing.assert_array_equal(one.array, other, strict=True)
+
+
+def test_the_covariance_of_a_fit_far_from_zero() -> None:
+    """Powers of large numbers are no less independent."""
+    x, y = np.linspace(4e3, 9e3, 12), np.cos(np.arange(12.0))
+    for cov in (True, "unscaled"):
+        with record():
+            made = np.polyfit(x, attached(y), 3, cov=cov)
+        for one, other in zip(made, np.polyfit(x, y, 3, cov=cov), strict=True):
+            np.testing.assert_allclose(asarray(one).array, other, rtol=1e-8)
 
 
 @pytest.mark.parametrize("name", RARE)

@@ -84,8 +84,7 @@ def gamma_density(a: Any, p: Any, x: Any) -> Any:
     """x**p exp(-x) / Γ(a); the derivative of `gammainc(a, x)` for p = a - 1."""
     far = np.isposinf(x)
     within = np.where(far, 1, x)
-    density = np.where(far, 0, np.exp(sc.xlogy(p, within) - within - sc.gammaln(a)))
-    return density.astype(x.dtype)
+    return np.where(far, 0, np.exp(sc.xlogy(p, within) - within - sc.gammaln(a)))
 
 
 def _beta_density_x(g: Any, y: Any, a: Any, b: Any, p: Any, q: Any, x: Any) -> Any:
