@@ -1580,11 +1580,13 @@ RARE: dict[str, tuple[Any, ...]] = {
         for axes in [(0, 1, 2), (1, 2, 0), (2, 0, 1), (1, 0, 2), (-1, 0, 1)]
     },
     "covariances of no variables": (lambda x, y: np.sum(np.cov(x)) + y, np.zeros((0, 3)), 0.5),
-    "distance of narrow numbers": (lambda h: np.gradient(np.array([-100, 100, -7, 120], np.int8), h), 0.5),
-    "places of narrow numbers": (
-        lambda x: np.gradient(np.array([7, 2, 250, 3], np.uint8), x),
-        [0.0, 0.5, 2.0, 2.25],
-    ),
+    **{
+        f"places of narrow numbers, {dtype.__name__}": (
+            lambda x, dtype=dtype: np.gradient(np.array([100, -100, 7, -120]).astype(dtype), x),
+            [0.0, 0.5, 2.0, 2.25],
+        )
+        for dtype in (np.int8, np.uint8)
+    },
     "one distance below 0": (np.gradient, SOME[:, 0, 0], -0.5),
     "one distance for all": (lambda x, h: np.stack(np.gradient(x, h)), SOME[:2], 0.5),
     "distances of each axis": (lambda x, *h: np.stack(np.gradient(x, *h)), SOME[:2], 0.5, 2.0, [0.0, 3.0]),
