@@ -1561,6 +1561,18 @@ RARE: dict[str, tuple[Any, ...]] = {
         SOME[0, 0],
         SOME[:2, 0],
     ),
+    "first axes across": (lambda a, b: np.cross(a, b, axis=0), SOME[:3], SOME[1:]),
+    "last axes across, whatever else is given": (
+        lambda a, b: np.cross(a, b, 0, 0, 0, axis=-1),
+        SOME[..., 0],
+        SOME[::-1, :, 1],
+    ),
+    "axes across, of the first and of the result": (
+        lambda a, b: np.cross(a, b, axisa=0, axisc=1),
+        SOME[:3, 0],
+        SOME[0, :, 0],
+    ),
+    "first axes across, of linalg": (lambda a, b: np.linalg.cross(a, b, axis=0), SOME[:3], SOME[1:]),
     "columns across": (lambda a, b: np.linalg.cross(a, b, axis=1), SOME, SOME[::-1]),
     "a distance that does not count": (lambda y, x: np.trapezoid(y, x, 2.0), SOME, [0.5, 2.0]),
     "places for each height": (lambda y, x: np.trapezoid(y, np.cumsum(x, axis=0), axis=0), SOME, SOME[::-1]),
