@@ -4,9 +4,12 @@ import math
 import operator
 from array import array
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from itertools import product
 from typing import Any
 
+import dask
+import dask.array
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,7 +18,8 @@ from hypothesis import strategies as st
 from domains import special
 from domains.elementwise import DOMAINS, names_of_bounds
 from search import examples
-from tinygrad_lr import Tensor, autograd, record, tensor
+from strangers import Stranger
+from tinygrad_lr import Tensor, asarray, autograd, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
 from tinygrad_lr.errors import InPlaceError, name_of
 from truths import central_difference, gradient
@@ -344,6 +348,44 @@ def test_extreme_arguments(function: Any, x: float, expected: list[float]) -> No
         assert got == pytest.approx(slope, rel=1e-10 if slope else 0, abs=0 if slope else 1e-300), order
 
 
+PI = Fraction(31415926535897932384626433832795028841971693993751, 10**49)
+
+
+def slope_of_sinc(x: Fraction, order: int) -> float:
+    """By the series of sin(z) / z, in which nothing is rounded."""
+    return float(
+        sum(
+            (-1) ** k
+            * PI ** (2 * k)
+            / math.factorial(2 * k + 1)
+            * math.perm(2 * k, order)
+            * x ** (2 * k - order)
+            for k in range((order + 1) // 2, 24)
+        )
+    )
+
+
+@pytest.mark.parametrize(("order", "atol"), [(1, 6e-16), (2, 3e-15), (3, 1e-14)])
+def test_sinc_has_all_digits_where_its_formula_changes(order: int, atol: float) -> None:
+    x = np.concatenate([np.arange(1, 5) / 64, np.arange(3, 39) / 32])
+    expected = [slope_of_sinc(Fraction(number), order) for number in x.tolist()]
+    np.testing.assert_allclose(gradient(np.sinc, x, order=order), expected, rtol=1e-15, atol=atol)
+
+
+def test_bessel_function_has_the_digits_of_its_dtype() -> None:
+    """Also far out, where what is in the exponent counts."""
+    x = np.float32([0.3, 2.1, 30.7, 80.3])
+    for order in (1, 2):
+        leaf = tensor(x)
+        leaf.attach_grad()
+        with record():
+            y = np.i0(leaf)
+            if order == 2:
+                y = autograd.grad(y, leaf, create_graph=True)
+        got = autograd.grad(y, leaf).array
+        np.testing.assert_allclose(got, gradient(np.i0, x.astype(float), order=order), rtol=2e-7)
+
+
 PAIRS: list[tuple[Any, float, float, dict[str, float]]] = [
     (np.power, 0.0, 0.0, {"a": 0, "ab": 0, "ba": 0}),
     (np.power, 0.0, 1.0, {"a": 1, "ab": 0, "ba": 0}),
@@ -631,7 +673,9 @@ CONSTANTS: list[Any] = [
     *(np.imag, np.angle, np.isreal, np.iscomplex, np.isfinite, np.isinf, np.isnan, np.isposinf, np.isneginf),
     *(lambda x: np.round(x, 1), lambda x: x // 0.7, lambda x: np.around(x, decimals=1)),
     *(lambda x: np.isclose(x, 1.5), lambda x: np.logical_and(x, True), lambda x: np.greater.outer(x, x)),
-    *(np.logical_or.reduce, np.logical_and.accumulate, lambda x: np.floor_divide.outer(x, x)),
+    *(f.reduce for f in (np.logical_and, np.logical_or, np.logical_xor)),
+    *(f.accumulate for f in (np.logical_and, np.logical_or, np.logical_xor)),
+    lambda x: np.floor_divide.outer(x, x),
 ]
 
 
@@ -753,12 +797,47 @@ SELECTIONS: dict[str, Callable[..., Any]] = {
 
 
 @pytest.mark.parametrize("function", SELECTIONS.values(), ids=SELECTIONS)
-@pytest.mark.parametrize("head", [-1.5, inf, -inf, nan])
-def test_a_selection_passes_on_what_it_selects_and_zeros(function: Any, head: float) -> None:
+@pytest.mark.parametrize(
+    "head", [-1.5, inf, -inf, nan, [inf, 1, -inf], [1, inf, 2], [2, nan, 1], [1e308] * 3], ids=str
+)
+def test_a_selection_passes_on_what_it_selects_and_zeros(function: Any, head: Any) -> None:
     """Without a warning, whatever the gradient is."""
-    x = [3.0, 2.0, 4.0]
-    (got,) = partials(function, x, head=np.full(3, head))
-    np.testing.assert_array_equal(got, [head, 0.0, head])
+    x, head = [3.0, 2.0, 4.0], np.broadcast_to(np.asarray(head, float), 3)
+    (got,) = partials(function, x, head=head)
+    np.testing.assert_array_equal(got, [head[0], 0.0, head[2]])
+
+
+@pytest.mark.parametrize("name", [n for n in SELECTIONS if n not in ("nan_to_num", "select otherwise")])
+def test_selections_of_dask_arrays_compute_nothing(name: str) -> None:
+    """Also where NumPy's arrays say what is selected. The others are not Dask's."""
+    x = asarray(dask.array.from_array([3.0, 2.0, 4.0]))
+    x.attach_grad()
+    head = asarray(dask.array.from_array([5.0, 6.0, 7.0]))
+    with dask.config.set(scheduler=pytest.fail), record():
+        got = autograd.grad(SELECTIONS[name](x), x, head, create_graph=True)
+    np.testing.assert_array_equal(got.array.compute(scheduler="sync"), [5, 0, 7])
+
+
+@pytest.mark.parametrize("bounds", [(1.0, None), (None, 1.0), (0.5, 1.0), (1.0, 0.5)], ids=str)
+@pytest.mark.parametrize("kind", [Stranger, dask.array.from_array], ids=lambda f: f.__name__)
+def test_bounds_of_other_arrays(kind: Any, bounds: Any) -> None:
+    """Also one that is not there is no NumPy array beside them."""
+    points = np.array([-1.0, 0.75, 2.0])
+    arguments = [points, *(b if b is None else np.full(3, b) for b in bounds)]
+    made = []
+    for convert in (np.asarray, kind):
+        leaves = [None if a is None else asarray(convert(a)) for a in arguments]
+        known = [leaf for leaf in leaves if leaf is not None]
+        for leaf in known:
+            leaf.attach_grad()
+        with dask.config.set(scheduler=pytest.fail), record():
+            y = np.clip(*leaves)
+            got = autograd.grad(y, known, convert(np.arange(1.0, 4)), create_graph=True)
+        made.append([g.array for g in got])
+    for one, other in zip(*made, strict=True):
+        assert type(other) is type(kind(points))
+        other = other.compute(scheduler="sync") if hasattr(other, "compute") else other.array
+        np.testing.assert_array_equal(one, other)
 
 
 def test_ties_among_all_pairs() -> None:

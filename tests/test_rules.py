@@ -355,7 +355,7 @@ def test_derivatives_far_from_zero(function: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("function", UNARY, ids=name_of)
+@pytest.mark.parametrize("function", [*UNARY, np.sinc], ids=name_of)
 def test_where_there_is_a_value_there_is_a_slope_without_a_warning(function: Any, dtype: Any) -> None:
     """None of these points is one where the derivative is infinite. At infinity it is 0."""
     points = with_values(function, FARTHER.astype(dtype))
