@@ -480,7 +480,7 @@ SIZES = [
     ],
     ids=name_of,
 )
-@pytest.mark.parametrize("head", [1e-20, 3e38])
+@pytest.mark.parametrize("head", [1e-20, 3e36, 3e38])
 def test_a_gradient_overflows_only_with_the_result(function: Any, head: float) -> None:
     """In float32 it is what it is in float64, as far as that is a float32: small ones of steep functions, and
     large ones of flat functions."""
@@ -497,8 +497,66 @@ def test_a_gradient_overflows_only_with_the_result(function: Any, head: float) -
             y = y[0] if several else y
             slopes.append(autograd.grad(y, x, np.full(y.shape, head)).array)
     narrow, wide = slopes
-    held = np.isfinite(wide) & (np.abs(wide) < 1e38)
+    held = np.isfinite(wide) & (np.abs(wide) < 3.3e38)
     assert np.all(np.isfinite(narrow[held]))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [f for f in DOMAINS if isinstance(f, np.ufunc) and f.nin == 1 and f is not np.tanh],
+    ids=name_of,
+)
+def test_slopes_have_the_digits_of_single_precision(function: Any) -> None:
+    """From the smallest to the largest numbers, and without a warning."""
+    ends = np.finfo(np.float32).max * np.array([0.2, 0.45, 0.7, 1], np.float32)
+    points = np.concatenate([SIZES, ends, [0.7, 0.95, 88.6, 127.9]]).astype(np.float32)
+    points = np.concatenate([-points, points])
+    slopes = []
+    for dtype in (np.float64, np.float32):
+        x = tensor(points, dtype)
+        x.attach_grad()
+        with np.errstate(all="ignore" if dtype is np.float64 else None), record():
+            y = function(x)
+            y = y[0] if isinstance(y, tuple) else y
+            slopes.append(autograd.grad(y, x).array)
+            if dtype is np.float64:
+                held = np.all(np.abs([y.array, *slopes]) < ends[-1] / 4, axis=0)
+                points, slopes = points[held], [slopes[0][held]]
+    np.testing.assert_allclose(slopes[1], slopes[0], rtol=1e-6, atol=1e-38)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [f for f in DOMAINS if isinstance(f, np.ufunc) and f.nout == 1 and f is not np.heaviside],
+    ids=name_of,
+)
+@pytest.mark.parametrize("head", [inf, -inf, nan])
+def test_infinite_gradients_of_smooth_functions(function: Any, head: float) -> None:
+    """Are infinite where the slope is not 0; no difference of theirs is taken."""
+    points = [[1.3, 0.3, -0.4], [2, 2, 1]] if function is np.ldexp else [[1.3, 0.3, -0.4], [0.6, 2.5, 0.2]]
+    with np.errstate(invalid="ignore"):
+        x = tensor(points[0])
+        x.attach_grad()
+        with record():
+            y = function(x, *points[1 : function.nin])
+        slope, got = (autograd.grad(y, x, np.full(3, h), retain_graph=True).array for h in (1.0, head))
+    told = np.isfinite(slope) & (slope != 0)
+    assert told.any()
+    np.testing.assert_array_equal(got[told], slope[told] * head)
+
+
+@pytest.mark.parametrize("options", [{"dtype": float}, {"casting": "same_kind"}, {"subok": False}], ids=str)
+def test_options_of_functions_of_several_results(options: Any) -> None:
+    functions: list[Callable[..., Any]] = [
+        lambda x, **options: np.divmod(x, 0.7, **options)[1],
+        lambda x, **options: np.divmod(2.3, x, **options)[1],
+        lambda x, **options: np.modf(x, **options)[0],
+    ]
+    if "dtype" not in options:  # frexp makes floats and whole numbers
+        functions.append(lambda x, **options: np.frexp(x, **options)[0])
+    for function in functions:
+        got, expected = (gradient(lambda x, f=function, o=o: f(x, **o), [1.2, -2.3]) for o in (options, {}))
+        np.testing.assert_array_equal(got, expected)
 
 
 #: how many numbers functions take that are no ufuncs
@@ -647,6 +705,9 @@ def test_quotients_of_remainders_are_those_that_were_taken() -> None:
     assert partial(lambda a, b: np.divmod(a, b)[1], 1.0, 0.1, by="b") == -9
     assert partial(np.fmod, -7.0, 2.0, by="b") == 3
     assert partial(np.remainder, -7.0, 2.0, by="b") == 4
+    for function in (np.fmod, np.remainder, lambda a, b: np.divmod(a, b)[1]):  # where they jump
+        assert partial(function, 6.0, 2.0, by="a") == partial(function, 0.0, 2.0, by="a") == 1
+        assert partial(function, 6.0, 2.0, by="b") == -3
     for by, slope in (("a", 1), ("b", 0)):
         assert partial(np.fmod, 5.0, inf, by=by) == partial(np.remainder, 5.0, inf, by=by) == slope
 
