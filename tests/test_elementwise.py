@@ -1003,3 +1003,14 @@ def test_promotion_is_that_of_numpy() -> None:
     for other in (2, 2.0, np.float32(2), np.float64(2), np.array([1, 2]), np.float16([1, 2])):
         assert (x * other).dtype == (x.array * other).dtype
         assert (other * x).dtype == (other * x.array).dtype
+
+
+@pytest.mark.parametrize("scale", [1e-290, 1e-160, 1e-80, 1e80, 1e160, 1e290])
+def test_slopes_of_lengths_and_angles_at_any_scale(scale: float) -> None:
+    """An angle does not change with the scale, a length grows with it; so each slope has a power of it."""
+    a, b = np.array([3.0, -0.1, 0.0, 2.0]), np.array([4.0, 2.0, -1.0, -2.0])
+    for function, power in ((np.hypot, 0), (np.arctan2, -1)):
+        for got, expected in zip(
+            partials(function, scale * a, scale * b), partials(function, a, b), strict=True
+        ):
+            np.testing.assert_allclose(got, expected * scale**power, rtol=1e-13)
