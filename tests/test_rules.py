@@ -377,7 +377,7 @@ def test_where_there_is_a_value_there_is_a_slope_without_a_warning(function: Any
     assert np.all(slopes[np.isinf(points)] == 0)
     with np.errstate(invalid="ignore"):  # by np.arccosh itself
         beside = gradient(function, points.dtype.type([points[0], np.nan]))
-    assert function in LINEAR or np.isnan(beside[1])
+    assert beside[0] == beside[1] if function in LINEAR else np.isnan(beside[1])
 
 
 # ---- the checks find wrong rules --------------------------------------------------------------------------
@@ -1562,6 +1562,18 @@ RARE: dict[str, tuple[Any, ...]] = {
         SOME[0, 0],
         SOME[:2, 0],
     ),
+    "first axes across": (lambda a, b: np.cross(a, b, axis=0), SOME[:3], SOME[1:]),
+    "last axes across, whatever else is given": (
+        lambda a, b: np.cross(a, b, 0, 0, 0, axis=-1),
+        SOME[..., 0],
+        SOME[::-1, :, 1],
+    ),
+    "axes across, of the first and of the result": (
+        lambda a, b: np.cross(a, b, axisa=0, axisc=1),
+        SOME[:3, 0],
+        SOME[0, :, 0],
+    ),
+    "first axes across, of linalg": (lambda a, b: np.linalg.cross(a, b, axis=0), SOME[:3], SOME[1:]),
     "columns across": (lambda a, b: np.linalg.cross(a, b, axis=1), SOME, SOME[::-1]),
     "a distance that does not count": (lambda y, x: np.trapezoid(y, x, 2.0), SOME, [0.5, 2.0]),
     "places for each height": (lambda y, x: np.trapezoid(y, np.cumsum(x, axis=0), axis=0), SOME, SOME[::-1]),
