@@ -403,7 +403,7 @@ def test_where_there_is_a_value_there_is_a_slope_without_a_warning(function: Any
     assert np.all(slopes[np.isinf(points)] == 0)
     with np.errstate(invalid="ignore"):  # by np.arccosh itself
         beside = gradient(function, points.dtype.type([points[0], np.nan]))
-    assert function in LINEAR or np.isnan(beside[1])
+    assert beside[0] == beside[1] if function in LINEAR else np.isnan(beside[1])
 
 
 EXPONENTS = np.array([-300, -200, -100, -30, -10, -3, -1.5, -0.5, 0.1, 0.5, 1, 1.3, 1.7, 2, 2.2, 2.5, 2.8, 3])
@@ -1613,6 +1613,7 @@ def test_whole_numbers_beside_a_tensor(name: str) -> None:
 
 SOME = np.random.default_rng(0).uniform(0.5, 2, (4, 3, 2))
 #: calls that are drawn rarely: what is called, and where
+CUBE = np.random.default_rng(2).uniform(0.5, 2, (2, 2, 2))
 #: methods with which a quantile does not grow with q between two of its places
 STEPWISE = "midpoint", "averaged_inverted_cdf", "inverted_cdf", "closest_observation", "nearest", "lower"
 RARE: dict[str, tuple[Any, ...]] = {
@@ -1658,6 +1659,18 @@ RARE: dict[str, tuple[Any, ...]] = {
         SOME[0, 0],
         SOME[:2, 0],
     ),
+    "first axes across": (lambda a, b: np.cross(a, b, axis=0), SOME[:3], SOME[1:]),
+    "last axes across, whatever else is given": (
+        lambda a, b: np.cross(a, b, 0, 0, 0, axis=-1),
+        SOME[..., 0],
+        SOME[::-1, :, 1],
+    ),
+    "axes across, of the first and of the result": (
+        lambda a, b: np.cross(a, b, axisa=0, axisc=1),
+        SOME[:3, 0],
+        SOME[0, :, 0],
+    ),
+    "first axes across, of linalg": (lambda a, b: np.linalg.cross(a, b, axis=0), SOME[:3], SOME[1:]),
     "columns across": (lambda a, b: np.linalg.cross(a, b, axis=1), SOME, SOME[::-1]),
     "a distance that does not count": (lambda y, x: np.trapezoid(y, x, 2.0), SOME, [0.5, 2.0]),
     "places for each height": (lambda y, x: np.trapezoid(y, np.cumsum(x, axis=0), axis=0), SOME, SOME[::-1]),
@@ -1679,6 +1692,27 @@ RARE: dict[str, tuple[Any, ...]] = {
     ),
     "one point": (lambda *a: np.interp(*a), [-1.0, 2.0], [0.5], [3.0]),
     "beside nothing": (lambda x, a, b: np.diff(x, 2, 1, a, b), SOME[0], SOME[0, :, :0], SOME[1, :, :0]),
+    **{
+        f"contracted with {axes}": (lambda a, b, axes=axes: np.tensordot(a, b, axes), CUBE, CUBE[::-1])
+        for axes in [((0, 1), (1, 0)), ((1, 0), (0, 2)), ((0, 1), (1, 2)), ((-1, 0), (1, 0))]
+    },
+    **{
+        f"all contracted, with {axes}": (
+            lambda a, b, axes=axes: np.tensordot(a, b, (axes, (2, 0, 1))) * a,
+            CUBE,
+            CUBE,
+        )
+        for axes in [(0, 1, 2), (1, 2, 0), (2, 0, 1), (1, 0, 2), (-1, 0, 1)]
+    },
+    "covariances of no variables": (lambda x, y: np.sum(np.cov(x)) + y, np.zeros((0, 3)), 0.5),
+    **{
+        f"places of narrow numbers, {dtype.__name__}": (
+            lambda x, dtype=dtype: np.gradient(np.array([100, -100, 7, -120]).astype(dtype), x),
+            [0.0, 0.5, 2.0, 2.25],
+        )
+        for dtype in (np.int8, np.uint8)
+    },
+    "one distance below 0": (np.gradient, SOME[:, 0, 0], -0.5),
     "one distance for all": (lambda x, h: np.stack(np.gradient(x, h)), SOME[:2], 0.5),
     "distances of each axis": (lambda x, *h: np.stack(np.gradient(x, *h)), SOME[:2], 0.5, 2.0, [0.0, 3.0]),
     "matrix, matrices": (np.matmul, SOME[0, :2], SOME[:, :2]),
@@ -1883,6 +1917,24 @@ def test_coefficients_of_two_precisions(function: Any, sizes: Any) -> None:
         pairs = zip(made, expected, strict=True) if function is np.polydiv else [(made, expected)]
         for one, other in pairs:
             np.testing.assert_array_equal(one.array, other, strict=True)
+
+
+def test_many_points_and_powers() -> None:
+    """No small kind of whole numbers counts them."""
+    at, points, values = np.arange(300, 990, 7.3), np.arange(1000.0), np.cos(np.arange(1000.0))
+    for period in (None, 1000.0):
+        got = gradient(lambda fp, p=period: np.interp(at, points, fp, period=p), values)
+        np.testing.assert_allclose(got @ values, np.sum(np.interp(at, points, values, period=period)))
+    for function in (lambda x: np.vander(x, 200), lambda x: np.polyval(np.ones(200), x)):
+        np.testing.assert_array_equal(gradient(function, [1.0]), [199 * 100])
+
+
+def test_all_that_a_fit_of_several_columns_returns() -> None:
+    x, y = np.linspace(0.5, 2, 5), np.cos(np.arange(15.0)).reshape(5, 3)
+    with record():
+        made = np.polyfit(x, attached(y), 1, full=True)
+    for one, other in zip(made, np.polyfit(x, y, 1, full=True), strict=True):
+        np.testing.assert_allclose(asarray(one).array, other, rtol=1e-12)
 
 
 def test_the_covariance_of_a_fit_far_from_zero() -> None:
