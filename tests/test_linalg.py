@@ -339,6 +339,15 @@ OF_ONE_MATRIX: dict[str, Any] = {
         f"lstsq, {i}": lambda a, i=i: np.linalg.lstsq(a[:, :2], np.arange(9.0).reshape(3, 3))[i]
         for i in (0, 1, 3)
     },
+    "multi_dot": lambda a: np.linalg.multi_dot([a[0], a, a]),
+    "tensorsolve": lambda a: np.linalg.tensorsolve(a, a[0]),
+    "tensorinv": lambda a: np.linalg.tensorinv(a, 1),
+    **{f.__name__: lambda a, f=f: f(a, a) for f in (np.matmul, np.dot, np.inner, np.kron, np.outer, np.vdot)},
+    **{f"{f.__name__} again": lambda a, f=f: f(a, a[::-1]) for f in (np.cross, np.vecdot, np.tensordot)},
+    "einsum": lambda a: np.einsum("ii,ij->ij", a, a),
+    "trace": lambda a: np.trace(a) * a,
+    **{f"norm {p}": lambda a, p=p: np.linalg.norm(a, p, axis=0) for p in (1, 2, 3, 0.5, -1, np.inf)},
+    **{f"norm {p}": lambda a, p=p: np.linalg.norm(a, p) for p in ("nuc", "fro", -2)},
 }
 
 
