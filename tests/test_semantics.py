@@ -2681,6 +2681,18 @@ def test_a_function_of_ones_own_that_has_no_derivative() -> None:
     del DERIVATIVES[steps]
 
 
+def test_a_function_of_no_module_is_named_as_it_is() -> None:
+    space: dict[str, Any] = {}
+    exec("def of_arrays(x): return asarray(x) + 0", {"asarray": np.asarray}, space)
+    plain = space["of_arrays"]
+    plain.__module__ = None
+    assert errors.name_of(plain) == "of_arrays"
+    own = differentiable(lambda g, y, x: g)(plain)
+    with record(), pytest.raises(LostGradientError, match=r"^of_arrays .*Call what `differentiable` returned"):
+        plain(leaf([1.0]))
+    del DERIVATIVES[own]
+
+
 def test_a_plain_function_is_not_made_differentiable_by_being_constant() -> None:
     def of_arrays(x: Any) -> Any:
         return np.floor(np.asarray(x))

@@ -135,7 +135,7 @@ def asker() -> tuple[str, str]:
     plain = {code: f for f, of in inner if (code := getattr(of, "__code__", None)) is not None}
     for frame in errors.callers():
         if (function := plain.get(frame.f_code)) is not None:  # one that was made differentiable: no protocol
-            of_scipy = function.__module__.startswith("scipy.special")
+            of_scipy = errors.name_of(function).startswith("scipy.special.")
             where = (
                 "tinygrad_lr.special." + function.__name__ if of_scipy else "what `differentiable` returned"
             )

@@ -146,7 +146,7 @@ def name_of(function: Any) -> str:
         return f"{name_of(owner)}.{name}"  # a method of a ufunc
     module = getattr(function, "__module__", None)
     if module is None:  # a ufunc
-        if name.endswith(" (vectorized)"):  # by np.frompyfunc
+        if not hasattr(function, "nargs") or name.endswith(" (vectorized)"):  # by exec, or by np.frompyfunc
             return name
         module = "numpy" if getattr(sys.modules["numpy"], name, None) is function else "scipy.special"
     if module == "_operator":
