@@ -2688,7 +2688,7 @@ def test_a_function_of_no_module_is_named_as_it_is() -> None:
     plain.__module__ = None
     assert errors.name_of(plain) == "of_arrays"
     own = differentiable(lambda g, y, x: g)(plain)
-    with record(), pytest.raises(LostGradientError, match=r"^of_arrays .*Call what `differentiable` returned"):
+    with record(), pytest.raises(LostGradientError, match=r"^of_arrays .*what `differentiable` returned"):
         plain(leaf([1.0]))
     del DERIVATIVES[own]
 
