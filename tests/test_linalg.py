@@ -383,9 +383,7 @@ def test_each_matrix_of_a_stack_is_by_itself(name: str) -> None:
             np.testing.assert_allclose(whole[i], own, rtol=1e-10, atol=1e-12 * np.max(np.abs(own)))
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in OF_MATRICES if not re.match("cholesky|eigvalsh|eig,", name)]
-)
+@pytest.mark.parametrize("name", [name for name in OF_MATRICES if name not in ("cholesky", "eigvalsh")])
 def test_gradients_in_compiled_functions(name: str) -> None:
     """Of matrices that are not symmetric, and of stacks."""
     function, stack = OF_MATRICES[name], np.stack([SQUARE, SQUARE @ np.diag([1.0, 2, 3])])
