@@ -774,7 +774,10 @@ ABOUT = {"mean": np.array([0.75])}
 
 @pytest.mark.parametrize(
     ("function", "options"),
-    [(np.sum, {}), (np.mean, {}), (np.var, {}), (np.std, {}), (np.var, ABOUT), (np.std, ABOUT)],
+    [
+        *((f, {}) for f in (np.sum, np.mean, np.var, np.std, np.prod, np.logaddexp.reduce)),
+        *[(np.var, ABOUT), (np.std, ABOUT), (np.max, {"initial": 0.25}), (np.min, {"initial": 9.0})],
+    ],
 )
 @pytest.mark.parametrize("left_out", [np.nan, np.inf, 1e100])
 def test_what_where_leaves_out_has_no_say(function: Any, options: Any, left_out: float) -> None:
@@ -811,7 +814,7 @@ WITH_WHERE = [f for f in ROWS if "where" in ROWS[f].options and not isinstance(f
 def test_where_takes_what_an_index_takes(function: Any) -> None:
     """Whatever is among what it takes, or leaves out; that gets the gradient 0."""
     where, options = np.array([True, True, False, True, False]), ROWS[function].options
-    besides: list[dict[str, Any]] = [{}, {"ddof": 1}, {"correction": 0.5}]
+    besides: list[dict[str, Any]] = [{}, {"ddof": 1}, {"correction": 0.5}, {"correction": 2.5}]
     besides += [{"initial": t} for t in (1.5, 2.0, np.nan, -np.inf)]
     besides += [{"mean": np.float64(t)} for t in (2.0, np.nan, np.inf)]
     for a, beside in itertools.product(map(np.array, SPECIAL), besides):
@@ -939,10 +942,14 @@ def test_logarithms_of_sums_at_infinity() -> None:
 
 @given(hnp.arrays(float, 3, elements=st.floats(-5, 5)), st.floats(-1e300, 1e300) | st.floats(-1e9, 1e9))
 def test_logarithms_of_sums_grow_by_what_all_terms_grow_by(a: Any, shift: float) -> None:
-    """However large they are: so their slopes add up to 1, and come of their differences only."""
-    x, t = gradients(lambda x, t: np.logaddexp.reduce(x, initial=t), a + shift, shift)
+    """However large they are: so their slopes add up to 1, and come of their differences only; to second order."""
+    both = gradients(lambda x, t: np.logaddexp.reduce(x, initial=t), a + shift, shift, order=2)
+    slopes, curves = (np.append(*both[i : i + 2]) for i in (0, 2))
     terms = np.append(a + shift, shift) - max(np.max(a + shift), shift)
-    np.testing.assert_allclose(np.append(x, t), np.exp(terms) / np.sum(np.exp(terms)), rtol=1e-14)
+    parts = np.exp(terms) / np.sum(np.exp(terms))
+    np.testing.assert_allclose(slopes, parts, rtol=1e-14)
+    weights = 1 + np.arange(4)
+    np.testing.assert_allclose(curves, parts * (weights - parts @ weights), rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize(
