@@ -689,6 +689,12 @@ def test_product_of_float16_numbers_of_which_parts_overflow() -> None:
             y = function(x)
         y.backward()
         np.testing.assert_allclose(x.grad.array, 9 / factors.astype(float), rtol=1e-2)
+    columns = attached(np.stack([factors[:0:-1]] * 2, axis=1)), attached(factors[0])
+    with record():
+        y = np.prod(columns[0], axis=0, initial=columns[1])[1]
+    of_columns, of_initial = (leaf.array for leaf in autograd.grad(y, columns))
+    expected = 9 / factors[[3, 2, 1, 0]].astype(float)
+    np.testing.assert_allclose(np.append(of_columns[:, 1], of_initial), expected, rtol=1e-2)
 
 
 # ---- equal elements ---------------------------------------------------------------------------------------
@@ -1110,6 +1116,15 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "quantile by its share": (lambda q: np.quantile(MIXED, q, axis=1), None, np.array([0.3, 0.6])),
     "prod": (partial(np.prod, axis=0), 2, MIXED),
     "nanprod": (partial(np.nanprod, axis=0), 2, MIXED),
+    **{
+        f"{name_of(f)} with an initial value": (
+            lambda x, t, f=f: f(x, axis=0, initial=t),
+            degree,
+            MIXED,
+            np.array(0.5),
+        )
+        for f, degree in ((np.sum, 1), (np.prod, 3), (np.max, 1), (np.nanmin, 1), (np.logaddexp.reduce, None))
+    },
     "cumprod": (lambda x: np.cumprod(x, axis=0)[1], 2, MIXED),
     "cumprod of four": (partial(np.cumprod, axis=1), None, MIXED),
     "nancumprod": (lambda x: np.nancumprod(x, axis=0)[1], 2, MIXED),
@@ -1155,7 +1170,8 @@ def test_gradients_in_other_units_of_measure(name: str) -> None:
     expected = gradients_in(float, function, points, head)
     scales = {np.float64: (-500, -40, 40, 500), np.float32: (-60, -20, 0, 20, 60)}
     for dtype, power in ((dtype, power) for dtype, powers in scales.items() for power in powers):
-        found = gradients_in(dtype, function, [p * 2.0**power for p in points], head)
+        with np.errstate(over="ignore"):  # of a value of a higher degree
+            found = gradients_in(dtype, function, [p * 2.0**power for p in points], head)
         for got, truth in zip(found, expected, strict=True):
             truth = (truth * 2.0 ** (power * (degree - 1))).astype(dtype)
             np.testing.assert_allclose(
@@ -1509,6 +1525,9 @@ def test_deviations_of_float16_numbers_far_from_zero() -> None:
     with record():
         y = np.var(x)
     np.testing.assert_allclose(autograd.grad(y, x).array, gradient(np.var, a), rtol=1e-2)
+    a = (300 + np.random.default_rng(0).normal(size=(2, 400))).astype(np.float16)  # whose sum is too much
+    (got,) = gradients_in(np.float16, np.cov, [a], 1)
+    np.testing.assert_allclose(got, gradient(np.cov, a), rtol=1e-2, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -1639,11 +1658,16 @@ ORDERED = np.array([0, 2, 3, 7])
 OF_MANY: dict[str, tuple[Any, ...]] = {
     "average": (lambda a, w: np.average(a, axis=1, weights=w), COUNTS, ORDERED + 1),
     "average of all": (lambda a, w: np.average(a, weights=w), COUNTS, COUNTS + 1),
+    "average by uneven weights": (lambda a, w: np.average(a, 1, w), COUNTS, ORDERED * 3 + 1),
     "sum of weights": (lambda a, w: np.average(a, 1, w, returned=True)[1], COUNTS, COUNTS + 1),
     "quantile": (lambda a, q: np.quantile(a, np.divide(q, 4), axis=1), COUNTS, np.array([1, 2])),
     "nanpercentile": (lambda a, q: np.nanpercentile(a, q, axis=1), COUNTS, np.array([30, 60])),
     "cov": (np.cov, COUNTS, COUNTS[::-1] ** 2),
     "cov of weighted": (lambda m, w: np.cov(m, aweights=w), COUNTS, ORDERED + 1),
+    "cov by large weights": (
+        lambda m, w: np.cov(m, fweights=ORDERED.astype(np.uint8) * 30, aweights=w),
+        *(COUNTS, ORDERED * 30 + 20),
+    ),
     "corrcoef": (np.corrcoef, COUNTS[:1], COUNTS[1:]),
     "histogram": (lambda a, w: np.histogram(a, [0, 2, 5, 9], weights=w, density=True)[0], COUNTS, COUNTS + 1),
     "std": (lambda a, m: np.std(a, axis=1, mean=m), COUNTS, np.array([[2], [3]])),
@@ -1684,7 +1708,11 @@ OF_MANY: dict[str, tuple[Any, ...]] = {
 }
 
 
-@pytest.mark.parametrize("kind", [int, np.uint8, bool, np.float32, list], ids=lambda kind: kind.__name__)
+NARROW = bool, np.uint8, np.float16
+KINDS = [int, *NARROW, np.float32, list]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("name", OF_MANY)
 def test_whole_numbers_truth_values_and_lists_beside_a_tensor(name: str, kind: Any) -> None:
     """The gradient is that beside the same numbers in float64, if the value is."""
@@ -1705,18 +1733,19 @@ def test_whole_numbers_truth_values_and_lists_beside_a_tensor(name: str, kind: A
         ):  # NumPy's: of truth values, or of two dtypes
             continue
         if not np.allclose(value, expected, rtol=1e-6):
-            assert kind in (bool, np.uint8)  # in which NumPy computed with them: 1 + 1 is 1, or 2 - 3 is 255
+            assert kind in NARROW  # in which NumPy computed with them: 1 + 1 is 1, or 2 - 3 is 255
             continue
         head = np.random.default_rng(0).uniform(-1, 1, np.shape(value))
         call = partial(lambda i, others, x: function(*others[:i], x, *others[i + 1 :]), i)
         got, truth = (gradient(partial(call, others), given[i], head=head) for others in (given, plain))
-        np.testing.assert_allclose(got, truth, rtol=1e-5 if kind is np.float32 else 1e-12, atol=1e-12)
+        rtol = 1e-5 if kind in (np.float16, np.float32) else 1e-12
+        np.testing.assert_allclose(got, truth, rtol=rtol, atol=1e-12)
         (leaf := tensor(given[i])).attach_grad()
         with record():
             recorded = call(given, leaf)
         np.testing.assert_allclose(recorded.array, value, rtol=1e-6)
         compared += 1
-    assert compared or kind in (bool, np.uint8)
+    assert compared or kind in NARROW
 
 
 # ---- slices -----------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ import search
 from domains import DOMAINS
 from domains.basics import lying
 from factory import (
+    ASK_THE_FIRST,
     BESIDE,
     ROWS,
     Example,
@@ -169,6 +170,45 @@ def test_options_by_position(function: Any, data: st.DataObject) -> None:
     pairs = zip(*(e.gradients(e.variables, e.head) for e in (by_position(example), example)), strict=True)
     for one, two in pairs:
         np.testing.assert_array_equal(one, two)
+
+
+def in_tuples(array: Any) -> Any:
+    return tuple(map(in_tuples, array)) if np.ndim(array) else np.asarray(array).item()
+
+
+OF_SEVERAL = [
+    f
+    for f in ROWS
+    if f in DOMAINS
+    and not isinstance(f, np.ufunc)
+    and sum(map(callable, ROWS[f].rules)) + len(ROWS[f].named_rules) > 1
+]
+
+
+@pytest.mark.parametrize("function", OF_SEVERAL, ids=name_of)
+@search.examples(3)
+@given(data=st.data())
+def test_tuples_of_numbers_are_as_good_as_arrays(function: Any, data: st.DataObject) -> None:
+    """Beside one tensor, given by name or by position."""
+    example, names = data.draw(examples(function))._replace(wrapped=False), in_order(function)
+    for kept in example.paths[: 1 if function in ASK_THE_FIRST else None]:
+        arguments = {
+            key: in_tuples(value) if key != kept[0] and np.ndim(value) and np.size(value) else value
+            for key, value in example.arguments.items()
+        }
+        places = [key for key in arguments if isinstance(key, int)]
+        named = {k: names[k] for k in places[1:]} if len(places) <= len(names) else {}
+        by_name = {named.get(key, key): value for key, value in arguments.items()}
+        one = example._replace(paths=[kept])
+        for given, first in ((arguments, kept[0]), (by_name, named.get(kept[0], kept[0]))):
+            other = example._replace(arguments=given, paths=[(first, *kept[1:])])
+            try:
+                same = np.shape(other.value(other.variables)) == example.head.shape
+            except (TypeError, ValueError):  # NumPy's
+                continue
+            if same:
+                got, expected = (e.gradients(e.variables, e.head)[0] for e in (other, one))
+                np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-14)
 
 
 def test_options_of_numpy_are_known() -> None:
