@@ -1282,9 +1282,11 @@ def test_decompositions_have_compiled_gradients(function: Any, without: Any) -> 
         except np.linalg.LinAlgError:
             assert np.any(np.isnan(compiled(a)[1]))
             return
-    for way in ways(compiled):
-        for got, expected in zip(way(a), f(a), strict=True):
-            np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
+    unsymmetric = a + np.array([[0.0, 0.125, 0.0], [0.0, 0.0, 0.5], [0.0, -0.25, 0.0]])
+    for matrix in (a, unsymmetric):
+        for way in ways(compiled):
+            for got, expected in zip(way(matrix), f(matrix), strict=True):
+                np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
     if without is not None:
         with pytest.raises(np.linalg.LinAlgError):
             f(without)

@@ -85,6 +85,7 @@ def test_a_number_has_one_element_to_take() -> None:
         lambda x: x[()] * 3,
         lambda x: x[None, ...] * 3,
         lambda x: np.repeat(x, 3),
+        lambda x: np.repeat(x, [3], axis=0),
     ):
         np.testing.assert_array_equal(gradient(take, 2.0), 3)
 

@@ -15,6 +15,7 @@ complex step, which is exact to rounding (Squire and Trapp, SIAM Review 40, 1998
 import contextlib
 import inspect
 import itertools
+import math
 import operator
 import warnings
 from collections.abc import Callable
@@ -689,10 +690,11 @@ def test_every_method_that_an_array_has_too_is_tested() -> None:
     assert shared - {"ptp"} == METHODS.keys() | OWN  # NumPy 2.0 has a ptp that but raises
 
 
+@pytest.mark.parametrize("lies", [np.ascontiguousarray, np.asfortranarray], ids=["C", "F"])
 @pytest.mark.parametrize("name", METHODS)
-def test_methods(name: str) -> None:
+def test_methods(name: str, lies: Any) -> None:
     """Methods are NumPy's functions, and do what the methods of an array do; also with fewer arguments."""
-    data = np.array([[0.3, -1.2, 2.0], [0.7, 0.1, -0.4]])
+    data = lies([[0.3, -1.2, 2.0], [0.7, 0.1, -0.4]])
     of_tensor, of_array = getattr(asarray(data), name), getattr(data, name)
     pairs = [] if callable(of_array) else [(of_tensor, of_array)]
     for count in range(len(METHODS[name]) + 1) if callable(of_array) else ():
@@ -707,6 +709,8 @@ def test_methods(name: str) -> None:
     for one, other in pairs:
         assert isinstance(one, Tensor)
         np.testing.assert_array_equal(one.array, other, strict=True)
+        if name != "copy":  # which is np.copy, and that keeps the order
+            assert one.array.strides == other.strides
         if name not in ("conj", "conjugate"):  # of which NumPy has a method that copies nothing
             assert np.shares_memory(one.array, data) == np.shares_memory(other, data)
 
@@ -1053,7 +1057,7 @@ def strung(parts: Any) -> Any:
 
 
 FORMS_OF_AXES: list[Any] = [[0, 2], [2, 0], [-1, 0], [1], [], range(2), np.array([1, 0]), np.int64(1)]
-FORMS_OF_AXES += [np.array(-1), [np.int64(2), 1]]
+FORMS_OF_AXES += [np.array(-1), [np.int64(2), 1], [1, 2, 0], np.array([2, -3, 1]), range(2, -1, -1)]
 BESIDE_AXES: dict[Any, tuple[Any, ...]] = {
     **dict.fromkeys((np.quantile, np.nanquantile), (0.3,)),
     **{f: ([30, 60],) for f in (np.percentile, np.nanpercentile)},
@@ -1430,6 +1434,43 @@ def test_indices_that_have_no_sign_reach_far() -> None:
     np.testing.assert_array_equal(np.flatnonzero(got), np.sort(which))
 
 
+MANY = 260, 260
+#: functions that move elements and know where by numbers, of more than 2**16 of them
+OF_MANY: dict[str, Callable[..., Any]] = {
+    "orders of memory": lambda x: np.ravel(x.T, "K"),
+    "orders of one axis": lambda x: np.ravel(np.ravel(x), "K"),
+    "shapes by the order of memory": lambda x: np.reshape(x.T, (130, 520), order="A"),
+    "indices": lambda x: x[np.arange(259, -1, -1)],
+    "pairs of indices": lambda x: x[np.arange(260), np.arange(260)[:, None]],
+    "take": lambda x: np.take(x, np.arange(2**16, 2**16 + 2000)),
+    "take of an axis": lambda x: np.take(x, [3, 259, 3], 1),
+    "take_along_axis": lambda x: np.take_along_axis(x, np.full((260, 1), 259), 1),
+    "compress": lambda x: np.compress(np.arange(260**2) % 3 == 0, x),
+    "extract": lambda x: np.extract(np.arange(260**2).reshape(MANY) % 3 == 0, x),
+    "choose": lambda x: np.choose(np.arange(260**2).reshape(MANY) % 2, [x, x]),
+    "windows": lambda x: np.lib.stride_tricks.sliding_window_view(x, (2, 1))[-2:],
+    "partition": lambda x: np.partition(x, 130, axis=None),
+    "sort": lambda x: np.sort(x, axis=None),
+    "insert": lambda x: np.insert(x, 1, 7.0),
+    "inserted": lambda x: np.insert(np.arange(3.0), 1, np.ravel(x)),
+    "delete": lambda x: np.delete(x, [0, -1]),
+    "resize": lambda x: np.resize(x, 260**2 + 9),
+    "pad": lambda x: np.pad(x, 1, mode="wrap"),
+    "repeat": lambda x: np.repeat(x, np.arange(260**2) % 2),
+    "diagonal": lambda x: np.diagonal(x, -3),
+    "trim_zeros": lambda x: np.trim_zeros(np.ravel(x)),
+    "split": lambda x: strung(np.split(np.ravel(x), [2**16, 3])),
+}
+
+
+@pytest.mark.parametrize("name", OF_MANY)
+def test_elements_have_numbers_however_many_there_are(name: str) -> None:
+    """No small kind of whole numbers counts them."""
+    function, x = OF_MANY[name], np.arange(1.0, 1 + math.prod(MANY)).reshape(MANY)
+    got, times = gradient(function, x, head=function(x)), gradient(function, x)
+    np.testing.assert_array_equal(got, x * times)
+
+
 #: functions of so many arrays that are no ufuncs
 OTHERS = {np.where: 3, np.clip: 3, np.linspace: 2, np.logspace: 2, np.geomspace: 2}
 WHOLE_ORDERS = {f for f in ROWS if name_of(f) in ("scipy.special.yn", "scipy.special.kn")}
@@ -1482,6 +1523,8 @@ BESIDE_WHOLE: dict[str, tuple[Callable[..., Any], Any]] = {
     "interpolated at": (lambda a, x: np.interp(x, [0, 2, 5], a[0]), [0.5, 3.5]),
     "interpolated between": (lambda a, x: np.interp(a, x, [1, 5, 2]), [0.5, 2.5, 5.5]),
     "factors": (lambda a, x: a @ x, [0.5, 0.25, 1.5]),
+    "places of fitted heights": (lambda a, x: np.polyfit(x, a.T, 1), [0.5, 0.25, 1.5]),
+    "weights of fitted heights": (lambda a, w: np.polyfit([0, 1, 3], a.T, 1, w=w), [0.5, 0.25, 1.5]),
     "slid along": (lambda a, x: np.convolve(a[0], x, "same"), [0.5, 0.25]),
     "divided": (lambda a, x: a / x, [0.5, 0.25, 1.5]),
     "exponents": (lambda a, x: x**a, [0.5, 0.25, 1.5]),
@@ -1533,6 +1576,11 @@ RARE: dict[str, tuple[Any, ...]] = {
         SOME[:, 0, 0],
     ),
     "numbers among what is joined": (lambda x: np.hstack([x, 5.0, [1.0, 2.0]]) ** 2, SOME[:, 0, 0]),
+    **{
+        f"over axis {axis}": (lambda x, axis=axis: np.apply_over_axes(np.cumprod, x, axis), SOME)
+        for axis in (0, 1, -1)
+    },
+    "weights of one variable": (lambda x, w: np.cov(x, aweights=w) * x, SOME[:, 0, 0], SOME[:, 1, 0]),
     "weights that are 0": (lambda a, w: np.average(a, axis=0, weights=w), SOME, [0.0, 0.5, 2.0, 0.0]),
     "one axis in a tuple": (
         lambda x: np.stack([np.linalg.norm(x, p, axis=(1,)) for p in (1, 2, 3, np.inf, -np.inf, 0)]),
@@ -1593,12 +1641,26 @@ RARE: dict[str, tuple[Any, ...]] = {
     "ends beside no differences": (lambda x, a, b: np.diff(x, 0, 1, a, b), SOME[0], SOME[1, :, :1], SOME[2]),
     "polynomials side by side": (lambda x: np.polyval(SOME, x), SOME[0]),
     "many of ix_": (lambda *x: strung(np.ix_(*x)), *(SOME[0, 0, :1] + k for k in range(40))),
+    "numbers around an array": (
+        lambda x, a, b: np.pad(x, 1, constant_values=a) ** 2 + np.pad(x, 1, constant_values=b) ** 3,
+        *(SOME[0], SOME[0, 0], SOME[1, :2]),
+    ),
+    "two numbers around an array": (
+        lambda x, a, b: np.pad(x, 1, constant_values=(a, b)) ** 2,
+        *(SOME[0], 0.5, 2.0),
+    ),
+    "ends of ramps": (
+        lambda x, a, b: (
+            np.pad(x, 2, "linear_ramp", end_values=a) * np.pad(x, 2, mode="linear_ramp", end_values=b)
+        ),
+        *(SOME[0], SOME[0, 0], 0.5),
+    ),
     "turns of more than a round": (
         lambda x: np.stack([np.rot90(x, k) for k in (-9, -7, -6, -5, 4, 5, 6, 7, 11)]),
         SOME[:3, :, 0],
     ),
     "rolls of more than a round": (
-        lambda x: np.stack([np.roll(x, (k, -k), (0, 1)) for k in (-9, 7, 100)]),
+        lambda x: np.stack([np.roll(x, (k, -k), (0, 1)) for k in (-9, 7, 200, 2**40 + 1)]),
         SOME,
     ),
     "taken far outside": (

@@ -46,6 +46,9 @@ def test_nothing_flows_through_a_dtype_without_fractions(dtype: Any) -> None:
 def test_fill_value_of_full_like() -> None:
     np.testing.assert_array_equal(gradient(lambda x: np.full_like(x, x), [2.0, 3.0]), [1, 1])
     np.testing.assert_array_equal(gradient(lambda x: np.full_like(x, x[0]) * x, [2.0, 3.0]), [7, 2])
+    for like in (tensor([1, 2]), tensor([1.0, 2.0], np.float16)):
+        got = gradient(lambda x, a=like: np.full_like(a, x, dtype=float), [2.0, 3.0], head=[0.3, 0.7])
+        np.testing.assert_array_equal(got, [0.3, 0.7])
 
 
 # ---- memory -----------------------------------------------------------------------------------------------
@@ -115,6 +118,19 @@ def test_orders_may_be_small_letters(lies: Any, order: str | None) -> None:
         np.testing.assert_array_equal(got, expected)
 
 
+@pytest.mark.parametrize("order", "AK")
+def test_orders_of_strangers(order: Any) -> None:
+    """No NumPy array is made that a library without one would meet."""
+    data, head = np.arange(12.0).reshape(3, 2, 2), np.arange(1.0, 13.0)
+    x = asarray(test_other_arrays.Stranger(data))
+    x.attach_grad()
+    with record():
+        y = np.ravel(x, order)
+    got = autograd.grad(y, x, test_other_arrays.Stranger(head)).array
+    assert isinstance(got, test_other_arrays.Stranger)
+    np.testing.assert_array_equal(got.array, head.reshape(3, 2, 2))
+
+
 def test_rolled_axes_come_back() -> None:
     data = np.arange(24.0).reshape(2, 3, 4)
     for axis, start in itertools.product(range(-3, 3), range(-3, 4)):
@@ -162,6 +178,7 @@ def test_a_tensor_as_the_list_of_arrays() -> None:
     point = np.arange(12.0).reshape(2, 3, 2) / 8
     for function in (
         *(np.concatenate, np.stack, np.hstack, np.vstack, np.dstack, np.column_stack, np.block),
+        lambda x: np.block(arrays=x),
         *(lambda x: np.concatenate(x, axis=1), lambda x: np.stack(x, axis=-1)),
         *(lambda x: np.concatenate(x, axis=None), lambda x: np.choose([[0], [1], [1]], x)),
         lambda x: np.select([np.array([[True], [False], [True]])] * 2, x),
@@ -222,7 +239,9 @@ def test_any_number_of_arrays(function: Any, n: int) -> None:
         made = function(*leaves)
         total: Any = sum((k * part).sum() for k, part in enumerate(made))
     total.backward()
-    for part, expected in zip(made, function(*[leaf.numpy() for leaf in leaves]), strict=True):
+    by_numpy = function(*[leaf.numpy() for leaf in leaves])
+    assert type(made) is type(by_numpy)
+    for part, expected in zip(made, by_numpy, strict=True):
         np.testing.assert_array_equal(part.array, expected, strict=True)
     copies = 2 if function is np.broadcast_arrays else 1
     expected_grads = [k if leaf.ndim else k * copies for k, leaf in enumerate(leaves)]
@@ -231,15 +250,18 @@ def test_any_number_of_arrays(function: Any, n: int) -> None:
 
 @pytest.mark.parametrize("function", [np.broadcast_arrays, np.atleast_1d, np.atleast_2d, np.atleast_3d])
 @pytest.mark.parametrize("n", [2, 64, 65])
-def test_what_is_made_of_constants_beside_a_tensor_is_tensors_too(function: Any, n: int) -> None:
-    x = tensor([1.0, 2.0])
+@pytest.mark.parametrize("constant", [np.ones(2), [1.0, 1.0], 1.0, np.float32(1)], ids=repr)
+def test_what_is_made_of_constants_beside_a_tensor_is_tensors_too(
+    function: Any, n: int, constant: Any
+) -> None:
+    x = tensor(constant, float)
     x.attach_grad()
     with record():
-        made = function(x, *[np.ones(2)] * (n - 1))
-    assert all(isinstance(part, Tensor) for part in made)
-    assert all(
-        part.shape == function(np.ones(2)).shape for part in made if function is not np.broadcast_arrays
-    )
+        made = function(x, *[constant] * (n - 1))
+    expected = function(x.array, *[constant] * (n - 1))
+    for part, other in zip(made, expected, strict=True):
+        assert isinstance(part, Tensor)
+        np.testing.assert_array_equal(part.array, other, strict=True)
 
 
 @pytest.mark.parametrize("n", [3, 65])
@@ -325,18 +347,30 @@ def test_the_values_of_a_padding(values: Any, expected: Any, options: Any) -> No
     np.testing.assert_array_equal(x.grad.array, [3, 4, 5])
 
 
-@pytest.mark.parametrize("mode", ["mean", "maximum", "linear_ramp", "odd reflect", "odd symmetric"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"mode": mode} for mode in ("mean", "maximum", "linear_ramp", "edge", "wrap", "constant", "empty")),
+        *({"mode": mode, "reflect_type": "odd"} for mode in ("reflect", "symmetric")),
+        *({"mode": mode, "stat_length": 1} for mode in ("mean", "median")),
+        {"mode": "linear_ramp", "end_values": 2.5},
+        {"constant_values": 2.5},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0)])
 @pytest.mark.parametrize("axis", [0, 1])
-def test_paddings_of_nothing(mode: str, shape: tuple[int, ...], axis: int) -> None:
-    """As NumPy's: other axes can be extended, but not one of length 0."""
-    options = {"mode": mode.split()[-1]} | ({"reflect_type": "odd"} if "odd" in mode else {})
+@pytest.mark.parametrize("width", [(1, 2), (0, 2), (2, 0)], ids=str)
+def test_paddings_of_nothing(options: Any, shape: tuple[int, ...], axis: int, width: Any) -> None:
+    """As NumPy's: other axes can be extended, but an axis of length 0 with numbers from elsewhere only."""
     x, widths = tensor(np.zeros(shape)), [(0, 0), (0, 0)]
     x.attach_grad()
-    widths[axis] = (1, 2)
+    widths[axis] = width
     with record():
-        if shape[axis]:
-            assert np.pad(x, widths, **options).shape == np.pad(x.array, widths, **options).shape
+        if shape[axis] or "constant" in str(options) or options["mode"] == "empty":
+            y: Any = np.pad(x, widths, **options)
+            assert y.shape == np.pad(x.array, widths, **options).shape
+            assert autograd.grad(y, x).shape == shape
         else:
             with pytest.raises(ValueError, match="can't extend empty axis"):
                 np.pad(x, widths, **options)
@@ -347,6 +381,13 @@ def test_paddings_with_anything() -> None:
     head = np.arange(20.0).reshape(4, 5)
     got = gradient(lambda x: np.pad(x, ((1, 1), (2, 0)), mode="empty"), np.ones((2, 3)), head=head)
     np.testing.assert_array_equal(got, head[1:3, 2:])
+
+
+@pytest.mark.parametrize("mode", ["reflect", "symmetric"])
+@pytest.mark.parametrize("kind", ["even", "mirrored", None])
+def test_reflections_are_even_unless_they_are_odd(mode: Any, kind: Any) -> None:
+    """As NumPy takes them."""
+    assert_slopes(lambda x: np.pad(x, 2, mode, reflect_type=kind) ** 2, [0.5, 2.0, 1.25])
 
 
 def test_paddings_that_have_no_derivative() -> None:
@@ -363,7 +404,9 @@ def test_paddings_that_have_no_derivative() -> None:
 
 @pytest.mark.parametrize("mode", ["mean", "maximum", "median", "linear_ramp", "odd reflect", "odd symmetric"])
 @pytest.mark.parametrize(
-    "width", [-1, (0, -1), ((1, -2),), 1.0, True, [[1.0]], np.uint8(1), (1, 2, 3), "1", None], ids=repr
+    "width",
+    [-1, (0, -1), (3, -1), ((1, -2),), 1.0, True, [[1.0]], np.uint8(1), (1, 2, 3), "1", None],
+    ids=repr,
 )
 def test_widths_that_numpy_does_not_take(mode: str, width: Any) -> None:
     options = {"mode": mode.split()[-1]} | ({"reflect_type": "odd"} if "odd" in mode else {})
@@ -421,6 +464,16 @@ def test_trimmed_boxes() -> None:
         np.testing.assert_array_equal(got[box != 0], weights[kept != 0])
         assert np.sum(got) == np.sum(weights)
     assert not np.any(gradient(lambda x: np.sum(np.trim_zeros(x)) + 0 * np.sum(x), [0.0, 0.0]))
+
+
+@pytest.mark.parametrize("first", [-0.5, 5e-324, np.nan, -np.inf])
+@pytest.mark.parametrize("trim", ["fb", "f", "b"])
+def test_what_is_no_zero_is_not_trimmed(first: float, trim: Any) -> None:
+    x, head = np.array([0.0, first, 0, 2, first, 0]), np.arange(1.0, 7)
+    kept = np.trim_zeros(x, trim)
+    got = gradient(lambda x: np.trim_zeros(x, trim), x, head=head[: len(kept)])
+    np.testing.assert_array_equal(got[got != 0], head[: len(kept)])
+    np.testing.assert_array_equal(x[got != 0], kept)
 
 
 THIRD: dict[str, Callable[[Any], Any]] = {

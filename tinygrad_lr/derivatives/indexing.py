@@ -151,7 +151,7 @@ def _first(condlist: Any) -> list[Any]:
 def _chosen(g: Any, where: list[Any], choices: Any) -> Any:
     """What of g belongs to each of the arrays that were chosen at some places."""
     gradients = [np.where(chosen, g, 0) for chosen in where]
-    if isinstance(choices, (list, tuple)):
+    if isinstance(choices, list):
         return gradients
     extra = g.ndim - choices.ndim + 1  # one array, as the list of its parts, which may have been broadcast
     broadcast = [extra + i for i, n in enumerate(choices.shape[1:], start=1) if n == 1]

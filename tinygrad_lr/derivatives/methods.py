@@ -49,13 +49,12 @@ def reduces_slices(ufunc: np.ufunc) -> None:
     """
 
     def written(array: Any, indices: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
-        size = array.shape[axis] if array.ndim else 0
-        if not all(0 <= i < size for i in indices):
+        if array.ndim == 0 or not all(0 <= i < array.shape[axis] for i in indices):
             return NotImplemented  # NumPy says what is wrong
         before = (slice(None),) * (axis % array.ndim)
         if len(indices) == 0:
             return np.add(array[*before, :0], 0, dtype=dtype)
-        ends = [*indices[1:], size]
+        ends = [*indices[1:], array.shape[axis]]
         slices = [slice(i, max(i + 1, end)) for i, end in zip(indices, ends, strict=True)]
         return np.stack([ufunc.reduce(array[*before, s], axis=axis, dtype=dtype) for s in slices], axis=axis)
 

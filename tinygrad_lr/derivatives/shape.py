@@ -83,7 +83,7 @@ def _layers(g: Any, arrays: Any, axis: int) -> Any:
 
 def _as_given(gradients: list[Any], arrays: Any) -> Any:
     """A list of gradients for a list of arrays; one for one array that was given as the list of its parts."""
-    return gradients if isinstance(arrays, (list, tuple)) else np.stack(gradients)
+    return gradients if isinstance(arrays, list) else np.stack(gradients)
 
 
 def _blocks(g: Any, nested: Any) -> Any:
@@ -212,9 +212,8 @@ def _untiled(g: Any, a: Any) -> Any:
 def _unrepeated(g: Any, a: Any, repeats: Any, axis: Any) -> Any:
     """The sum of what arrives at the copies of each element or layer."""
     shape, axis = ((a.size,), 0) if axis is None or a.ndim == 0 else (a.shape, axis % a.ndim)
-    if np.size(repeats) == 1:
-        copies = int(np.sum(repeats))
-        apart = np.reshape(g, (*shape[: axis + 1], copies, *shape[axis + 1 :]))
+    if isinstance(repeats, int):
+        apart = np.reshape(g, (*shape[: axis + 1], int(repeats), *shape[axis + 1 :]))
         return np.reshape(total(apart, axis + 1), a.shape)
     places = np.repeat(np.arange(shape[axis]), repeats)
     return np.reshape(scatter(g, along(axis, places, len(shape)), shape), a.shape)
@@ -225,7 +224,7 @@ def _unrepeated(g: Any, a: Any, repeats: Any, axis: Any) -> Any:
 
 def _on_diagonal(g: Any, a: Any, offset: int, axis1: int = 0, axis2: int = 1) -> Any:
     """Zeros in the shape of a, with g on its diagonal."""
-    rows, columns, offset = a.shape[axis1], a.shape[axis2], int(offset)
+    rows, columns = a.shape[axis1], a.shape[axis2]
     begin = max(-offset, 0)
     column = scatter(g, (..., slice(begin, begin + g.shape[-1])), (*g.shape[:-1], rows))
     on = np.expand_dims(counting(rows, g), 1) + offset == counting(columns, g)
@@ -335,7 +334,7 @@ derivative(np.trim_zeros,       lambda g, y, filt, trim="fb", axis=None: _untrim
 derivative(np.flip,             lambda g, y, m, axis=None: np.flip(g, axis))
 derivative(np.fliplr,           lambda g, y, m: np.fliplr(g))
 derivative(np.flipud,           lambda g, y, m: np.flipud(g))
-derivative(np.rot90,            lambda g, y, m, k=1, axes=(0, 1): np.rot90(g, -int(k), axes))
+derivative(np.rot90,            lambda g, y, m, k=1, axes=(0, 1): np.rot90(g, -k, axes))
 derivative(np.fft.fftshift,     lambda g, y, x, axes=None: np.fft.ifftshift(g, axes))
 derivative(np.fft.ifftshift,    lambda g, y, x, axes=None: np.fft.fftshift(g, axes))
 derivative(np.roll,             lambda g, y, a, shift, axis=None: (
