@@ -972,7 +972,7 @@ def test_logarithms_of_sums_at_infinity() -> None:
 
 @given(hnp.arrays(float, 3, elements=st.floats(-5, 5)), st.floats(-1e300, 1e300) | st.floats(-1e9, 1e9))
 def test_logarithms_of_sums_grow_by_what_all_terms_grow_by(a: Any, shift: float) -> None:
-    """However large they are: so their slopes add up to 1, and come of their differences only; to second order."""
+    """However large they are: their slopes add up to 1, and come of their differences only; also the second."""
     both = gradients(lambda x, t: np.logaddexp.reduce(x, initial=t), a + shift, shift, order=2)
     slopes, curves = (np.append(*both[i : i + 2]) for i in (0, 2))
     terms = np.append(a + shift, shift) - max(np.max(a + shift), shift)

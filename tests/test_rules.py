@@ -201,8 +201,8 @@ def test_tuples_of_numbers_are_as_good_as_arrays(function: Any, data: st.DataObj
         named = {k: names[k] for k in places[1:]} if len(places) <= len(names) else {}
         by_name = {named.get(key, key): value for key, value in arguments.items()}
         one = example._replace(paths=[kept])
-        for given, first in ((arguments, kept[0]), (by_name, named.get(kept[0], kept[0]))):
-            other = example._replace(arguments=given, paths=[(first, *kept[1:])])
+        for chosen, first in ((arguments, kept[0]), (by_name, named.get(kept[0], kept[0]))):
+            other = example._replace(arguments=chosen, paths=[(first, *kept[1:])])
             try:
                 same = np.shape(other.value(other.variables)) == example.head.shape
             except (TypeError, ValueError):  # NumPy's
