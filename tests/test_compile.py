@@ -31,12 +31,13 @@ from tinygrad_lr import (
     record,
     tensor,
 )
+from tinygrad_lr.calls import unwrapped
 from tinygrad_lr.cli import main
 from tinygrad_lr.compiler import CACHE_SIZE, _watcher, compile
 from tinygrad_lr.derivatives.linalg import real_eig
 from tinygrad_lr.derivatives.selections import LEFT_OUT
 from tinygrad_lr.errors import GraphFreedError, NothingAttachedError, TraceError
-from tinygrad_lr.func import grad, value_and_grad
+from tinygrad_lr.func import elementwise_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from tinygrad_lr.optim import StepLR
 from tinygrad_lr.program import Answer, Line, Program, Variable, simplified, source
 
@@ -1261,6 +1262,40 @@ LINEAR_ALGEBRA: dict[str, tuple[Any, Any]] = {
     "det": (lambda a: np.linalg.det(a), None),
     "det of a stack": (lambda a: np.sum(np.linalg.det(np.stack([a, a.T @ a]))), None),
 }
+
+
+POINT = np.array([0.5, -1.5, 2.0])
+#: what closes over the argument of a compiled function, and differentiates by arrays that are no tensors
+CLOSED_OVER: dict[str, Any] = {
+    "grad": lambda x: grad(lambda w: np.sum(w**2 * x))(POINT),
+    "value_and_grad": lambda x: np.stack([*value_and_grad(lambda w: np.sum(w**2 * x))(POINT)[1]]),
+    "elementwise_grad": lambda x: elementwise_grad(lambda w: w**2 * x)(POINT),
+    "jacobian": lambda x: jacobian(lambda w: w**2 * x)(POINT),
+    "jacobian of one number": lambda x: jacobian(lambda w: np.sum(w**2 * x))(POINT),
+    "jacobian of one of none": lambda x: jacobian(lambda w: w * w[0] * x)(POINT[:1]),
+    "jacobian one by one": lambda x: jacobian(lambda w: np.cumprod(w * x))(POINT),
+    "hessian": lambda x: hessian(lambda w: np.sum(w**3 * x))(POINT),
+    "hvp": lambda x: hvp(lambda w: np.sum(w**3 * x), POINT, POINT),
+    "jvp": lambda x: np.stack(jvp(lambda w: w**2 * x, (POINT,), (POINT,))),
+    "vjp": lambda x: vjp(lambda w: w**2 * x, POINT)[1](POINT)[0],
+    "value of vjp": lambda x: vjp(lambda w: w**2 * x, POINT)[0],
+}
+
+
+@pytest.mark.parametrize("kind", [np.array, tensor])
+@pytest.mark.parametrize("name", CLOSED_OVER)
+def test_gradients_by_other_arrays_follow_the_argument(name: str, kind: Any) -> None:
+    """They are arrays that were made of it, and no constants; so is what is made of them."""
+
+    def f(x: Any) -> Any:
+        made = CLOSED_OVER[name](x)
+        return made, 2 * made, np.stack([made, made])
+
+    compiled = compile(f)
+    for x in ([1.0, 2.0, 3.0], [2.0, -4.0, 0.5], [0.25, 7.0, 1.0]):
+        for made, expected in zip(compiled(kind(x)), f(np.array(x)), strict=True):
+            assert isinstance(made, Tensor) == (kind is tensor)
+            np.testing.assert_allclose(unwrapped(made), expected, rtol=1e-13)
 
 
 def test_a_compiled_gradient_of_the_determinant_is_for_regular_matrices() -> None:

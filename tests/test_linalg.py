@@ -1,5 +1,7 @@
 """Linear algebra beyond the domains: singular, degenerate and symmetric cases, and what is not determined."""
 
+import math
+import re
 from fractions import Fraction
 from functools import partial
 from itertools import product
@@ -81,6 +83,14 @@ def test_higher_derivatives_of_the_determinant_of_a_singular_matrix(name: str) -
     assert_slopes(np.linalg.det, SINGULAR_MATRICES[name], orders=3)
 
 
+def test_the_highest_derivative_of_the_determinant() -> None:
+    """It is a polynomial of the matrix, of its degree."""
+    for n in (2, 4, 5):
+        a = np.random.default_rng(n).uniform(-1, 1, (n, n))
+        found = gradient(lambda t, a=a: np.linalg.det(t * a), 0.0, order=n)
+        np.testing.assert_allclose(found, math.factorial(n) * np.linalg.det(a), rtol=1e-12)
+
+
 def test_determinants_of_a_stack_with_singular_matrices() -> None:
     stack = np.stack([SQUARE, SINGULAR, np.zeros((3, 3)), np.ones((3, 3)), np.eye(3)])
     expected = [cofactors(a) for a in stack]
@@ -100,14 +110,21 @@ def test_determinant_of_a_large_singular_matrix() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dtype", "size", "least", "digits"), [(np.float64, 40, 0.001, 1e-11), (np.float32, 16, 0.03, 3e-5)]
+    ("dtype", "size", "least", "digits", "scale"),
+    [
+        *((np.float64, 40, 0.001, 1e-11, scale) for scale in (1, 2.0**27)),
+        *((np.float32, 16, 0.03, 3e-5, scale) for scale in (1, 2.0**10)),
+    ],
 )
 def test_determinant_of_a_large_matrix_with_one_large_singular_value(
-    dtype: Any, size: int, least: float, digits: float
+    dtype: Any, size: int, least: float, digits: float, scale: float
 ) -> None:
-    """Of the others nothing is lost beside it, in which an algorithm without divisions would end."""
+    """Of the others nothing is lost beside it, in which an algorithm without divisions would end.
+
+    And no product of it alone is made, which may overflow where the determinant does not.
+    """
     u, v = np.linalg.qr(np.random.default_rng(0).normal(size=(2, size, size)))[0]
-    s = np.append(1, np.linspace(0.09, least, size - 1))
+    s = scale * np.append(1, np.linspace(0.09, least, size - 1))
     expected = np.linalg.det(u) * np.linalg.det(v) * (u * (np.prod(s) / s)) @ v.T
     (got,) = gradients_in(dtype, np.linalg.det, [(u * s) @ v.T], 1)
     np.testing.assert_allclose(got, expected, rtol=0, atol=digits * np.max(np.abs(expected)))
@@ -130,8 +147,9 @@ def test_singular_matrices_have_no_inverse(function: Any) -> None:
 
 
 def test_the_infinite_slope_of_the_logarithm_of_a_determinant() -> None:
-    with pytest.raises(LinAlgError, match=r"determinant is 0.* infinite .*np\.linalg\.det has a finite"):
+    with pytest.raises(LinAlgError, match=r"determinant is 0.* infinite .*np\.linalg\.det has a finite") as e:
         gradient(lambda a: np.linalg.slogdet(a)[1], np.stack([np.eye(2), np.zeros((2, 2))]))
+    assert e.value.__suppress_context__
 
 
 def test_right_sides_that_are_vectors_have_one_axis() -> None:
@@ -191,20 +209,26 @@ def test_singular_values_of_a_symmetric_matrix_are_those_of_its_lower_triangle()
 
 
 def test_axes_of_tensorsolve_in_any_order() -> None:
-    a, b = RNG.uniform(-1, 1, (2, 2, 4)), np.ones(4)
-    for axes in ((0, 1), (1, 0)):
-        assert_slopes(lambda a, b, axes=axes: np.linalg.tensorsolve(a, b, axes), a, b)
+    a = RNG.uniform(-1, 1, (2, 2, 4))
+    for axes in ((0, 1), (1, 0), np.array([1, 0]), range(2)):
+        assert_slopes(lambda a, b, axes=axes: np.linalg.tensorsolve(a, b, axes), a, np.ones(4))
+    assert_slopes(lambda a, b: np.linalg.tensorsolve(a, b, np.array([0])), a[0, :, :2], np.ones(2))
+    for shape in ((2, 2), (4, 1), (1, 2, 2)):
+        assert_slopes(np.linalg.tensorsolve, np.reshape(a, (*shape, 2, 2)), RNG.uniform(-1, 1, shape))
 
 
-@pytest.mark.parametrize("rcond", [None, -1, 0, 1, 2, 0.999, 1e-3])
+@pytest.mark.parametrize("rcond", [None, -1, 0, 1, 2, 0.999, 1e-3, 1e-20])
 @pytest.mark.parametrize("dtype", [float, np.float32])
 def test_least_squares_take_the_rank_that_numpy_finds(rcond: float | None, dtype: Any) -> None:
     """By default the longer side decides: of 40 rows a singular value of ten rounding errors counts as 0."""
-    for small in (0.5 * EPS, 0.75 * EPS, 2 * EPS, 10 * EPS, 1e-8, 1e-4, 1e-2):
-        a, b = np.asarray(np.eye(40, 2) * [1, small], dtype), np.ones(40, dtype)
-        rank = np.linalg.lstsq(a, b, rcond)[2]
-        found = gradient(lambda b, a=a: np.linalg.lstsq(a, b, rcond)[0], b)
-        np.testing.assert_allclose(found, np.eye(40, 2) @ [1, 1 / small if rank == 2 else 0], rtol=1e-6)
+    for small in (1e-25, 0.1 * EPS, 0.5 * EPS, 0.75 * EPS, 2 * EPS, 10 * EPS, 1e-8, 1e-4, 1e-2):
+        tall = np.asarray(np.eye(40, 2) * [1, small], dtype)
+        for a in (tall, tall.T):
+            b = np.ones(len(a), dtype)
+            rank = np.linalg.lstsq(a, b, rcond)[2]
+            found = gradient(lambda b, a=a: np.linalg.lstsq(a, b, rcond)[0], b)
+            np.testing.assert_allclose(found[:2], [1, 1 / small if rank == 2 else 0], rtol=1e-6)
+            assert not np.any(found[2:])
 
 
 def test_least_squares_without_a_remainder() -> None:
@@ -245,20 +269,34 @@ def test_gradients_of_functions_that_read_one_triangle(name: str) -> None:
     found = gradient(function, POSITIVE, head=head)
     unread = (np.tril if "upper" in name or "U" in name else np.triu)(np.ones((2, 2)), k=0) - np.eye(2)
     np.testing.assert_array_equal(found * unread, 0)
-    np.testing.assert_allclose(gradient(function, POSITIVE + 7 * unread, head=head), found, atol=1e-13)
+    for other in (7, np.inf, np.nan):
+        same = gradient(function, np.where(unread, other, POSITIVE), head=head)
+        np.testing.assert_allclose(same, found, atol=1e-13)
     np.testing.assert_allclose(
         gradient(lambda a: function(mirrored(a)), POSITIVE, head=head), mirrored(found), atol=1e-14
     )
     assert_slopes(function, POSITIVE, orders=3)
 
 
-def test_what_the_cholesky_decomposition_does_not_read() -> None:
-    """The elements above the diagonal of l are zeros, whatever gradient arrives there."""
-    head = np.array([[1.0, 2.0], [3.0, 4.0]])
-    np.testing.assert_array_equal(
-        gradient(np.linalg.cholesky, POSITIVE, head=head),
-        gradient(np.linalg.cholesky, POSITIVE, head=np.tril(head)),
-    )
+@pytest.mark.parametrize("zeros", [2.0, np.inf, np.nan])
+@pytest.mark.parametrize(
+    ("function", "half", "a"),
+    [
+        (np.linalg.cholesky, np.tril, POSITIVE),
+        (lambda a: np.linalg.cholesky(a, upper=True), np.triu, POSITIVE),
+        *((lambda a: np.linalg.qr(a)[1], np.triu, a) for a in (SQUARE, TALL, TALL.T)),
+        (lambda a: np.linalg.qr(a, "r"), np.triu, SQUARE),
+        (lambda a: np.linalg.qr(a, "complete")[1], np.triu, TALL),
+    ],
+)
+def test_zeros_of_triangular_factors_depend_on_nothing(
+    function: Any, half: Any, a: Any, zeros: float
+) -> None:
+    """Whatever gradient arrives there, such as the infinite one of a root."""
+    head = np.random.default_rng(0).uniform(1, 2, function(a).shape)
+    expected = gradient(function, a, head=half(head))
+    found = gradient(function, a, head=np.where(half(head), head, zeros))
+    np.testing.assert_allclose(found, expected, rtol=1e-14)
 
 
 # ---- decompositions ---------------------------------------------------------------------------------------
@@ -296,6 +334,12 @@ OF_MATRICES: dict[str, Any] = {
     "cube": lambda a: np.linalg.matrix_power(a, 3),
     "inverted square": lambda a: np.linalg.matrix_power(a, -2),
 }
+OF_ONE_MATRIX: dict[str, Any] = {
+    **{
+        f"lstsq, {i}": lambda a, i=i: np.linalg.lstsq(a[:, :2], np.arange(9.0).reshape(3, 3))[i]
+        for i in (0, 1, 3)
+    },
+}
 
 
 @pytest.mark.parametrize("name", OF_MATRICES)
@@ -316,6 +360,38 @@ def test_each_matrix_of_a_stack_is_by_itself(name: str) -> None:
     for i in np.ndindex(2, 2):
         for whole, own in zip(found, first_and_second(stack[i], head[i], direction[i]), strict=True):
             np.testing.assert_allclose(whole[i], own, rtol=1e-10, atol=1e-12 * np.max(np.abs(own)))
+
+
+OF_ONE = [name for name in OF_MATRICES if not re.search("tall|wide|condition", name)]
+
+
+@pytest.mark.parametrize("name", OF_ONE)
+def test_stacks_of_matrices_of_one_element(name: str) -> None:
+    """Axes of size 1 are axes."""
+    function = OF_MATRICES[name]
+    if name == "solve":
+        function = lambda a: np.linalg.solve(a, np.ones(1))  # noqa: E731
+    stack = np.array([[2.0], [3.0], [0.5]])[..., None, None]
+    for a in (stack, stack[:1], stack[:, 0]):
+        head = np.random.default_rng(0).uniform(-1, 1, np.shape(function(a)))
+        found = gradient(function, a, head=head)
+        for i in np.ndindex(a.shape[:-2]):
+            np.testing.assert_allclose(found[i], gradient(function, a[i], head=head[i]), rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", [*OF_MATRICES, *OF_ONE_MATRIX])
+def test_what_the_gradient_owes_to_a_head_that_is_zero(name: str) -> None:
+    """It is linear in its head: so its derivative by that is the same everywhere."""
+    function, positive = (OF_MATRICES | OF_ONE_MATRIX)[name], SQUARE @ SQUARE.T
+    rng = np.random.default_rng(0)
+    direction, head = rng.uniform(-1, 1, (3, 3)), rng.uniform(-1, 1, np.shape(function(positive)))
+
+    def along(head: Any) -> Any:
+        slope = grad(lambda a: np.sum(function(a) * head))(positive)
+        return np.sum(slope * direction)
+
+    expected = np.sum(gradient(function, positive, head=head) * direction)
+    np.testing.assert_allclose(np.sum(gradient(along, 0 * head) * head), expected, rtol=1e-10)
 
 
 @pytest.mark.parametrize("name", OF_MATRICES)
@@ -367,12 +443,16 @@ def test_whether_eigenvalues_are_always_complex_is_known_of_this_numpy() -> None
 
 def test_complex_eigenvalues_have_no_derivative() -> None:
     rotation = np.array([[0.0, -1.0], [1.0, 0.0]])
+    kind = np.linalg.LinAlgError if ALWAYS_COMPLEX else errors.ComplexResultError
     for function in (np.linalg.eigvals, lambda a: np.abs(np.linalg.eig(a)[0])):
-        kinds = (errors.ComplexResultError, np.linalg.LinAlgError)  # before NumPy 2.5, and since
-        with pytest.raises(kinds, match="only real numbers have derivatives here"):
+        with pytest.raises(kind, match="only real numbers have derivatives here"):
             gradient(function, rotation)
-    with pytest.raises(np.linalg.LinAlgError, match="eigenvalues are complex"):
-        real_eig(rotation)
+    beside_a_real_one = np.pad(rotation, (0, 1)) + np.diag([0, 0, 2])
+    for a in (rotation, np.eye(2) + 1e-9 * rotation, beside_a_real_one, np.stack([np.eye(2), rotation])):
+        for found in (real_eig, real_eigvals):
+            with pytest.raises(np.linalg.LinAlgError, match="eigenvalues are complex"):
+                found(a)
+    assert type(real_eig(SQUARE)) is type(np.linalg.eig(SQUARE))
 
 
 @pytest.mark.parametrize("shape", [(4, 2), (5, 2), (2, 4), (3, 4, 2), (2, 2, 5)])
@@ -407,9 +487,11 @@ def test_one_direction_that_a_matrix_leaves_out(shape: tuple[int, ...]) -> None:
     assert_slopes(lambda a: np.linalg.svd(np.swapaxes(a, -1, -2))[2], a, orders=2)
 
 
-def test_a_mode_of_qr_without_a_derivative() -> None:
-    with pytest.raises(LinAlgError, match=r'mode="raw"\) has no derivative. Use mode="reduced"'):
-        gradient(lambda a: np.linalg.qr(a, mode="raw")[0], TALL)
+@pytest.mark.filterwarnings("ignore:The '.*' option is deprecated")
+@pytest.mark.parametrize("mode", ["raw", "economic", "e", "full", "f"])
+def test_a_mode_of_qr_without_a_derivative(mode: Any) -> None:
+    with pytest.raises(LinAlgError, match=rf'mode="{mode}"\) has no derivative. Use mode="reduced"'):
+        gradient(lambda a: np.linalg.qr(a, mode=mode)[0], TALL)
 
 
 def test_dependent_columns_have_no_decomposition() -> None:
@@ -454,7 +536,7 @@ def test_equal_values_have_no_second_derivative(name: str) -> None:
         return np.sum((OF_VALUES[name](a) - 1) ** 2)  # of slope 0 at 1, which must not hide it
 
     a, off, along = np.eye(2), np.array([[0.0, 1.0], [1.0, 0.0]]), np.diag([1.0, -3.0])
-    for direction in (off, along + 1e-10 * off):
+    for direction in (off, -off, along + 1e-10 * off):
         for at in (a, 0 * a):
             with pytest.raises(LinAlgError, match=r"no second derivative.*np\.sum\(a \* a\)"):
                 hvp(squares, at, direction)
@@ -481,6 +563,8 @@ def test_vectors_of_equal_eigenvalues_have_no_derivative(function: Any, noise: f
     for sign in (1, -1):
         with pytest.raises(LinAlgError, match=r"eigenvectors of equal eigenvalues .* np\.linalg\.eigvalsh"):
             gradient(lambda a: function(a)[1], scale * np.diag([1.0, 1.0 + noise, 2.0]), head=sign * head)
+    with pytest.raises(LinAlgError, match="eigenvectors of equal eigenvalues"):
+        hvp(lambda a: function(a)[1][0, 1] ** 2, np.diag([1.0, 1, 2]), np.ones((3, 3)))
     apart = np.diag([1.0, 1.5, 2.0])
     of_apart, scaled = (gradient(lambda a: function(a)[1], a, head=head) for a in (apart, scale * apart))
     np.testing.assert_allclose(scale * scaled, of_apart)
@@ -527,6 +611,23 @@ def test_a_singular_value_of_zero_in_a_square_matrix() -> None:
     slopes = gradient(np.linalg.svdvals, a)
     np.testing.assert_allclose(slopes, (u * [1, 1, 0]) @ v, atol=1e-13)
     np.testing.assert_array_equal(gradient(np.linalg.svdvals, np.zeros((2, 3))), np.zeros((2, 3)))
+    for head in (np.inf, np.nan):  # such as the slope of a root
+        found = gradient(np.linalg.svdvals, np.diag([2.0, 0.0]), head=np.array([3.0, head]))
+        np.testing.assert_array_equal(found, np.diag([3.0, 0.0]))
+
+
+def test_the_rotation_of_a_matrix() -> None:
+    """Of its polar decomposition: it is determined where no two singular values are 0."""
+
+    def rotation(a: Any) -> Any:
+        u, _, vt = np.linalg.svd(a)
+        return u @ vt
+
+    for a in (np.diag([3.0, 2, 1]), SQUARE, 2 * np.eye(3)):
+        assert_slopes(rotation, a)
+    for a in (np.diag([1.0, 0, 0]), np.zeros((3, 3))):
+        with pytest.raises(LinAlgError, match="singular vectors of equal singular values, or of 0"):
+            gradient(rotation, a, head=np.arange(9.0).reshape(3, 3))
 
 
 def test_the_longer_side_of_a_matrix_decides_which_singular_value_is_zero() -> None:
@@ -575,6 +676,12 @@ def test_norms_of_the_matrix_zero(order: Any, shape: Any) -> None:
         (0, [0.0, -1.0], [0, 0]),
         (3, [0.0, -2.0], [0, -1]),
         (0.5, [0.0, 4.0], [0, 1]),
+        (np.inf, [1.0, -1 - EPS], [0, -1]),
+        (-np.inf, [-1.0, 1 + EPS], [-1, 0]),
+        (1, [[1.0, 1 + EPS], [0.0, -2.0]], [[0, 1], [0, -1]]),
+        (1, [[1.0, 1 + EPS], [0.0, 0.0]], [[0, 1], [0, 0]]),
+        (-np.inf, [[1.0, 0.0], [1 + EPS, 0.0]], [[1, 0], [0, 0]]),
+        (2, [[1.0, 0.0], [0.0, 1 + 4 * EPS]], [[0, 0], [0, 1]]),
         (300, [1.0, 2.0], [0, 1]),
         (1, [[1.0, 2.0], [-2.0, 1.0]], [[0.5, 0.5], [-0.5, 0.5]]),
         (np.inf, [[1.0, 2.0], [0.0, -1.0]], [[1, 1], [0, 0]]),
@@ -728,6 +835,7 @@ def test_the_rank_is_a_constant() -> None:
 FROM: dict[str, tuple[Any, Any, float]] = {
     "qr, tall": (lambda a: np.linalg.qr(a)[1], lambda t: np.eye(40, 2) * [1, t], 40),
     "qr, wide": (lambda a: np.linalg.qr(a)[0], lambda t: np.eye(2, 40) * [[1], [-t]], 40),
+    "qr, of four": (lambda a: np.linalg.qr(a)[1], lambda t: np.eye(40, 4) * [1, 1, 1, t], 120),
     **{
         f"{name} {sign}": (lambda a, f=f: f(a)[1], lambda t, sign=sign: np.diag([1 + t, 1, 2 * sign]), 4)
         for name, f in (("eigh", np.linalg.eigh), ("eig", real_eig))
@@ -811,6 +919,9 @@ def test_how_much_a_space_may_depend_on_its_vectors(function: Any, dtype: Any) -
         for sign in (1, -1):
             with pytest.raises(LinAlgError, match="last 2 columns"):
                 gradient_of_turn(sign * 10 * root, size)
+    heads = np.concatenate([np.zeros((2, 4, 2)), [rest, 1e-9 * rest @ [[1, 1], [-1, 1]]]], axis=2)
+    with pytest.raises(LinAlgError, match="last 2 columns"):
+        gradients_in(dtype, function, [np.stack([a, a])], heads)
 
 
 @pytest.mark.parametrize("name", SINGULAR_MATRICES)
@@ -927,6 +1038,33 @@ def test_third_order(function: Any) -> None:
     assert_slopes(function, SQUARE, orders=3)
 
 
+OF_TWO: dict[str, tuple[Any, Any, Any]] = {
+    "solve": (np.linalg.solve, EXACT, SIDES),
+    "solve a vector": (np.linalg.solve, EXACT, SIDES[:, 0]),
+    "tensorsolve": (np.linalg.tensorsolve, EXACT, SIDES[:, 0]),
+    **{f"lstsq, {i}": (lambda a, b, i=i: np.linalg.lstsq(a, b)[i], LONG, LONG**2) for i in (0, 1)},
+    "multi_dot": (lambda a, b: np.linalg.multi_dot([b, a, b]), EXACT, DEFINITE),
+    "cross": (np.linalg.cross, EXACT, DEFINITE),
+    "matmul": (np.matmul, EXACT, DEFINITE),
+    "einsum": (lambda a, b: np.einsum("ij,jk->ki", a, b), EXACT, DEFINITE),
+}
+
+
+@pytest.mark.parametrize("name", OF_TWO)
+def test_a_matrix_in_float32_beside_one_in_float64(name: str) -> None:
+    """Nothing is lost of the latter: it gets what it gets beside the same numbers in float64."""
+    function, *pair = OF_TWO[name]
+    pair = [p + p / 3 for p in pair]
+    head = np.random.default_rng(0).uniform(-1, 1, np.shape(function(*pair)))
+    for i in (0, 1):
+        x, beside = pair[i], pair[1 - i].astype(np.float32)
+        got, expected = (
+            gradient(lambda x, c=c, i=i: function(*((x, c) if i == 0 else (c, x))), x, head=head)
+            for c in (beside, beside.astype(float))
+        )
+        np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-13)
+
+
 SINGLE = SQUARE.astype(np.float32)
 CALLS_IN_FLOAT32: list[tuple[Any, tuple[Any, ...]]] = [
     *(
@@ -983,4 +1121,19 @@ def test_the_slope_of_a_norm_by_a_small_element_is_no_zero(p: float) -> None:
 def test_a_norm_that_is_nan_has_no_finite_slope(p: Any) -> None:
     with np.errstate(invalid="ignore"):
         slopes = gradient(lambda x: np.linalg.norm(x, p), [[np.nan, 1.0], [2.0, 3.0]])
+    assert not np.isfinite(slopes).any()
+
+
+@pytest.mark.parametrize("p", VECTOR_ORDERS[:-2])
+def test_the_slope_by_an_infinite_element_is_not_known(p: Any) -> None:
+    """Those by the others are 0; but of the sum of sizes all slopes are signs."""
+    expected = {1: [1, -1], 0: [0, 0]}.get(p, [np.nan, 0])
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(gradient(lambda x: np.linalg.norm(x, p), [np.inf, -2.0]), expected)
+
+
+@pytest.mark.parametrize("p", [1, -1, np.inf, -np.inf, "fro"])
+def test_a_condition_number_that_is_nan_is_no_error(p: Any) -> None:
+    with np.errstate(invalid="ignore"):
+        slopes = gradient(lambda a: np.linalg.cond(a, p), [[np.nan, 1.0], [2.0, 3.0]])
     assert not np.isfinite(slopes).any()

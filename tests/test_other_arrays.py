@@ -135,6 +135,9 @@ def test_updates_of_dask_arrays(dtype: Any) -> None:
             ValueError, match=rf"a value of shape \({length}, 4, 3\) cannot be put into `t` \(shape \(4, 3\)"
         ):
             t += np.ones((length, 1, 3))
+    row = tensor(dask.array.ones((1, 3)))
+    with pytest.raises(ValueError, match=r"a value of shape \(4, 3\) cannot be put into `row`"):
+        row += np.ones((4, 3))
 
 
 @pytest.mark.usefixtures("nothing_is_computed")

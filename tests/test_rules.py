@@ -277,16 +277,26 @@ FLAGGED: dict[str, Callable[[Any, Any], Any]] = {
     "increasing": lambda x, flag: np.vander(x[0], 4, flag),
     "returned": lambda x, flag: strung(np.average(x, 0, np.cos(x), flag)),
     "rowvar": lambda x, flag: np.cov(x, x[::-1] ** 2, flag),
-    "columns": lambda x, flag: np.cov(x, x[::-1] ** 2, not flag),
+    "columns": lambda x, flag: np.cov(x, x[::-1] ** 2, flag ^ True),
     "bias": lambda x, flag: np.cov(x, None, True, flag),
     "rowvar of corrcoef": lambda x, flag: np.corrcoef(x, None, flag),
-    "columns of corrcoef": lambda x, flag: np.corrcoef(x, None, not flag),
+    "columns of corrcoef": lambda x, flag: np.corrcoef(x, None, flag ^ True),
     "sparse": lambda x, flag: strung(np.meshgrid(x[0], x[1], sparse=flag)),
     "full": lambda x, flag: np.polyfit(np.arange(3.0), x[0], 1, full=flag)[0],
     "endpoint": lambda x, flag: np.linspace(x, 2.0, 4, flag),
-    "no endpoint": lambda x, flag: np.geomspace(x, 4.0, 4, not flag),
+    "no endpoint": lambda x, flag: np.geomspace(x, 4.0, 4, flag ^ True),
     "retstep": lambda x, flag: np.linspace(x, 4.0, 4, True, flag)[1],
     "endpoint of logspace": lambda x, flag: np.logspace(x, 2.0, 4, flag),
+    "full_matrices": lambda x, flag: strung(np.linalg.svd(x[:2], flag)),
+    "reduced": lambda x, flag: strung(np.linalg.svd(x[:2], flag ^ True)),
+    "compute_uv": lambda x, flag: np.linalg.svd(x, True, flag)[0],
+    "values alone": lambda x, flag: np.linalg.svd(x, True, flag ^ True),
+    "hermitian": lambda x, flag: np.linalg.svd(x, False, True, flag)[0],
+    "hermitian values": lambda x, flag: np.linalg.svd(x, True, flag ^ True, flag),
+    "hermitian of pinv": lambda x, flag: np.linalg.pinv(x, hermitian=flag),
+    "upper": lambda x, flag: np.linalg.cholesky(x + 9 * np.eye(3), upper=flag),
+    "lower": lambda x, flag: np.linalg.cholesky(x + 9 * np.eye(3), upper=flag ^ True),
+    "keepdims of matrix_norm": lambda x, flag: np.linalg.matrix_norm(x, keepdims=flag, ord=1),
     "density": lambda x, flag: np.histogram([0.0, 1, 3], [0, 2, 5], None, flag, x[0])[0],
 }
 
@@ -1810,6 +1820,56 @@ def test_single_precision_in_rare_calls(name: str) -> None:
         assert single.dtype == np.float32
         scale = np.max(np.abs(double.array), initial=0)
         np.testing.assert_allclose(single.array, double.array, rtol=1e-4, atol=1e-4 * scale)
+
+
+MANY, HALF = 3000, np.float16
+NOUGHTS = np.zeros((MANY, 2), HALF)
+#: what uses each number of a row many times
+USED_OFTEN: dict[str, Callable[[Any], Any]] = {
+    "broadcast_to": lambda x: np.broadcast_to(x, NOUGHTS.shape),
+    "broadcast_arrays": lambda x: np.broadcast_arrays(x, NOUGHTS)[0],
+    "meshgrid": lambda x: np.meshgrid(x, NOUGHTS[:, 0])[0],
+    **{f.__name__: lambda x, f=f: f(x, NOUGHTS) for f in (np.add, np.subtract, np.hypot, np.logaddexp)},
+    **{f.__name__: lambda x, f=f: f(x, NOUGHTS - 9) for f in (np.maximum, np.fmax, np.copysign)},
+    **{f"{f.__name__}.outer": lambda x, f=f: f.outer(NOUGHTS[:, 0] + 1, x) for f in (np.add, np.multiply)},
+    "where": lambda x: np.where(NOUGHTS == 0, x, HALF(0)),
+    "clip": lambda x: np.clip(x, NOUGHTS - 9, None),
+    "bound of clip": lambda x: np.clip(NOUGHTS, x, None),
+    "select": lambda x: np.select([NOUGHTS == 0], [x]),
+    "choose": lambda x: np.choose(NOUGHTS.astype(int), [x, x]),
+    "choices in one array": lambda x: np.choose(NOUGHTS.astype(int), x[None, None]),
+    "take": lambda x: np.take(x[None], [0] * MANY, axis=0),
+    "index": lambda x: x[None][[0] * MANY],
+    "take_along_axis": lambda x: np.take_along_axis(x[None], NOUGHTS.astype(int), 0),
+    "repeat": lambda x: np.repeat(x, MANY),
+    "tile": lambda x: np.tile(x, MANY),
+    "resize": lambda x: np.resize(x, NOUGHTS.shape),
+    "pad": lambda x: np.pad(x, (2 * MANY - 2, 0), mode="wrap"),
+    "full_like": lambda x: np.full_like(x, x, shape=NOUGHTS.shape),
+    "linspace": lambda x: np.linspace(x, x, MANY),
+    "matmul": lambda x: (NOUGHTS + 1)[:, :1] @ x[None],
+    "dot": lambda x: np.dot((NOUGHTS + 1)[:, :1], x[None]),
+    "outer": lambda x: np.outer((NOUGHTS + 1)[:, 0], x),
+    "kron": lambda x: np.kron((NOUGHTS + 1)[:, 0], x),
+    "tensordot": lambda x: np.tensordot((NOUGHTS + 1)[:, :1], x[None], 1),
+    "convolve": lambda x: np.convolve(x, (NOUGHTS + 1)[:, 0]),
+    "piecewise": lambda x: np.piecewise(x + NOUGHTS, [NOUGHTS == 0], [lambda part: part]),
+}
+
+
+@pytest.mark.parametrize("name", USED_OFTEN)
+def test_many_gradients_of_half_precision_add_up(name: str) -> None:
+    """Beyond 2048 one more is less than it tells apart: the sums are made in single precision."""
+    x = tensor([1.0, 1.0], HALF)
+    x.attach_grad()
+    with record():
+        y = USED_OFTEN[name](x)
+    assert y.dtype == HALF
+    y.backward()
+    single = gradient(lambda x: USED_OFTEN[name](x), [1.0, 1.0])
+    assert x.grad.dtype == HALF
+    np.testing.assert_allclose(x.grad.array, single, rtol=2e-3)
+    assert np.all(np.abs(single) > MANY / 2)
 
 
 @pytest.mark.parametrize("endpoint", [True, False, 1, np.False_])

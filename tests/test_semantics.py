@@ -3401,6 +3401,49 @@ def test_a_head_gradient_is_real(head: Any) -> None:
     same(x.grad, [6, 8])
 
 
+@pytest.mark.parametrize("scope", [contextlib.nullcontext, record], ids=["no scope", "record()"])
+def test_the_array_that_is_given_for_a_result_is_the_result(scope: Any) -> None:
+    """As NumPy has it: the very array or tensor, also if what is computed is of tensors."""
+    x = tensor([1.0, 2.0])
+    for target in (np.zeros(2), tensor([0.0, 0.0])):
+        with scope():
+            assert np.add(x, 1, out=target) is target
+            assert np.add(x, 1, target) is target
+            assert np.cumsum(x, out=target) is target
+            assert np.clip(x, 0, 1, out=target) is target
+            assert np.modf(x, out=(target, None))[0] is target
+        same(tensor(unwrapped(target)), [0, 0])
+
+
+def test_a_result_that_is_attached_and_one_number_is_not_written_unnoticed() -> None:
+    x = leaf(0.5)
+    for change in (lambda y: y.__iadd__(1), lambda y: y.__setitem__((), 3.0), lambda y: np.add(y, 1, out=y)):
+        with record():
+            y = np.exp(x)
+            y.attach_grad()
+            z = y * 2 * y
+        change(y)
+        with pytest.raises(ModifiedError):
+            z.backward()
+
+
+def test_variables_may_come_in_any_form() -> None:
+    """A list of gradients for all but a single tensor."""
+    x, w, unused = leaf([1.0, 2.0]), leaf([3.0, 4.0]), leaf([5.0])
+    with record():
+        y = x * w
+    for form in ((x, w), [x, w], {"x": x, "w": w}.values(), (t for t in (x, w)), iter([x, w])):
+        gradients = autograd.grad(y, form, retain_graph=True)
+        assert isinstance(gradients, list)
+        for got, expected in zip(gradients, (w, x), strict=True):
+            same(got, expected.array)
+    for place in range(3):
+        variables = [x, w]
+        variables.insert(place, unused)
+        with pytest.raises(UnreachedError, match=rf"variables\[{place}\], `unused`"):
+            autograd.grad(y, variables, retain_graph=True)
+
+
 def test_a_gradient_that_is_set_is_real() -> None:
     x = leaf([1.0, 2.0])
     x.grad = [3, 4]

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from .batching import each
-from .scope import MODE, TRACING, is_recording, record
+from .scope import MODE, RECORDING, TRACING, record
 from .tensor import Tensor, asarray, gradients_at, with_gradients
 
 Function = Callable[..., Any]
@@ -45,9 +45,10 @@ class Traced:
             if not -len(args) <= i < len(args):
                 raise IndexError(f"argnums={i}, but {self.name} was given {len(args)} arguments by position")
         positions = [range(len(args))[i] for i in several]
-        # tensors in, tensors out; and what is recorded stays recorded
+        # tensors in, tensors out; and what is recorded stays recorded, what is traced traced
         self.value: Any
-        self.tensors = is_recording() or any(isinstance(leaf, Tensor) for leaf in _leaves(list(args)))
+        remembered = MODE.get() & (RECORDING | TRACING)
+        self.tensors = bool(remembered) or any(isinstance(leaf, Tensor) for leaf in _leaves(list(args)))
         with record():
             chosen = {i: _map(lambda leaf: _variable(leaf, copy), args[i]) for i in positions}
             self.value = f(*(chosen.get(i, arg) for i, arg in enumerate(args)), **options)
@@ -82,8 +83,7 @@ class Traced:
             return _map(lambda v: self.out(np.zeros_like(v, shape=(0, *v.shape))), self.variables)
         tracked = isinstance(head, Tensor) and head.tape is not None
         if count > 1 and tracked and all(isinstance(v.array, np.ndarray) for v in variables):
-            plain = not self.tensors and not MODE.get() & TRACING
-            made = each(lambda one: list(_leaves(self.pull(head, one))), head_array, plain)
+            made = each(lambda one: list(_leaves(self.pull(head, one))), head_array, not self.tensors)
             if made is not None:
                 return _map(lambda _: self.out(made.pop(0)), self.variables)
         heads = np.reshape(np.eye(count), (count, *head_array.shape))

@@ -155,7 +155,7 @@ def _chosen(g: Any, where: list[Any], choices: Any) -> Any:
         return gradients
     extra = g.ndim - choices.ndim + 1  # one array, as the list of its parts, which may have been broadcast
     broadcast = [extra + i for i, n in enumerate(choices.shape[1:], start=1) if n == 1]
-    summed = np.sum(np.stack(gradients), axis=(*range(1, extra + 1), *broadcast))
+    summed = total(np.stack(gradients), (*range(1, extra + 1), *broadcast))
     return np.reshape(summed, choices.shape)
 
 

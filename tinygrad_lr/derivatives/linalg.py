@@ -43,9 +43,7 @@ from .table import composed, constant, derivative, differentiable, spreading
 
 def _mirrored(a: Any) -> Any:
     """The symmetric matrix with a's lower triangle."""
-    size = a.shape[-1]
-    half = np.tril(np.ones_like(a, shape=(size, size))) - ones_on_diagonal(a, size, size) / 2
-    return a * half + transposed(a * half)
+    return np.tril(a) + transposed(np.tril(a, -1))
 
 
 def _on_triangle(g: Any, upper: bool = False) -> Any:
@@ -102,6 +100,7 @@ def _lstsq(g: Any, y: Any, a: Any, b: Any, rcond: float | None) -> tuple[Any, An
     change with x, which makes them least.
     """
     (x, squares, _, _), (gx, g_squares, _, g_values) = y, g
+    a = a.astype(x.dtype)  # with b of another one nothing is lost
     if b.ndim == 1:
         x, b, gx = np.expand_dims(x, -1), np.expand_dims(b, -1), np.expand_dims(gx, -1)
     eps = np.finfo(float).eps  # in which NumPy computes, whatever the dtype
@@ -152,22 +151,24 @@ def _unless(wrong: Any, message: str, made: Any) -> Any:
 
 
 @differentiable()
-def _border(a: Any) -> tuple[Any, Any]:
-    """Constants u and v such that a + u v is well conditioned, with as few columns in u as that needs.
+def _border(a: Any) -> tuple[Any, Any, Any]:
+    """Constants u, v and s such that a / s + u v is well conditioned, with as few columns in u as that needs.
 
-    Each small singular value is raised by the largest one.
+    Each small singular value is raised by 1; the largest is about as large, s being a power of two.
     """
     u, s, v = np.linalg.svd(a)
     small = np.sum(s < s[..., :1] / 10, axis=-1)
     large = a.shape[-1] - int(np.max(small, initial=0))
-    return u[..., large:] * s[..., None, :1], v[..., large:, :]
+    largest = s[..., None, :1]
+    return u[..., large:], v[..., large:, :], largest / (2 * np.frexp(largest)[0])
 
 
-def _cofactors(a: Any, negligible: float = 0) -> Any:
+def _cofactors(a: Any, negligible: Any = 0) -> Any:
     """The gradient of det a: the transposed adjugate, a polynomial, here for singular matrices as well.
 
-    With b = a + u v and k = 1 - v b⁻¹ u, det a = det b det k (the matrix determinant lemma) for whatever
-    constants u and v. So b can be made regular, and k is smaller than a.
+    With b = a / s + u v and k = s - s v b⁻¹ u, for whatever constants u, v and s, det a = det b det k times a
+    power of s (the matrix determinant lemma). So b can be made regular, of sizes about 1, and k is smaller
+    than a. k is as large as what is small in a, lest its products vanish beside those of s.
     """
     size = a.shape[-1]
     if size < 2:
@@ -179,16 +180,17 @@ def _cofactors(a: Any, negligible: float = 0) -> Any:
         return np.expand_dims(np.linalg.det(a), (-2, -1)) * transposed(np.linalg.inv(a))
     if any_zero:
         one = ones_on_diagonal(a, size, size)
-        return np.where(zero, _cofactors_near_zero(np.where(zero, a, 0)), _cofactors(np.where(zero, one, a)))
-    u, v = _border(a)
-    b = a + u @ v
+        return np.where(zero, _cofactors_near_zero(a), _cofactors(np.where(zero, one, a)))
+    u, v, scale = _border(a)
+    b = a / scale + u @ v
     adjugate = inverse = np.linalg.inv(b)
-    if size := u.shape[-1]:
-        k = ones_on_diagonal(a, size, size) - v @ inverse @ u
-        cofactors = _cofactors(k, 100 * float(np.finfo(a.dtype).eps))  # of a lower rank, k is but rounding
-        det = np.sum(k * cofactors, axis=(-2, -1), keepdims=True) / size
-        adjugate = det * inverse + inverse @ u @ transposed(cofactors) @ v @ inverse
-    return np.expand_dims(np.linalg.det(b), (-2, -1)) * transposed(adjugate)
+    if few := u.shape[-1]:
+        k = scale * (ones_on_diagonal(a, few, few) - v @ inverse @ u)
+        cofactors = _cofactors(k, 100 * np.finfo(a.dtype).eps * scale)  # of a lower rank, k is but rounding
+        det = np.sum(k * cofactors, axis=(-2, -1), keepdims=True) / few
+        adjugate = det / scale * inverse + inverse @ u @ transposed(cofactors) @ v @ inverse
+    factor = scale ** (size - max(few, 1)) * np.expand_dims(np.linalg.det(b), (-2, -1))
+    return factor * transposed(adjugate)
 
 
 def _cofactors_near_zero(a: Any) -> Any:
@@ -227,7 +229,7 @@ derivative(np.linalg.slogdet, lambda g, y, a: np.expand_dims(g[1], (-2, -1)) * _
 def _cholesky(g: Any, y: Any, a: Any, *, upper: bool = False) -> Any:
     """I. Murray, Differentiation of the Cholesky decomposition (2016), equation 10."""
     lt, g = (y, transposed(g)) if upper else (transposed(y), g)
-    half = np.linalg.solve(lt, _mirrored(lt @ g))
+    half = np.linalg.solve(lt, _mirrored(lt @ np.tril(g)))  # the zeros of l depend on nothing
     return _on_triangle(np.linalg.solve(lt, transposed(half)) / 2, upper)
 
 
@@ -268,7 +270,7 @@ def _qr(g: Any, y: Any, a: Any, mode: str = "reduced") -> Any:
         )
     size = min(a.shape[-2:])
     gq, q = _from_square_part(gq, q, size)
-    r, gr, gr_rest = r[..., :size, :size], gr[..., :size, :size], gr[..., :size, size:]
+    r, gr, gr_rest = r[..., :size, :size], np.triu(gr[..., :size, :size]), gr[..., :size, size:]
     scales = np.abs(np.einsum("...ii->...i", r))
     rounding = max(a.shape[-2:]) * np.finfo(r.dtype).eps
     message = (
@@ -282,14 +284,14 @@ def _qr(g: Any, y: Any, a: Any, mode: str = "reduced") -> Any:
 
 
 def _quotient(x: Any, d: Any, values: Any, vectors: str) -> Any:
-    """x / d, for d made of the given values; where d counts as 0, x must be 0, and 0 it stays."""
+    """x / d, for d made of the given values; where d counts as 0, x must be 0."""
     size = np.expand_dims(np.sum(np.abs(values), axis=-1, keepdims=True), -1)
     unknown = np.abs(d) <= np.finfo(d.dtype).eps * size
     message = (
         f"{vectors} are not determined and so have no derivative, nor have the values a second one. "
         "First derivatives of the values alone can be had: np.linalg.eigvalsh, eigvals, svdvals."
     )
-    return _unless(unknown & (x != 0), message, np.where(unknown, 0, x / np.where(unknown, 1, d)))
+    return _unless(unknown & (x != 0), message, x / np.where(unknown, 1, d))
 
 
 def _gaps(values: Any) -> Any:
