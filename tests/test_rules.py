@@ -1592,6 +1592,16 @@ RARE: dict[str, tuple[Any, ...]] = {
     },
     "weights of one variable": (lambda x, w: np.cov(x, aweights=w) * x, SOME[:, 0, 0], SOME[:, 1, 0]),
     "weights that are 0": (lambda a, w: np.average(a, axis=0, weights=w), SOME, [0.0, 0.5, 2.0, 0.0]),
+    "weights of either sign": (lambda a, w: np.average(a, 0, w), SOME, [-0.5, 0.75, 2.0, -0.125]),
+    "both results by weights of either sign": (
+        lambda a, w: np.stack(np.average(a, 0, w, True)),
+        *(SOME, SOME - np.array([0.25, 2.25])),
+    ),
+    "a density of counts of either sign": (
+        lambda w: np.histogram(np.arange(4), [0, 1, 2.5], None, True, w)[0],
+        [-0.5, 0.75, 2.0, -0.125],
+    ),
+    "bins of weights of either sign": (lambda w: np.bincount([0, 2, 2, 1], w), SOME[:, 0, 0] - 1),
     "one axis in a tuple": (
         lambda x: np.stack([np.linalg.norm(x, p, axis=(1,)) for p in (1, 2, 3, np.inf, -np.inf, 0)]),
         SOME,
