@@ -1464,10 +1464,11 @@ def of(function: Callable[[Any], Any]) -> None:
 
 @pytest.mark.parametrize("function", [np.median, np.nanmedian], ids=name_of)
 def test_median_that_reorders_its_argument(function: Any) -> None:
-    with pytest.raises(InPlaceError, match="cannot be changed in place"):
-        of(lambda x: function(x, overwrite_input=True))
-    with pytest.raises(InPlaceError, match="cannot be changed in place"):
-        of(lambda x: np.quantile(x, 0.5, overwrite_input=True))
+    for flag in (True, 1, np.True_):
+        with pytest.raises(InPlaceError, match="cannot be changed in place"):
+            of(lambda x, flag=flag: function(x, overwrite_input=flag))
+        with pytest.raises(InPlaceError, match="cannot be changed in place"):
+            of(lambda x, flag=flag: np.quantile(x, 0.5, overwrite_input=flag))
 
 
 TAKES_Q = [np.quantile, np.percentile, np.nanquantile, np.nanpercentile]
@@ -1785,12 +1786,15 @@ def test_reductions_of_slices(ufunc: np.ufunc, data: st.DataObject) -> None:
     x = np.random.default_rng(0).permutation(12).reshape(3, 4) / 4 + 0.1
     axis = data.draw(st.integers(-2, 1))
     indices = data.draw(st.lists(st.integers(0, x.shape[axis] - 1), max_size=5))
-    leaf, dtype = tensor(x), data.draw(st.sampled_from([None, np.float32]))
-    leaf.attach_grad()
+    own, dtype = data.draw(
+        st.sampled_from([(float, None), (float, np.float32), (np.float32, None), (np.float32, float)])
+    )
+    leaf = attached(x.astype(own))
     with record():
         y = ufunc.reduceat(leaf, indices, axis, dtype=dtype)
-    expected = ufunc.reduceat(x, indices, axis, dtype=dtype)
+    expected = ufunc.reduceat(leaf.array, indices, axis, dtype=dtype)
     np.testing.assert_allclose(y.array, expected, rtol=16 * np.finfo(expected.dtype).eps, strict=True)
+    assert y.node is not None
     assert_slopes(lambda x: ufunc.reduceat(x, indices, axis=axis), x, orders=2)
 
 
