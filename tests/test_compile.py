@@ -1298,6 +1298,28 @@ def test_gradients_by_other_arrays_follow_the_argument(name: str, kind: Any) -> 
             np.testing.assert_allclose(unwrapped(made), expected, rtol=1e-13)
 
 
+def test_a_compiled_step_with_a_tensor_for_an_option() -> None:
+    """What is recorded while it is traced is of arrays, not of tensors in tensors."""
+
+    def step(x: Any, w: Any) -> None:
+        with record():
+            y = np.prod(x * x, initial=w * w) + np.var(x, mean=w)
+        y.backward()
+
+    made = []
+    for run in (step, compile(step)):
+        x, w = tensor([0.5, 2.0]), tensor(1.5)
+        for t in (x, w):
+            t.attach_grad()
+        for _ in range(2):
+            run(x, w)
+            assert isinstance(x.grad.array, np.ndarray)
+            made.append([x.grad.array.copy(), w.grad.item()])
+    for gradients in made[1:]:
+        for got, expected in zip(gradients, made[0], strict=True):
+            np.testing.assert_allclose(got, expected)
+
+
 def test_a_compiled_gradient_of_the_determinant_is_for_regular_matrices() -> None:
     compiled = compile(value_and_grad(np.linalg.det))
     compiled(np.eye(2))

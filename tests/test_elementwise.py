@@ -4,9 +4,12 @@ import math
 import operator
 from array import array
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from itertools import product
 from typing import Any
 
+import dask
+import dask.array
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,7 +18,8 @@ from hypothesis import strategies as st
 from domains import special
 from domains.elementwise import DOMAINS, names_of_bounds
 from search import examples
-from tinygrad_lr import Tensor, autograd, record, tensor
+from strangers import Stranger
+from tinygrad_lr import Tensor, asarray, autograd, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
 from tinygrad_lr.errors import InPlaceError, name_of
 from truths import central_difference, gradient
@@ -344,6 +348,44 @@ def test_extreme_arguments(function: Any, x: float, expected: list[float]) -> No
         assert got == pytest.approx(slope, rel=1e-10 if slope else 0, abs=0 if slope else 1e-300), order
 
 
+PI = Fraction(31415926535897932384626433832795028841971693993751, 10**49)
+
+
+def slope_of_sinc(x: Fraction, order: int) -> float:
+    """By the series of sin(z) / z, in which nothing is rounded."""
+    return float(
+        sum(
+            (-1) ** k
+            * PI ** (2 * k)
+            / math.factorial(2 * k + 1)
+            * math.perm(2 * k, order)
+            * x ** (2 * k - order)
+            for k in range((order + 1) // 2, 24)
+        )
+    )
+
+
+@pytest.mark.parametrize(("order", "atol"), [(1, 6e-16), (2, 3e-15), (3, 1e-14)])
+def test_sinc_has_all_digits_where_its_formula_changes(order: int, atol: float) -> None:
+    x = np.concatenate([np.arange(1, 5) / 64, np.arange(3, 39) / 32])
+    expected = [slope_of_sinc(Fraction(number), order) for number in x.tolist()]
+    np.testing.assert_allclose(gradient(np.sinc, x, order=order), expected, rtol=1e-15, atol=atol)
+
+
+def test_bessel_function_has_the_digits_of_its_dtype() -> None:
+    """Also far out, where what is in the exponent counts."""
+    x = np.float32([0.3, 2.1, 30.7, 80.3])
+    for order in (1, 2):
+        leaf = tensor(x)
+        leaf.attach_grad()
+        with record():
+            y = np.i0(leaf)
+            if order == 2:
+                y = autograd.grad(y, leaf, create_graph=True)
+        got = autograd.grad(y, leaf).array
+        np.testing.assert_allclose(got, gradient(np.i0, x.astype(float), order=order), rtol=2e-7)
+
+
 PAIRS: list[tuple[Any, float, float, dict[str, float]]] = [
     (np.power, 0.0, 0.0, {"a": 0, "ab": 0, "ba": 0}),
     (np.power, 0.0, 1.0, {"a": 1, "ab": 0, "ba": 0}),
@@ -438,7 +480,7 @@ SIZES = [
     ],
     ids=name_of,
 )
-@pytest.mark.parametrize("head", [1e-20, 3e38])
+@pytest.mark.parametrize("head", [1e-20, 3e36, 3e38])
 def test_a_gradient_overflows_only_with_the_result(function: Any, head: float) -> None:
     """In float32 it is what it is in float64, as far as that is a float32: small ones of steep functions, and
     large ones of flat functions."""
@@ -455,8 +497,66 @@ def test_a_gradient_overflows_only_with_the_result(function: Any, head: float) -
             y = y[0] if several else y
             slopes.append(autograd.grad(y, x, np.full(y.shape, head)).array)
     narrow, wide = slopes
-    held = np.isfinite(wide) & (np.abs(wide) < 1e38)
+    held = np.isfinite(wide) & (np.abs(wide) < 3.3e38)
     assert np.all(np.isfinite(narrow[held]))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [f for f in DOMAINS if isinstance(f, np.ufunc) and f.nin == 1 and f is not np.tanh],
+    ids=name_of,
+)
+def test_slopes_have_the_digits_of_single_precision(function: Any) -> None:
+    """From the smallest to the largest numbers, and without a warning."""
+    ends = np.finfo(np.float32).max * np.array([0.2, 0.45, 0.7, 1], np.float32)
+    points = np.concatenate([SIZES, ends, [0.7, 0.95, 88.6, 127.9]]).astype(np.float32)
+    points = np.concatenate([-points, points])
+    slopes = []
+    for dtype in (np.float64, np.float32):
+        x = tensor(points, dtype)
+        x.attach_grad()
+        with np.errstate(all="ignore" if dtype is np.float64 else None), record():
+            y = function(x)
+            y = y[0] if isinstance(y, tuple) else y
+            slopes.append(autograd.grad(y, x).array)
+            if dtype is np.float64:
+                held = np.all(np.abs([y.array, *slopes]) < ends[-1] / 4, axis=0)
+                points, slopes = points[held], [slopes[0][held]]
+    np.testing.assert_allclose(slopes[1], slopes[0], rtol=1e-6, atol=1e-38)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [f for f in DOMAINS if isinstance(f, np.ufunc) and f.nout == 1 and f is not np.heaviside],
+    ids=name_of,
+)
+@pytest.mark.parametrize("head", [inf, -inf, nan])
+def test_infinite_gradients_of_smooth_functions(function: Any, head: float) -> None:
+    """Are infinite where the slope is not 0; no difference of theirs is taken."""
+    points = [[1.3, 0.3, -0.4], [2, 2, 1]] if function is np.ldexp else [[1.3, 0.3, -0.4], [0.6, 2.5, 0.2]]
+    with np.errstate(invalid="ignore"):
+        x = tensor(points[0])
+        x.attach_grad()
+        with record():
+            y = function(x, *points[1 : function.nin])
+        slope, got = (autograd.grad(y, x, np.full(3, h), retain_graph=True).array for h in (1.0, head))
+    told = np.isfinite(slope) & (slope != 0)
+    assert told.any()
+    np.testing.assert_array_equal(got[told], slope[told] * head)
+
+
+@pytest.mark.parametrize("options", [{"dtype": float}, {"casting": "same_kind"}, {"subok": False}], ids=str)
+def test_options_of_functions_of_several_results(options: Any) -> None:
+    functions: list[Callable[..., Any]] = [
+        lambda x, **options: np.divmod(x, 0.7, **options)[1],
+        lambda x, **options: np.divmod(2.3, x, **options)[1],
+        lambda x, **options: np.modf(x, **options)[0],
+    ]
+    if "dtype" not in options:  # frexp makes floats and whole numbers
+        functions.append(lambda x, **options: np.frexp(x, **options)[0])
+    for function in functions:
+        got, expected = (gradient(lambda x, f=function, o=o: f(x, **o), [1.2, -2.3]) for o in (options, {}))
+        np.testing.assert_array_equal(got, expected)
 
 
 #: how many numbers functions take that are no ufuncs
@@ -605,6 +705,9 @@ def test_quotients_of_remainders_are_those_that_were_taken() -> None:
     assert partial(lambda a, b: np.divmod(a, b)[1], 1.0, 0.1, by="b") == -9
     assert partial(np.fmod, -7.0, 2.0, by="b") == 3
     assert partial(np.remainder, -7.0, 2.0, by="b") == 4
+    for function in (np.fmod, np.remainder, lambda a, b: np.divmod(a, b)[1]):  # where they jump
+        assert partial(function, 6.0, 2.0, by="a") == partial(function, 0.0, 2.0, by="a") == 1
+        assert partial(function, 6.0, 2.0, by="b") == -3
     for by, slope in (("a", 1), ("b", 0)):
         assert partial(np.fmod, 5.0, inf, by=by) == partial(np.remainder, 5.0, inf, by=by) == slope
 
@@ -631,7 +734,9 @@ CONSTANTS: list[Any] = [
     *(np.imag, np.angle, np.isreal, np.iscomplex, np.isfinite, np.isinf, np.isnan, np.isposinf, np.isneginf),
     *(lambda x: np.round(x, 1), lambda x: x // 0.7, lambda x: np.around(x, decimals=1)),
     *(lambda x: np.isclose(x, 1.5), lambda x: np.logical_and(x, True), lambda x: np.greater.outer(x, x)),
-    *(np.logical_or.reduce, np.logical_and.accumulate, lambda x: np.floor_divide.outer(x, x)),
+    *(f.reduce for f in (np.logical_and, np.logical_or, np.logical_xor)),
+    *(f.accumulate for f in (np.logical_and, np.logical_or, np.logical_xor)),
+    lambda x: np.floor_divide.outer(x, x),
 ]
 
 
@@ -753,12 +858,47 @@ SELECTIONS: dict[str, Callable[..., Any]] = {
 
 
 @pytest.mark.parametrize("function", SELECTIONS.values(), ids=SELECTIONS)
-@pytest.mark.parametrize("head", [-1.5, inf, -inf, nan])
-def test_a_selection_passes_on_what_it_selects_and_zeros(function: Any, head: float) -> None:
+@pytest.mark.parametrize(
+    "head", [-1.5, inf, -inf, nan, [inf, 1, -inf], [1, inf, 2], [2, nan, 1], [1e308] * 3], ids=str
+)
+def test_a_selection_passes_on_what_it_selects_and_zeros(function: Any, head: Any) -> None:
     """Without a warning, whatever the gradient is."""
-    x = [3.0, 2.0, 4.0]
-    (got,) = partials(function, x, head=np.full(3, head))
-    np.testing.assert_array_equal(got, [head, 0.0, head])
+    x, head = [3.0, 2.0, 4.0], np.broadcast_to(np.asarray(head, float), 3)
+    (got,) = partials(function, x, head=head)
+    np.testing.assert_array_equal(got, [head[0], 0.0, head[2]])
+
+
+@pytest.mark.parametrize("name", [n for n in SELECTIONS if n not in ("nan_to_num", "select otherwise")])
+def test_selections_of_dask_arrays_compute_nothing(name: str) -> None:
+    """Also where NumPy's arrays say what is selected. The others are not Dask's."""
+    x = asarray(dask.array.from_array([3.0, 2.0, 4.0]))
+    x.attach_grad()
+    head = asarray(dask.array.from_array([5.0, 6.0, 7.0]))
+    with dask.config.set(scheduler=pytest.fail), record():
+        got = autograd.grad(SELECTIONS[name](x), x, head, create_graph=True)
+    np.testing.assert_array_equal(got.array.compute(scheduler="sync"), [5, 0, 7])
+
+
+@pytest.mark.parametrize("bounds", [(1.0, None), (None, 1.0), (0.5, 1.0), (1.0, 0.5)], ids=str)
+@pytest.mark.parametrize("kind", [Stranger, dask.array.from_array], ids=lambda f: f.__name__)
+def test_bounds_of_other_arrays(kind: Any, bounds: Any) -> None:
+    """Also one that is not there is no NumPy array beside them."""
+    points = np.array([-1.0, 0.75, 2.0])
+    arguments = [points, *(b if b is None else np.full(3, b) for b in bounds)]
+    made = []
+    for convert in (np.asarray, kind):
+        leaves = [None if a is None else asarray(convert(a)) for a in arguments]
+        known = [leaf for leaf in leaves if leaf is not None]
+        for leaf in known:
+            leaf.attach_grad()
+        with dask.config.set(scheduler=pytest.fail), record():
+            y = np.clip(*leaves)
+            got = autograd.grad(y, known, convert(np.arange(1.0, 4)), create_graph=True)
+        made.append([g.array for g in got])
+    for one, other in zip(*made, strict=True):
+        assert type(other) is type(kind(points))
+        other = other.compute(scheduler="sync") if hasattr(other, "compute") else other.array
+        np.testing.assert_array_equal(one, other)
 
 
 def test_ties_among_all_pairs() -> None:
@@ -863,3 +1003,14 @@ def test_promotion_is_that_of_numpy() -> None:
     for other in (2, 2.0, np.float32(2), np.float64(2), np.array([1, 2]), np.float16([1, 2])):
         assert (x * other).dtype == (x.array * other).dtype
         assert (other * x).dtype == (other * x.array).dtype
+
+
+@pytest.mark.parametrize("scale", [1e-290, 1e-160, 1e-80, 1e80, 1e160, 1e290])
+def test_slopes_of_lengths_and_angles_at_any_scale(scale: float) -> None:
+    """An angle does not change with the scale, a length grows with it; so each slope has a power of it."""
+    a, b = np.array([3.0, -0.1, 0.0, 2.0]), np.array([4.0, 2.0, -1.0, -2.0])
+    for function, power in ((np.hypot, 0), (np.arctan2, -1)):
+        for got, expected in zip(
+            partials(function, scale * a, scale * b), partials(function, a, b), strict=True
+        ):
+            np.testing.assert_allclose(got, expected * scale**power, rtol=1e-13)

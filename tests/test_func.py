@@ -1,5 +1,6 @@
 """Functions that make derivatives of functions: against closed forms, and against each other."""
 
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import dask.array
@@ -238,6 +239,12 @@ LINEAR: dict[str, Any] = {
     "elements apart": lambda x: (x[:, None, :] * LEFT[:, :1])[[0, 1], :, [2, 0]],
     "mask": lambda x: x[CHOSEN],
     "row of a product": lambda x: TALL @ x[0],
+    "mirrored": lambda x: np.fliplr(x) @ RIGHT,
+    "upside down": lambda x: np.flipud(x) @ RIGHT,
+    "turned by a quarter": lambda x: np.rot90(x),
+    "lower": lambda x: np.tril(x, -1),
+    "upper": lambda x: np.triu(x),
+    "rolled": lambda x: np.roll(x, 1) + np.roll(x, 1, axis=0),
     "part of a product with a row": lambda x: (TALL @ x[0])[1:-2],
     "some of a product with a row": lambda x: (TALL @ x[0])[[3, 1, 1]],
     "part of a product": lambda x: (LEFT @ x)[1:, 1:],
@@ -787,3 +794,27 @@ def test_only_one_number_has_a_gradient(transform: Any) -> None:
     for shape in ((1,), (1, 1), (0,), (2,)):
         with pytest.raises(ValueError, match=r"shape"):
             transform(lambda x, shape=shape: np.resize(x * x, shape) if shape != (0,) else x[:0])(x)
+
+
+@pytest.mark.parametrize("transform", [grad, elementwise_grad, value_and_grad, jacobian, hessian])
+def test_a_gradient_by_what_does_not_matter_is_a_tensor_too(transform: Any) -> None:
+    """Among tensors, or while things are recorded."""
+
+    def f(x: Any, unused: Any) -> Any:
+        return np.sum(x * x)
+
+    for x in (tensor([1.0, 2.0]), np.array([1.0, 2.0])):
+        with record() if isinstance(x, np.ndarray) else nullcontext():
+            made = transform(f, 1)(x, x)
+        assert isinstance(made[1] if transform is value_and_grad else made, Tensor)
+    plain = transform(f, 1)(np.ones(2), np.ones(2))
+    assert isinstance(plain[1] if transform is value_and_grad else plain, np.ndarray)
+
+
+def test_a_zero_keeps_its_sign_in_a_derivative_of_a_derivative() -> None:
+    x = tensor(-0.0)
+    x.attach_grad()
+    with record(), np.errstate(divide="ignore"):
+        value, slope = value_and_grad(lambda x: np.copysign(2.0, x) * x)(x)
+    assert np.signbit(value.array) == np.signbit(np.float64(-2.0) * -0.0)
+    assert slope.item() == -2

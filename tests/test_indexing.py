@@ -4,6 +4,8 @@ import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
+import dask
+import dask.array
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,7 +16,8 @@ from domains.basics import generators
 from domains.indexing import keys
 from search import examples
 from slopes import assert_slopes
-from tinygrad_lr import Tensor, autograd, record, tensor
+from strangers import Stranger
+from tinygrad_lr import Tensor, asarray, autograd, record, tensor
 from tinygrad_lr.derivatives import scatter
 from tinygrad_lr.errors import NoDerivativeError
 from truths import gradient
@@ -41,6 +44,20 @@ def test_scatter_adds_where_indices_repeat() -> None:
     np.testing.assert_array_equal(scatter(np.array([1.0, 2.0]), slice(None, None, 2), (3,)), [1, 0, 2])
     both = scatter(np.ones((2, 2)), (np.array([True, True, False]), np.array([1, 1])[:, None]), (3, 2))
     np.testing.assert_array_equal(both, [[0, 2], [0, 2], [0, 0]])
+
+
+@pytest.mark.parametrize("kind", [np.asarray, Stranger, dask.array.from_array], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_scatter_in_every_kind_of_array(kind: Any, dtype: Any) -> None:
+    values = np.arange(1, 10, dtype=dtype).reshape(3, 3)
+    keys: list[Any] = [[2, 0, 2], (slice(None), [1, 1, 3]), ([[0], [0], [1]], [3, 1, 3]), slice(1, 4)]
+    for key in keys:
+        expected = np.zeros((4, 3) if isinstance(key, (list, slice)) else (3, 4), dtype)
+        np.add.at(expected, key, values)
+        made: Any = scatter(kind(values), key, expected.shape)
+        assert made.dtype == dtype
+        found = made.compute(scheduler="sync") if hasattr(made, "compute") else getattr(made, "array", made)
+        np.testing.assert_array_equal(found, expected, strict=True)
 
 
 def test_rows_of_a_loop_and_unpacking() -> None:
@@ -230,7 +247,14 @@ def test_select_with_shapes_that_broadcast() -> None:
     ("choices", "which"),
     [
         *[((2,), (3,)), ((2, 1), (3,)), ((2, 3), (3,)), ((2, 3), ()), ((2, 3), (4, 1)), ((2, 1), (4, 3))],
-        *[((2, 3, 1), (4,)), ((2, 1, 4), (3, 1)), ((2, 1, 1), (3, 4)), ((2, 1, 4), (2, 3, 4))],
+        *[
+            ((2, 1), (1, 3)),
+            ((2, 1, 1), (1, 4, 3)),
+            ((2, 3, 1), (4,)),
+            ((2, 1, 4), (3, 1)),
+            ((2, 1, 1), (3, 4)),
+            ((2, 1, 4), (2, 3, 4)),
+        ],
     ],
 )
 def test_one_array_of_choices_that_are_broadcast(choices: tuple[int, ...], which: tuple[int, ...]) -> None:
@@ -262,7 +286,7 @@ def test_parts_of_lists_may_have_shapes_of_their_own() -> None:
 @pytest.mark.parametrize("dtype", [bool, int, float, np.uint8])
 def test_any_number_is_a_condition(dtype: Any) -> None:
     """All but 0 are true."""
-    numbers = np.array([2, 0, 3]).astype(dtype)
+    numbers = np.array([2, 0, -3]).astype(dtype)
     for function, expected in {
         lambda x: np.where(numbers, x, 5 * x): [1, 5, 1],
         lambda x: np.piecewise(x, [numbers], [lambda v: 2 * v, lambda v: 3 * v]): [2, 3, 2],
@@ -322,6 +346,12 @@ PIECES: dict[str, Callable[[Any], Any]] = {
         x, [x > 0, x > 1], [np.exp, np.square, lambda v: 9 * v]
     ),
     "numbers": lambda x: np.piecewise(x, [x < 0, x > 0.9], [3, 2.5, lambda v: v * v]),
+    "conditions in a tuple": lambda x: np.piecewise(
+        x, (x < 0, x >= 0), (lambda v: v**2, lambda v: np.exp(v))
+    ),
+    "numbers of NumPy": lambda x: np.piecewise(x, [x < 0, x > 1], [np.float32(3), np.array(2.5), np.int8(2)]),
+    "nowhere": lambda x: np.piecewise(x, [x > 9], [lambda v: v * v]),
+    "one number of each": lambda x: np.piecewise(x, [x < 0], [np.sum, lambda v: 0.5]),
     "never": lambda x: np.piecewise(x, [x > 9], [lambda v: v / np.max(v), lambda v: v * v]),
     "arguments": lambda x: np.piecewise(
         x, [x < 0], [lambda v, a, b=1: a * v * b, lambda v, a, b: a + b * v], 2, b=3
@@ -334,13 +364,29 @@ PIECES: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("name", PIECES)
 def test_piecewise(name: str) -> None:
     function, point = PIECES[name], np.array([-1.5, 0.75, 1.25])
-    x = tensor(point)
-    x.attach_grad()
-    with record():
-        value, expected = function(x).array, function(point)
-    np.testing.assert_array_equal(value, expected, strict=True)
-    np.testing.assert_array_equal(np.signbit(value), np.signbit(expected))
+    for dtype in (np.float32, np.float64):
+        x = tensor(point, dtype)
+        x.attach_grad()
+        with record():
+            value, expected = function(x).array, function(x.array)
+        np.testing.assert_array_equal(value, expected, strict=True)
+        np.testing.assert_array_equal(np.signbit(value), np.signbit(expected))
     assert_slopes(function, point, orders=2)
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in PIECES if n not in ("never", "one number of each", "list of truths")]
+)
+def test_piecewise_of_dask_arrays(name: str) -> None:
+    """Whose functions get all elements, as it is not known which they are to get."""
+    point = np.array([-1.5, 0.75, 1.25])
+    x = asarray(dask.array.from_array(point, chunks=2))
+    x.attach_grad()
+    with dask.config.set(scheduler=pytest.fail), record():
+        y = PIECES[name](x) + 0 * x
+    np.testing.assert_array_equal(y.array.compute(scheduler="sync"), PIECES[name](point))
+    got = autograd.grad(y, x).array.compute(scheduler="sync")
+    np.testing.assert_array_equal(got, gradient(lambda x: PIECES[name](x) + 0 * x, point))
 
 
 def test_piecewise_of_a_matrix_a_number_and_another_dtype() -> None:
@@ -385,8 +431,9 @@ def test_piecewise_with_too_few_functions_or_too_many(number: int) -> None:
         lambda v: v**2 * v[0],
         lambda v: np.stack([v, v * v]),
         lambda v: [v[0], v[1] * 2],
+        lambda v: (v[0], v[1] * 2),
     ],
-    ids=["number", "vector", "matrix", "list"],
+    ids=["number", "vector", "matrix", "list", "tuple"],
 )
 def test_apply_along_axis(axis: int, function: Any) -> None:
     point = np.array([[1.0, 2.0, 0.5], [0.7, 0.3, 1.5]])
@@ -420,6 +467,23 @@ def test_apply_along_each_axis(shape: tuple[int, ...]) -> None:
         np.testing.assert_allclose(x.grad.array, slope)
 
 
+def test_apply_along_axis_with_arguments() -> None:
+    def scaled(line: Any, factor: float, *, power: int) -> Any:
+        return factor * line**power
+
+    assert_slopes(lambda x: np.apply_along_axis(scaled, 1, x, 2.5, power=3), [[1.0, 2.0], [0.7, 0.3]])
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((3, 0), 1), ((0, 3), 0), ((0, 3), -2), ((0,), 0)])
+def test_apply_along_axis_to_lines_without_elements(shape: tuple[int, ...], axis: int) -> None:
+    x = tensor(np.zeros(shape))
+    x.attach_grad()
+    with record():
+        y = np.apply_along_axis(np.sum, axis, x)
+    np.testing.assert_array_equal(y.array, np.apply_along_axis(np.sum, axis, x.array), strict=True)
+    assert autograd.grad(y, x).shape == shape
+
+
 def test_apply_along_axis_without_a_line() -> None:
     x = tensor(np.zeros((0, 3)))
     x.attach_grad()
@@ -429,7 +493,7 @@ def test_apply_along_axis_without_a_line() -> None:
 
 def test_apply_over_axes() -> None:
     point = np.arange(1.0, 9).reshape(2, 2, 2)
-    for axes in (0, [0, -1], (1, 2)):
+    for axes in (0, [0, -1], (1, 2), np.array([0, -1]), range(2), np.array(1)):
         assert_slopes(lambda x, axes=axes: np.apply_over_axes(np.sum, x, axes), point)
         assert_slopes(lambda x, axes=axes: np.apply_over_axes(np.cumsum, x, axes), point)
     x, axes = tensor(point), [0, -1, np.int8(1)]

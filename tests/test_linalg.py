@@ -705,6 +705,17 @@ def test_ties_and_zeros_in_norms(order: Any, x: Any, expected: Any) -> None:
     np.testing.assert_allclose(gradient(lambda x: np.linalg.norm(x, order), x), expected, atol=1e-15)
 
 
+@pytest.mark.parametrize("order", [*VECTOR_ORDERS, -1, -2.5])
+def test_norms_of_one_element(order: Any) -> None:
+    """They are its size, but the number of elements that are not 0."""
+    x = np.array([[2.0], [-0.25], [1e-5]])
+    for norm in (np.linalg.norm, np.linalg.vector_norm):
+        given = {} if order is None else {"ord": order}
+        for derivative, expected in ((1, np.sign(x) * (order != 0)), (2, 0 * x)):
+            found = gradient(lambda x, f=norm, d=given: f(x, axis=1, **d), x, order=derivative)
+            np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-9)
+
+
 @pytest.mark.parametrize("order", [2, 2.5, 3, 4])
 def test_second_derivative_of_a_norm_with_a_zero(order: float) -> None:
     x = np.array([0.0, 1.0, -2.0])

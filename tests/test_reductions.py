@@ -1815,3 +1815,18 @@ def test_slices_that_begin_nowhere_are_errors(
     leaf.attach_grad()
     with record(), pytest.raises(expected.type, match=f"^{re.escape(str(expected.value))}$"):
         ufunc.reduceat(leaf, indices, axis)
+
+
+def test_weights_of_what_is_in_no_bin() -> None:
+    for a in ([0.5, np.nan, 1.5, -1.0], [0.5, np.inf, 1.5, -np.inf]):
+        got = gradient(lambda w, a=a: np.histogram(a, [0, 1, 2], weights=w)[0], np.ones(4), head=[2.0, 3.0])
+        np.testing.assert_array_equal(got, [2, 0, 3, 0])
+
+
+def test_singular_values_of_a_weighted_fit() -> None:
+    x, w = np.array([0.0, 1.0, 2.5, 4.0]), np.array([1.0, 0.5, 3.0, 0.1])
+    y = attached(np.array([1.0, 3.0, 2.0, 5.0]))
+    with record():
+        made = np.polyfit(x, y, 1, full=True, w=w)
+    for got, expected in zip(made, np.polyfit(x, y.array, 1, full=True, w=w), strict=True):
+        np.testing.assert_allclose(getattr(got, "array", got), expected, rtol=1e-12)

@@ -3390,7 +3390,9 @@ def test_copies_lie_in_memory_as_those_of_numpy(order: Any) -> None:
             assert not np.may_share_memory(made.array, a)
 
 
-@pytest.mark.parametrize("head", [np.array([1j, 1]), [1j, 1], tensor(np.array([1j, 1]))], ids=str)
+@pytest.mark.parametrize(
+    "head", [np.array([1j, 1]), [1j, 1], tensor(np.array([1j, 1])), np.array([1 + 0j, 1])], ids=str
+)
 def test_a_head_gradient_is_real(head: Any) -> None:
     x = leaf([1.0, 2.0])
     with record():
@@ -3425,6 +3427,52 @@ def test_a_result_that_is_attached_and_one_number_is_not_written_unnoticed() -> 
         change(y)
         with pytest.raises(ModifiedError):
             z.backward()
+
+
+@pytest.mark.parametrize("axis", [[], [0], [-1], [0, 1]])
+@pytest.mark.parametrize("name", ["sum", "prod", "mean", "var", "std", "max", "min", "squeeze"])
+def test_axes_of_methods_may_be_a_list(name: str, axis: list[int]) -> None:
+    """As MXNet's; an empty one is no axis, not all of them."""
+    data = np.array([[[2.0, 3.0]]]) if name == "squeeze" and axis != [-1] else np.array([[[2.0], [3.0]]])
+    same(getattr(tensor(data), name)(axis=axis), getattr(np, name)(data, axis=tuple(axis)))
+
+
+CALLS_OF_ALL_WAYS: dict[str, Any] = {
+    "a function": np.exp,
+    "a method": lambda x: x.sum(),
+    "an operator": lambda x: x * 2,
+    "an operator without a rule beside": lambda x: x + (x > 0),
+    "an index": lambda x: x[0],
+    "several results": lambda x: np.split(x, 2)[0],
+    "a list": lambda x: np.stack([x, x]),
+    "an option": lambda x: np.prod(x * 0 + 1, initial=x[0]),
+    "composed": lambda x: np.corrcoef(x, x**2)[0],
+}
+
+
+@pytest.mark.parametrize("name", CALLS_OF_ALL_WAYS)
+def test_why_there_is_no_gradient(name: str) -> None:
+    """It was not recorded, or nothing that it is made of is attached."""
+    call = CALLS_OF_ALL_WAYS[name]
+    with pytest.raises(NotRecordedError):
+        call(leaf([1.0, 2.0])).sum().backward()
+    with record(), pause():
+        y = call(leaf([1.0, 2.0]))
+    with pytest.raises(NotRecordedError):
+        y.backward()
+    with record():
+        y = call(tensor([1.0, 2.0]))
+    with pytest.raises(NothingAttachedError):
+        y.backward()
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_anomalies_of_gradients_that_are_recorded_too(create_graph: bool) -> None:
+    x = leaf([0.0, 1.0])
+    with record(), np.errstate(divide="ignore"), detect_anomaly():
+        y = np.sqrt(x)
+        with pytest.raises(AnomalyError, match=r"np\.sqrt"):
+            y.backward(create_graph=create_graph)
 
 
 def test_variables_may_come_in_any_form() -> None:

@@ -512,6 +512,42 @@ def test_no_dtype_grows(name: str, dtype: Any) -> None:
     assert z.dtype == first.dtype == dtype
 
 
+MANY: dict[str, Callable[[Any], Any]] = {
+    "broadcast_to": lambda x: np.broadcast_to(x, (500, 3)),
+    "broadcast": lambda x: x + np.zeros((500, 3), np.float16),
+    "broadcast in columns": lambda x: x[:, None] * np.ones((3, 500), np.float16),
+    "broadcast_arrays": lambda x: np.broadcast_arrays(x, np.zeros((500, 3)))[0],
+    "meshgrid": lambda x: np.meshgrid(x, np.zeros(500))[0],
+    "meshgrid, ij": lambda x: np.meshgrid(x, np.zeros(500), indexing="ij")[0],
+    "tile": lambda x: np.tile(x, 500),
+    "tile in rows": lambda x: np.tile(x, (500, 1)),
+    "repeat": lambda x: np.repeat(x, 500),
+    "repeat each": lambda x: np.repeat(x, [500, 501, 502]),
+    "repeat rows": lambda x: np.repeat(x[None], 500, axis=0),
+    "resize": lambda x: np.resize(x, (300, 3)),
+    "pad": lambda x: np.pad(x, 600, mode="edge"),
+    "indices": lambda x: x[np.arange(1500) % 3],
+    "take": lambda x: np.take(x, np.arange(1500) % 3),
+    "outer": lambda x: np.multiply.outer(np.ones(500, np.float16), x),
+    "choose": lambda x: np.choose(np.arange(500)[:, None] % 3, np.broadcast_to(x, (3, 3))),
+    "full_like": lambda x: np.full_like(x, x, shape=(500, 3)),
+    "pad with": lambda x: np.pad(x, 600, constant_values=x[:2]),
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_what_is_used_often_keeps_its_digits(name: str) -> None:
+    """A sum of hundreds of numbers in float16 would have two digits."""
+    rng, point = np.random.default_rng(0), np.array([0.5, 0.75, 1.5])
+    head = rng.uniform(0.5, 1.5, np.shape(MANY[name](point.astype(np.float16)))).astype(np.float16)
+    x = tensor(point, np.float16)
+    x.attach_grad()
+    with record():
+        y = MANY[name](x)
+    y.backward(head)
+    np.testing.assert_allclose(x.grad.array, gradient(MANY[name], point, head=head), rtol=1e-3)
+
+
 # ---- Dask arrays ------------------------------------------------------------------------------------------
 
 LAZY: dict[str, Callable[[Any, Any], Any]] = {

@@ -17,7 +17,7 @@ from slopes import gradients_in
 from tinygrad_lr import asarray, autograd, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
 from tinygrad_lr.errors import LostGradientError, NoRuleError, NothingAttachedError, name_of
-from tinygrad_lr.func import elementwise_grad
+from tinygrad_lr.func import elementwise_grad, hessian
 from truths import central_difference, gradient
 
 pytest.importorskip("scipy", reason="SciPy is not installed: its rows are NOT tested")
@@ -632,3 +632,23 @@ def test_what_a_selection_left_out_of_multivariate_gammas_stays_zero() -> None:
     with np.errstate(divide="ignore"):
         slopes = gradient(lambda x: sc.multigammaln(1.5 + np.sqrt(x), 3)[1:], [0.0, 4.0])
     np.testing.assert_allclose(slopes, [0, sum(sc.psi(3.5 - j / 2) for j in range(3)) / 4])
+
+
+def test_the_kink_of_the_huber_loss_has_one_mixed_derivative() -> None:
+    """That of the branch inside, whichever comes first."""
+    for r in (1.0, -1.0):
+        for delta in (1.0, 0.5, 2.0):
+            h = hessian(lambda p: sc.huber(p[0], p[1]))(np.array([delta, r]))
+            np.testing.assert_array_equal(h, h.T)
+            np.testing.assert_array_equal(
+                h, [[-1, np.sign(r)], [np.sign(r), 0]] if delta < 1 else [[0, 0], [0, 1]]
+            )
+
+
+@pytest.mark.parametrize(
+    "function", [sc.gammainc, sc.gammaincc, sc.jv, sc.iv, sc.kv, sc.gammaincinv, sc.hyp0f1]
+)
+def test_parameters_without_a_rule_may_be_a_list(function: Any) -> None:
+    for parameter in ([1.0, 2.0], (1.0, 2.0), [np.float64(1), 2]):
+        got = gradient(lambda x, p=parameter: function(p, x), [0.5, 0.25])
+        np.testing.assert_array_equal(got, gradient(lambda x: function(np.array([1.0, 2.0]), x), [0.5, 0.25]))

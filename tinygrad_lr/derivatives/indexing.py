@@ -25,12 +25,12 @@ def scatter(values: Any, key: Any, shape: tuple[int, ...]) -> Any:
     """
     made: Any = np.zeros_like(values, shape=shape)
     parts = key if isinstance(key, tuple) else (key,)
-    basic = all(isinstance(part, (slice, int, np.integer, type(None), type(...))) for part in parts)
+    basic = all(isinstance(part, (slice, int, type(None), type(...))) for part in parts)
     is_lazy = hasattr(made, "__dask_graph__")
     if is_lazy and 0 in values.shape:  # which Dask can neither write nor reshape
         return made
     if basic and is_lazy:  # it can write neither beside None, nor at a number beside a step back
-        parts = tuple(slice(i, i + 1 or None) if isinstance(i, (int, np.integer)) else i for i in parts)
+        parts = tuple(slice(i, i + 1 or None) if isinstance(i, int) else i for i in parts)
         key = tuple(part for part in parts if part is not None)
         values = np.reshape(values, made[key].shape)
     if basic or (isinstance(made, np.ndarray) and all(map(_is_mask, parts))):  # nothing is taken twice
@@ -75,9 +75,7 @@ def _sums(values: Any, places: Any, zeros: Any) -> Any:
     order = np.argsort(places, axis=None, kind="stable")
     counts = np.bincount(places.ravel(), minlength=zeros.size)
     firsts = np.cumsum(counts) - counts
-    values = np.concatenate(
-        [np.ravel(np.broadcast_to(values, places.shape)), np.zeros_like(values, shape=(1,))]
-    )
+    values = np.concatenate([np.ravel(values), np.zeros_like(values, shape=(1,))])
     sums = np.ravel(zeros)
     for k in range(counts.max()):
         taken = np.where(k < counts, order[np.minimum(firsts + k, order.size - 1)], order.size)
