@@ -94,14 +94,26 @@ def test_choice_in_another_dtype(function: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
-def test_a_tie_is_one_in_the_dtype_of_the_result(dtype: Any) -> None:
-    """0.1 beside a float32 is the float32 nearest to 0.1."""
-    x = tensor([0.1, 0.2], dtype)
-    x.attach_grad()
-    with record():
-        y = np.maximum(x, 0.1)
-    y.backward()
-    np.testing.assert_array_equal(x.grad.array, [0.5, 1])
+@pytest.mark.parametrize("number", [0.1, 0.2, 0.3, 0.7], ids=str)
+def test_a_tie_is_one_in_the_dtype_of_the_result(dtype: Any, number: float) -> None:
+    """0.1 beside a float32 is the float32 nearest to 0.1, be that larger or smaller."""
+    calls: dict[Callable[[Any], Any], float] = {
+        **{lambda x, f=f: f(x, number): 0.5 for f in (np.maximum, np.minimum, np.fmax, np.fmin)},
+        **{lambda x, f=f: f(number, x): 0.5 for f in (np.maximum, np.minimum, np.fmax, np.fmin)},
+        lambda x: np.clip(x, number, 1.0): 1,
+        lambda x: np.clip(x, -1.0, number): 1,
+        lambda x: np.clip(x, number, number): 1,
+        # of a number np.clip makes float64
+        lambda x: np.clip(number, x, 1.0): float(dtype(number)) > number,
+        lambda x: np.clip(number, -1.0, x): float(dtype(number)) < number,
+        lambda x: np.heaviside(number - x, x): 1,
+    }
+    for function, expected in calls.items():
+        x = tensor([number], dtype)
+        x.attach_grad()
+        with record():
+            y = function(x)
+        assert autograd.grad(y, x).item() == expected
 
 
 @pytest.mark.parametrize("zero", [0.0, -0.0])

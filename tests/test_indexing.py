@@ -396,6 +396,7 @@ def test_piecewise_of_a_matrix_a_number_and_another_dtype() -> None:
     )
     assert gradient(lambda x: np.piecewise(x, [x < 0, x >= 0], [lambda v: -v, lambda v: 3 * v]), 2.0) == 3
     assert gradient(lambda x: np.piecewise(x, x < 0, [lambda v: -v, lambda v: 3 * v]), -2.0) == -1
+    assert gradient(lambda x: np.piecewise(x, [True], [np.square]), [3.0]) == 6
     truths = np.array([False, True])
     assert gradient(lambda x: np.piecewise(x, truths, [lambda v: -v, lambda v: 3 * v]), -2.0) == 3
     x = tensor([1.0, 2.0], np.float32)
@@ -413,6 +414,16 @@ def test_piecewise_of_another_tensor() -> None:
     y.backward()
     assert slope.grad.item() == -1
     np.testing.assert_array_equal(x.grad.array, [0.1, 1])
+
+
+def test_piecewise_with_a_condition_of_another_length() -> None:
+    x = tensor([1.0, 2.0, 3.0])
+    x.attach_grad()
+    for conditions in ([True], [[True, False]]):
+        with pytest.raises(IndexError):
+            np.piecewise(x.array, conditions, [np.square])
+        with record(), pytest.raises(IndexError):
+            np.piecewise(x, conditions, [np.square])
 
 
 @pytest.mark.parametrize("number", [1, 4])

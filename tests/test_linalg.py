@@ -130,6 +130,18 @@ def test_determinant_of_a_large_matrix_with_one_large_singular_value(
     np.testing.assert_allclose(got, expected, rtol=0, atol=digits * np.max(np.abs(expected)))
 
 
+def test_determinants_of_matrices_of_negative_numbers() -> None:
+    a = -np.random.default_rng(0).uniform(0.5, 1.5, (12, 12))
+    got, expected = gradient(np.linalg.det, a), np.linalg.det(a) * np.linalg.inv(a).T
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12 * np.max(np.abs(expected)))
+
+
+@pytest.mark.parametrize("x", [0.0, -2.0, np.inf, np.nan])
+def test_the_determinant_of_one_number_is_the_number(x: float) -> None:
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(gradient(np.linalg.det, [[[x]], [[1.0]]]), np.ones((2, 1, 1)))
+
+
 def test_sign_and_logarithm_of_the_determinant() -> None:
     np.testing.assert_allclose(
         gradient(lambda a: np.linalg.slogdet(a).logabsdet, SQUARE), np.linalg.inv(SQUARE).T, rtol=1e-13
@@ -339,6 +351,15 @@ OF_ONE_MATRIX: dict[str, Any] = {
         f"lstsq, {i}": lambda a, i=i: np.linalg.lstsq(a[:, :2], np.arange(9.0).reshape(3, 3))[i]
         for i in (0, 1, 3)
     },
+    "multi_dot": lambda a: np.linalg.multi_dot([a[0], a, a]),
+    "tensorsolve": lambda a: np.linalg.tensorsolve(a, a[0]),
+    "tensorinv": lambda a: np.linalg.tensorinv(a, 1),
+    **{f.__name__: lambda a, f=f: f(a, a) for f in (np.matmul, np.dot, np.inner, np.kron, np.outer, np.vdot)},
+    **{f"{f.__name__} again": lambda a, f=f: f(a, a[::-1]) for f in (np.cross, np.vecdot, np.tensordot)},
+    "einsum": lambda a: np.einsum("ii,ij->ij", a, a),
+    "trace": lambda a: np.trace(a) * a,
+    **{f"norm {p}": lambda a, p=p: np.linalg.norm(a, p, axis=0) for p in (1, 2, 3, 0.5, -1, np.inf)},
+    **{f"norm {p}": lambda a, p=p: np.linalg.norm(a, p) for p in ("nuc", "fro", -2)},
 }
 
 
@@ -671,6 +692,11 @@ def test_norms_of_the_matrix_zero(order: Any, shape: Any) -> None:
     [
         (np.inf, [1.0, -3.0, 3.0], [0, -0.5, 0.5]),
         (-np.inf, [1.0, -3.0, 1.0], [0.5, 0, 0.5]),
+        (np.inf, [2.0, -2.0, 2.0], np.array([1, -1, 1]) / 3),
+        (-np.inf, [2.0, -2.0, 2.0, 3.0], np.array([1, -1, 1, 0]) / 3),
+        (1, [[2.0, -2.0, 2.0]], np.array([[1, -1, 1]]) / 3),
+        (2, 2 * np.eye(3), np.eye(3) / 3),
+        (-2, 2 * np.eye(3), np.eye(3) / 3),
         (-np.inf, [0.0, 1.0], [0, 0]),
         (1, [0.0, -1.0], [0, -1]),
         (0, [0.0, -1.0], [0, 0]),
@@ -702,7 +728,8 @@ def test_norms_of_the_matrix_zero(order: Any, shape: Any) -> None:
     ids=str,
 )
 def test_ties_and_zeros_in_norms(order: Any, x: Any, expected: Any) -> None:
-    np.testing.assert_allclose(gradient(lambda x: np.linalg.norm(x, order), x), expected, atol=1e-15)
+    got = gradient(lambda x: np.linalg.norm(x, order), x)
+    np.testing.assert_allclose(got, expected, rtol=1e-13, atol=1e-15)
 
 
 @pytest.mark.parametrize("order", [*VECTOR_ORDERS, -1, -2.5])

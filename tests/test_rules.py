@@ -1561,6 +1561,7 @@ def test_whole_numbers_beside_a_tensor(name: str) -> None:
 
 SOME = np.random.default_rng(0).uniform(0.5, 2, (4, 3, 2))
 #: calls that are drawn rarely: what is called, and where
+CUBE = np.random.default_rng(2).uniform(0.5, 2, (2, 2, 2))
 #: methods with which a quantile does not grow with q between two of its places
 STEPWISE = "midpoint", "averaged_inverted_cdf", "inverted_cdf", "closest_observation", "nearest", "lower"
 RARE: dict[str, tuple[Any, ...]] = {
@@ -1637,6 +1638,26 @@ RARE: dict[str, tuple[Any, ...]] = {
     "places for each height": (lambda y, x: np.trapezoid(y, np.cumsum(x, axis=0), axis=0), SOME, SOME[::-1]),
     "places along an axis": (lambda y, x: np.trapezoid(y, x, axis=0), SOME, np.cumsum(SOME[:, 0, 0])),
     "one distance": (lambda x, h: np.gradient(x, h, axis=1), SOME, 0.5),
+    **{
+        f"contracted with {axes}": (lambda a, b, axes=axes: np.tensordot(a, b, axes), CUBE, CUBE[::-1])
+        for axes in [((0, 1), (1, 0)), ((1, 0), (0, 2)), ((0, 1), (1, 2)), ((-1, 0), (1, 0))]
+    },
+    **{
+        f"all contracted, with {axes}": (
+            lambda a, b, axes=axes: np.tensordot(a, b, (axes, (2, 0, 1))) * a,
+            CUBE,
+            CUBE,
+        )
+        for axes in [(0, 1, 2), (1, 2, 0), (2, 0, 1), (1, 0, 2), (-1, 0, 1)]
+    },
+    "covariances of no variables": (lambda x, y: np.sum(np.cov(x)) + y, np.zeros((0, 3)), 0.5),
+    **{
+        f"places of narrow numbers, {dtype.__name__}": (
+            lambda x, dtype=dtype: np.gradient(np.array([100, -100, 7, -120]).astype(dtype), x),
+            [0.0, 0.5, 2.0, 2.25],
+        )
+        for dtype in (np.int8, np.uint8)
+    },
     "one distance below 0": (np.gradient, SOME[:, 0, 0], -0.5),
     "one distance for all": (lambda x, h: np.stack(np.gradient(x, h)), SOME[:2], 0.5),
     "distances of each axis": (lambda x, *h: np.stack(np.gradient(x, *h)), SOME[:2], 0.5, 2.0, [0.0, 3.0]),

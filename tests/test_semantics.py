@@ -3475,6 +3475,20 @@ def test_anomalies_of_gradients_that_are_recorded_too(create_graph: bool) -> Non
             y.backward(create_graph=create_graph)
 
 
+def test_copies_of_attached_tensors_are_leaves_of_their_own() -> None:
+    """With nothing recorded in common."""
+    x, w = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    made = [x, w, copy.copy(x), copy.copy(w), copy.deepcopy(x), pickle.loads(pickle.dumps(w))]
+    assert len({id(t.attachment) for t in made}) == len(made)
+    with record():
+        y = sum((k + 1.0) * t for k, t in enumerate(made))
+    y.backward()
+    for k, t in enumerate(made):
+        same(t.grad, [k + 1.0, k + 1.0])
+    nodes = [t.node for t in made]
+    assert all(one != other for one, other in itertools.combinations(nodes, 2))
+
+
 def test_variables_may_come_in_any_form() -> None:
     """A list of gradients for all but a single tensor."""
     x, w, unused = leaf([1.0, 2.0]), leaf([3.0, 4.0]), leaf([5.0])

@@ -80,6 +80,9 @@ def anyhow_in_memory(draw: st.DrawFn) -> Any:
 @given(data=anyhow_in_memory(), rng=generators)
 @example(data=np.arange(6.0).reshape(2, 3).T, rng=np.random.default_rng(0))
 @example(data=np.arange(24.0).reshape(4, 6).T[::2], rng=np.random.default_rng(0))
+@example(data=np.arange(24.0).reshape(2, 3, 4).transpose(1, 0, 2), rng=np.random.default_rng(0))
+@example(data=np.arange(24.0).reshape(2, 3, 4).transpose(0, 2, 1)[:, ::-1], rng=np.random.default_rng(0))
+@example(data=np.arange(24.0).reshape(2, 3, 4).transpose(2, 0, 1), rng=np.random.default_rng(0))
 def test_orders_that_follow_the_memory(function: Any, data: Any, rng: Any) -> None:
     """In which order elements are read depends on where they lie, also when a gradient is differentiated."""
     value = function(data)
@@ -289,6 +292,7 @@ COMPUTED: dict[str, dict[str, Any]] = {
     "ramp to ends": {"mode": "linear_ramp", "end_values": ((1, 2.5),)},
     "mean": {"mode": "mean"},
     "mean of some": {"mode": "mean", "stat_length": ((2, 1),)},
+    "mean of more than is padded": {"mode": "mean", "stat_length": ((3, 9),)},
     "maximum": {"mode": "maximum"},
     "minimum of some": {"mode": "minimum", "stat_length": 2},
     "median": {"mode": "median"},
@@ -376,6 +380,16 @@ def test_paddings_of_nothing(options: Any, shape: tuple[int, ...], axis: int, wi
                 np.pad(x, widths, **options)
 
 
+def test_values_around_nothing() -> None:
+    for shape, widths in (((0, 3), ((1, 2), (0, 0))), ((3, 0), ((1, 0), (0, 2))), ((0,), (2, 1))):
+        x, ends = tensor(np.zeros(shape)), tensor([2.0, 3.0])
+        ends.attach_grad()
+        with record():
+            y: Any = np.pad(x, widths, constant_values=ends)
+        y.backward()
+        np.testing.assert_array_equal(ends.grad.array, [np.sum(y.array == 2), np.sum(y.array == 3)])
+
+
 def test_paddings_with_anything() -> None:
     """What np.pad does not fill has no part in a gradient."""
     head = np.arange(20.0).reshape(4, 5)
@@ -398,6 +412,8 @@ def test_paddings_that_have_no_derivative() -> None:
             np.pad(x, 1, lambda *args: None)
         with pytest.raises(ValueError, match="mode 'around' is not supported"):
             np.pad(x, 1, unknown)
+        with pytest.raises(ValueError, match="mode 'None' is not supported"):
+            np.pad(x, 1, cast(Any, None))
         with pytest.raises(ValueError, match="unsupported keyword arguments for mode 'mean'"):
             np.pad(x, 1, "mean", end_values=3)
 

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from domains.special import DOMAINS
 from search import examples
-from slopes import gradients_in
+from slopes import assert_slopes, gradients_in
 from tinygrad_lr import asarray, autograd, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
 from tinygrad_lr.errors import LostGradientError, NoRuleError, NothingAttachedError, name_of
@@ -652,3 +652,10 @@ def test_parameters_without_a_rule_may_be_a_list(function: Any) -> None:
     for parameter in ([1.0, 2.0], (1.0, 2.0), [np.float64(1), 2]):
         got = gradient(lambda x, p=parameter: function(p, x), [0.5, 0.25])
         np.testing.assert_array_equal(got, gradient(lambda x: function(np.array([1.0, 2.0]), x), [0.5, 0.25]))
+
+
+@pytest.mark.parametrize("function", [sc.softmax, sc.log_softmax, sc.logsumexp], ids=name_of)
+def test_of_all_elements_or_along_an_axis(function: Any) -> None:
+    x = np.array([[0.5, -1.0, 2.0], [0.25, 1.5, -0.5]])
+    for options in ({}, {"axis": None}, {"axis": 0}, {"axis": -1}, {"axis": (0, 1)}, {"axis": (1,)}):
+        assert_slopes(lambda x, options=options: function(x, **options), x, orders=2)

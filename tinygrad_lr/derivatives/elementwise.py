@@ -158,6 +158,8 @@ def _of_clip(passed: Any) -> Rule:
         max: Any = None,
         **ufunc: Any,
     ) -> Any:
+        if isinstance(a, (int, float)):  # of which np.clip makes float64, also beside float32
+            a = y.dtype.type(a)
         return kept_where(passed(a, min if a_min is None else a_min, max if a_max is None else a_max), g)
 
     return rule
