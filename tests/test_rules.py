@@ -18,7 +18,7 @@ import itertools
 import math
 import operator
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -33,6 +33,7 @@ import search
 from domains import DOMAINS
 from domains.basics import lying
 from factory import (
+    ARRIVED,
     ASK_THE_FIRST,
     BESIDE,
     ROWS,
@@ -47,6 +48,7 @@ from factory import (
     check_two_calls_in_one_graph,
     check_value_and_gradient,
     examples,
+    heard,
     is_variable,
 )
 from slopes import assert_slopes
@@ -55,7 +57,7 @@ from tinygrad_lr.derivatives import DERIVATIVES, Derivative, derivative
 from tinygrad_lr.errors import NoRuleError, name_of
 from tinygrad_lr.func import grad
 from tinygrad_lr.testing import check_gradients
-from truths import gradient
+from truths import central_difference, gradient
 
 
 def test_every_row_has_a_domain() -> None:
@@ -203,8 +205,9 @@ def test_tuples_of_numbers_are_as_good_as_arrays(function: Any, data: st.DataObj
         named = {k: names[k] for k in places[1:]} if len(places) <= len(names) else {}
         by_name = {named.get(key, key): value for key, value in arguments.items()}
         one = example._replace(paths=[kept])
-        for chosen, first in ((arguments, kept[0]), (by_name, named.get(kept[0], kept[0]))):
-            other = example._replace(arguments=chosen, paths=[(first, *kept[1:])])
+        plain = example._replace(arguments=arguments, paths=[kept])
+        path = named.get(kept[0], kept[0]), *kept[1:]
+        for other in (plain, plain._replace(arguments=by_name, paths=[path]), by_position(plain)):
             try:
                 same = np.shape(other.value(other.variables)) == example.head.shape
             except (TypeError, ValueError):  # NumPy's
@@ -334,6 +337,9 @@ def test_dual_numbers_agree(function: Any, data: st.DataObject) -> None:
     assert_close(value.real, example.value(example.variables), 1)
 
 
+WHOLE_ORDERS = {f for f in ROWS if name_of(f) in ("scipy.special.yn", "scipy.special.kn")}
+BROADCAST = [f for f in ROWS if ROWS[f].elementwise and f.nin > 1 and f is not np.ldexp]
+
 # ---- ties and kinks ---------------------------------------------------------------------------------------
 
 #: what sort, medians, norms and clip do is said in the tests of their chapters
@@ -373,6 +379,27 @@ def test_a_zero_of_either_sign_is_the_same_zero(function: Any) -> None:
     for one, two in zip(of_signed, of_plain, strict=True):
         one, two = (np.where(np.isinf(g), np.inf, g)[same] for g in (one, two))
         np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [f for f in BROADCAST if f.nout == 1 and callable(ROWS[f].rules[0]) and callable(ROWS[f].rules[1])],
+    ids=name_of,
+)
+def test_mixed_derivatives_do_not_depend_on_the_order(function: Any) -> None:
+    """Also at zeros, ties and kinks, where conventions decide; but where x log x is a part of them."""
+    points = np.array(list(itertools.product([-2.5, -1.0, -0.5, 0.0, 0.25, 0.5, 1.0, 2.0, 3.0], repeat=2))).T
+    a, b = map(attached, points)
+    with np.errstate(all="ignore"):
+        with record():
+            y = function(a, b)
+            firsts = [g + 0 * (a + b) for g in autograd.grad(y, [a, b], create_graph=True)]
+        mixed = [autograd.grad(g, z, retain_graph=True).array for g, z in zip(firsts, (b, a), strict=True)]
+    here = np.logical_and.reduce([np.isfinite(made.array) for made in (y, *firsts)])
+    here &= points[0] != {"boxcox": 0, "boxcox1p": -1}.get(function.__name__, np.inf)
+    here &= np.isfinite(mixed[0]) & np.isfinite(mixed[1])
+    assert here.sum() > 15
+    np.testing.assert_allclose(*(m[here] for m in mixed), rtol=1e-9, atol=1e-12)
 
 
 # ---- far from zero, and close to it -----------------------------------------------------------------------
@@ -420,6 +447,75 @@ def test_where_there_is_a_value_there_is_a_slope_without_a_warning(function: Any
     with np.errstate(invalid="ignore"):  # by np.arccosh itself
         beside = gradient(function, points.dtype.type([points[0], np.nan]))
     assert beside[0] == beside[1] if function in LINEAR else np.isnan(beside[1])
+
+
+EXPONENTS = np.array([-300, -200, -100, -30, -10, -3, -1.5, -0.5, 0.1, 0.5, 1, 1.3, 1.7, 2, 2.2, 2.5, 2.8, 3])
+EXPONENTS = np.append(EXPONENTS, [10, 50, 100, 150, 200, 300])
+
+
+def passing(function: Any, power: float) -> Iterator[float]:
+    """Where the size of a function passes a power of ten, each to the last digits, by bisection."""
+    for sign in (1, -1):
+
+        def beyond(t: Any, sign: int = sign) -> Any:
+            return np.log10(np.abs(function(sign * 10.0**t))) - power
+
+        ends = beyond(EXPONENTS)
+        for k in np.flatnonzero(ends[:-1] * ends[1:] < 0):
+            low, high = EXPONENTS[k : k + 2]
+            for _ in range(60):
+                middle = (low + high) / 2
+                low, high = (low, middle) if beyond(middle) * ends[k] <= 0 else (middle, high)
+            if abs(beyond(low)) < 1:  # else it is where the function changes its sign
+                yield sign * 10.0**low
+
+
+@pytest.mark.parametrize("function", UNARY, ids=name_of)
+@np.errstate(all="ignore")
+def test_slopes_where_values_are_nearly_too_large_or_too_small(function: Any) -> None:
+    """As long as the slope is a number; by differences of the logarithm."""
+    for power in (-300, -290, 290, 300, 304, 307, 307.9):
+        for x in passing(function, power):
+            step = 1e-5
+            logs = np.log(np.abs(function(x * (1 + step * np.array([-2, -1, 1, 2])))))
+            expected = (8 * (logs[2] - logs[1]) - (logs[3] - logs[0])) / (12 * step) * function(x) / x
+            if np.isfinite(expected) and abs(expected) > 1e-305:
+                assert gradient(function, x) == pytest.approx(expected, rel=1e-3, abs=0), x
+
+
+@pytest.mark.parametrize("function", UNARY, ids=name_of)
+@np.errstate(all="ignore")
+def test_third_order_at_whole_numbers(function: Any) -> None:
+    """Where formulas in |x| have kinks, though their functions have none."""
+    for x in (0.0, 1.0, -1.0, 2.0):
+        made = [gradient(function, x, order=order) for order in (1, 2, 3)]
+        if np.all(np.isfinite([function(x), *made])) and function.__name__ != "i1e":  # |x| counts in it
+            truth = central_difference(lambda t, x=x: gradient(function, x + t / 8, order=2))
+            assert abs(made[2] - 8 * truth.value) <= 1e-6 * (1 + abs(made[2])) + 8 * truth.error
+
+
+@pytest.mark.parametrize(
+    "function", [f for f in BROADCAST if f.nin == 2 and f.nout == 1 and f not in WHOLE_ORDERS], ids=name_of
+)
+@np.errstate(all="ignore")
+def test_slopes_in_every_quadrant(function: Any) -> None:
+    for i in (k for k, rule in enumerate(ROWS[function].rules) if callable(rule)):
+        points = np.array(list(itertools.product([-2.3, -1.55, -0.65, 0.35, 0.85, 1.65, 3.4], repeat=2))).T
+        points[1 - i] *= 1.16
+        if ROWS[function].rules[1 - i] is ...:
+            points[1 - i] = np.rint(points[1 - i])
+
+        def along(t: float, points: Any = points, i: int = i) -> Any:
+            moved = points + t * np.array([[i == 0], [i == 1]])
+            return function(*moved)
+
+        truth, leaf = central_difference(along), attached(points[i])
+        with record():
+            y = function(*(leaf if k == i else points[k] for k in (0, 1)))
+        got = autograd.grad(y, leaf).array
+        here = np.isfinite(y.array) & np.isfinite(truth.value)
+        assert here.sum() > 5
+        assert np.all((np.abs(got - truth.value) <= 1e-7 * (1 + np.abs(got)) + truth.error)[here])
 
 
 # ---- the checks find wrong rules --------------------------------------------------------------------------
@@ -1323,6 +1419,10 @@ OF_SOME: dict[str, Callable[..., Any]] = {
     "diff": lambda x: np.diff(x, 2, 1, x[:, :1], x[:, :2]),
     "ediff1d": lambda x: np.ediff1d(x, x[0, 0], x[:, 0, 0]),
     "linspace": lambda x: np.linspace(x, x[::-1] + 3.0, 4, axis=1),
+    "values of interp": lambda x: np.interp([-1.0, 0.25, 1.5, 1.75, 9.0], [0, 1, 2], x[0, 1:4, 0], 1.0, 2.0),
+    "values outside": lambda x: np.interp(
+        [-1.0, 0.5, 5.0], [0, 1, 2], x[0, 3:6, 0], left=x[0, 0, 0], right=x[1, 1, 1]
+    ),
     "apply_along_axis": lambda x: np.apply_along_axis(np.cumsum, 1, x),
 }
 
@@ -1490,8 +1590,6 @@ def test_elements_have_numbers_however_many_there_are(name: str) -> None:
 
 #: functions of so many arrays that are no ufuncs
 OTHERS = {np.where: 3, np.clip: 3, np.linspace: 2, np.logspace: 2, np.geomspace: 2}
-WHOLE_ORDERS = {f for f in ROWS if name_of(f) in ("scipy.special.yn", "scipy.special.kn")}
-BROADCAST = [f for f in ROWS if ROWS[f].elementwise and f.nin > 1 and f is not np.ldexp]
 
 
 @pytest.mark.parametrize(
@@ -1640,6 +1738,22 @@ RARE: dict[str, tuple[Any, ...]] = {
     "places for each height": (lambda y, x: np.trapezoid(y, np.cumsum(x, axis=0), axis=0), SOME, SOME[::-1]),
     "places along an axis": (lambda y, x: np.trapezoid(y, x, axis=0), SOME, np.cumsum(SOME[:, 0, 0])),
     "one distance": (lambda x, h: np.gradient(x, h, axis=1), SOME, 0.5),
+    "one distance from right to left": (lambda x, h: np.gradient(x, h, axis=1, edge_order=2), SOME, -0.5),
+    "distance from right to left": (lambda x, h: np.trapezoid(x, dx=h, axis=1), SOME, -0.5),
+    "no distance": (lambda x, h: np.trapezoid(x, dx=h, axis=0), SOME, 0.0),
+    "points twice, with a period": (
+        lambda x, fp: np.interp(x, [9.0, 2.0, 0.0, 2.0, 11.0], fp, period=-6.0),
+        [-5.1, 1.3, 2.7, 4.4, 5.7],
+        [1.0, 3.0, 5.5, 2.5, 8.0],
+    ),
+    "points and values": (
+        lambda *a: np.interp(*a, 7.0, 9.0),
+        [-1.0, 0.25, 1.5, 3.0],
+        [0.0, 1, 2],
+        [1.0, 5, 2],
+    ),
+    "one point": (lambda *a: np.interp(*a), [-1.0, 2.0], [0.5], [3.0]),
+    "beside nothing": (lambda x, a, b: np.diff(x, 2, 1, a, b), SOME[0], SOME[0, :, :0], SOME[1, :, :0]),
     **{
         f"contracted with {axes}": (lambda a, b, axes=axes: np.tensordot(a, b, axes), CUBE, CUBE[::-1])
         for axes in [((0, 1), (1, 0)), ((1, 0), (0, 2)), ((0, 1), (1, 2)), ((-1, 0), (1, 0))]
@@ -1821,6 +1935,11 @@ RARE |= {
     "polynomial from roots": (np.poly, SOME[0, :, 0]),
     "product of polynomials": (np.polymul, SOME[0, :, 0], SOME[1, 0]),
     "quotient of polynomials": (lambda u, v: strung(np.polydiv(u, v)), [2.0, -3, -4, 1], [1.0, 2]),
+    "powers": (lambda x: np.vander(x, 4, increasing=True), SOME[0, :, 0]),
+    "fitted with weights of either sign": (
+        lambda x, y, w: strung(np.polyfit(x, y, 1, w=w, cov=True)),
+        *(SOME[:, 0, 0], SOME[:, 1, 1], [0.5, -1.5, 2.0, -0.25]),
+    ),
     "fitted polynomial": (lambda x, y: np.polyfit(x, y, 1), SOME[:, 0, 0], SOME[:, 1, 1]),
     "derivative of a polynomial": (lambda p: np.polyder(p, 2), SOME[:, 0, 0]),
     "integral of a polynomial": (lambda p, k: np.polyint(p, 2, k), SOME[:, 0, 0], SOME[0, 0]),
@@ -1834,6 +1953,60 @@ if hasattr(np, "cumulative_sum"):  # NumPy 2.1
 def test_rare_calls(name: str) -> None:
     function, *points = RARE[name]
     assert_slopes(function, *points, orders=2)
+
+
+def test_moving_all_points_of_an_interpolation_changes_nothing() -> None:
+    """Neither inside, nor at the points, where the line has a kink, nor at their ends."""
+    x, xp, fp = [-0.5, 0.0, 0.25, 1.0, 2.0, 2.5, 3.0, 7.0], [0.0, 1.0, 2.0, 3.0], [1.0, 4.0, 2.0, 2.5]
+    for period in (None, 5.0):
+        leaves = attached(np.array(x)), attached(np.array(xp))
+        with record():
+            y = np.interp(*leaves, fp, period=period)
+        for k in range(y.size):
+            of_x, of_points = autograd.grad(y, leaves, np.eye(y.size)[k], retain_graph=True)
+            assert of_x[k] == pytest.approx(-np.sum(of_points.array), abs=1e-13)
+
+
+@pytest.mark.parametrize("function", [np.polyadd, np.polysub, np.polymul, np.polydiv, np.convolve])
+@pytest.mark.parametrize("sizes", [(1, 3), (3, 1), (2, 2)])
+def test_coefficients_of_two_precisions(function: Any, sizes: Any) -> None:
+    """Make what NumPy makes of them, whichever has more."""
+    for dtypes in itertools.product([np.float32, np.float64], repeat=2):
+        given = [np.linspace(1, 2, n, dtype=dtype) for n, dtype in zip(sizes, dtypes, strict=True)]
+        with record():
+            made = function(*map(attached, given))
+        expected = function(*given)
+        pairs = zip(made, expected, strict=True) if function is np.polydiv else [(made, expected)]
+        for one, other in pairs:
+            np.testing.assert_array_equal(one.array, other, strict=True)
+
+
+def test_many_points_and_powers() -> None:
+    """No small kind of whole numbers counts them."""
+    at, points, values = np.arange(300, 990, 7.3), np.arange(1000.0), np.cos(np.arange(1000.0))
+    for period in (None, 1000.0):
+        got = gradient(lambda fp, p=period: np.interp(at, points, fp, period=p), values)
+        np.testing.assert_allclose(got @ values, np.sum(np.interp(at, points, values, period=period)))
+    for function in (lambda x: np.vander(x, 200), lambda x: np.polyval(np.ones(200), x)):
+        np.testing.assert_array_equal(gradient(function, [1.0]), [199 * 100])
+
+
+def test_all_that_a_fit_of_several_columns_returns() -> None:
+    x, y = np.linspace(0.5, 2, 5), np.cos(np.arange(15.0)).reshape(5, 3)
+    with record():
+        made = np.polyfit(x, attached(y), 1, full=True)
+    for one, other in zip(made, np.polyfit(x, y, 1, full=True), strict=True):
+        np.testing.assert_allclose(asarray(one).array, other, rtol=1e-12)
+
+
+def test_the_covariance_of_a_fit_far_from_zero() -> None:
+    """Powers of large numbers are no less independent."""
+    x, y = np.linspace(4e3, 9e3, 12), np.cos(np.arange(12.0))
+    for cov in (True, "unscaled"):
+        with record():
+            made = np.polyfit(x, attached(y), 3, cov=cov)
+        for one, other in zip(made, np.polyfit(x, y, 3, cov=cov), strict=True):
+            np.testing.assert_allclose(asarray(one).array, other, rtol=1e-8)
 
 
 @pytest.mark.parametrize("name", RARE)
@@ -1865,12 +2038,14 @@ def test_single_precision_in_rare_calls(name: str) -> None:
     made = []
     for dtype in (np.float32, float):
         leaves = [attached(np.asarray(p, dtype)) for p in points]
+        ARRIVED.clear()
         with record():
-            y = function(*leaves)
+            y = function(*map(heard, leaves))
         assert y.dtype == np.asarray(function(*(leaf.array for leaf in leaves))).dtype
         head = np.random.default_rng(0).uniform(-1, 1, y.shape)
         y.backward(head)
         made.append([leaf.grad for leaf in leaves])
+        assert {*ARRIVED} <= {np.dtype(dtype), y.dtype}
     for single, double in zip(*made, strict=True):
         assert single.dtype == np.float32
         scale = np.max(np.abs(double.array), initial=0)

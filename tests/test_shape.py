@@ -316,6 +316,18 @@ def test_padding_that_computes(name: str, shape: tuple[int, ...], widths: Any) -
     assert_slopes(lambda x: np.pad(x, widths, **options) ** 2, point, orders=2 if widths == (3, 7) else 1)
 
 
+@pytest.mark.parametrize("mode", ["mean", "maximum", "minimum", "median"])
+@pytest.mark.parametrize("size", [np.inf, -np.inf, np.nan])
+def test_paddings_with_statistics_of_infinite_numbers(mode: Any, size: float) -> None:
+    """As NumPy's, in silence."""
+    for point in ([size, size, 1.0, 2.0], [size, 1.0, 2.0, size], [1.0, 2.0, 3.0, size]):
+        x = tensor(point)
+        x.attach_grad()
+        with record():
+            y: Any = np.pad(x, 1, mode)
+        np.testing.assert_array_equal(y.array, np.pad(point, 1, mode))
+
+
 @pytest.mark.parametrize("name", COMPUTED)
 def test_padding_that_computes_compiled(name: str) -> None:
     eager = value_and_grad(lambda x: np.sum(np.pad(x, ((1, 0), (3, 2)), **COMPUTED[name]) ** 2))
