@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from slopes import assert_slopes, gradients_in
-from tinygrad_lr import errors, record, tensor
+from tinygrad_lr import compile, errors, record, tensor
 from tinygrad_lr.derivatives import DERIVATIVES
 from tinygrad_lr.derivatives.linalg import ALWAYS_COMPLEX, always_complex, real_eig, real_eigvals
 from tinygrad_lr.func import grad, hvp
@@ -383,6 +383,17 @@ def test_each_matrix_of_a_stack_is_by_itself(name: str) -> None:
             np.testing.assert_allclose(whole[i], own, rtol=1e-10, atol=1e-12 * np.max(np.abs(own)))
 
 
+@pytest.mark.parametrize("name", [name for name in OF_MATRICES if name not in ("cholesky", "eigvalsh")])
+def test_gradients_in_compiled_functions(name: str) -> None:
+    """Of matrices that are not symmetric, and of stacks."""
+    function, stack = OF_MATRICES[name], np.stack([SQUARE, SQUARE @ np.diag([1.0, 2, 3])])
+    head = np.random.default_rng(0).uniform(-1, 1, np.shape(function(stack)))
+    slopes = grad(lambda a: np.sum(function(a) * head))
+    compiled = compile(slopes)
+    for a in (stack, stack, stack[::-1] + 0.01):
+        np.testing.assert_allclose(compiled(a), slopes(a), rtol=1e-11, atol=1e-12)
+
+
 OF_ONE = [name for name in OF_MATRICES if not re.search("tall|wide|condition", name)]
 
 
@@ -521,6 +532,10 @@ def test_dependent_columns_have_no_decomposition() -> None:
     for a in (np.eye(3, 1) * [1, 0], *dependent):
         with pytest.raises(LinAlgError, match=r"np\.linalg\.qr .* first 2 columns .* not independent"):
             gradient(lambda a: np.linalg.qr(a)[1], a)
+    first_two = np.array([[1.0, 1, 0], [2, 2, 1], [3, 3, 5]])
+    for a in (first_two, np.hstack([first_two, np.eye(3)]), np.vstack([first_two, np.eye(3)[2:]])):
+        with pytest.raises(LinAlgError, match=r"first 3 columns .* not independent"):
+            gradient(lambda a: np.linalg.qr(a)[0], a)
 
 
 # ---- equal eigenvalues and singular values ----------------------------------------------------------------

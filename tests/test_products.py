@@ -263,6 +263,14 @@ def test_powers_that_depend_on_no_number_of_a_matrix(bad: float) -> None:
         np.testing.assert_array_equal(found, n * head)
 
 
+@pytest.mark.parametrize("n", [300, -300, np.int16(300)])
+def test_high_powers_of_a_matrix(n: int) -> None:
+    """Of a turn, whose powers are turns: their slope by its scale is n times them."""
+    turn = np.array([[0.8, 0.6], [-0.6, 0.8]])
+    got = gradient(lambda t: np.sum(np.linalg.matrix_power(t * turn, n)), 1.0)
+    np.testing.assert_allclose(got, n * np.sum(np.linalg.matrix_power(turn, n)), rtol=1e-11)
+
+
 def test_powers_of_a_singular_matrix() -> None:
     a = np.array([[1.0, 2.0], [2.0, 4.0]])
     assert_slopes(lambda a: np.linalg.matrix_power(a, 3), a)

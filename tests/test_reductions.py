@@ -713,6 +713,12 @@ def test_product_of_float16_numbers_of_which_parts_overflow() -> None:
             y = function(x)
         y.backward()
         np.testing.assert_allclose(x.grad.array, 9 / factors.astype(float), rtol=1e-2)
+    columns = attached(np.stack([factors[:0:-1]] * 2, axis=1)), attached(factors[0])
+    with record():
+        y = np.prod(columns[0], axis=0, initial=columns[1])[1]
+    of_columns, of_initial = (leaf.array for leaf in autograd.grad(y, columns))
+    expected = 9 / factors[[3, 2, 1, 0]].astype(float)
+    np.testing.assert_allclose(np.append(of_columns[:, 1], of_initial), expected, rtol=1e-2)
 
 
 # ---- equal elements ---------------------------------------------------------------------------------------
@@ -798,7 +804,10 @@ ABOUT = {"mean": np.array([0.75])}
 
 @pytest.mark.parametrize(
     ("function", "options"),
-    [(np.sum, {}), (np.mean, {}), (np.var, {}), (np.std, {}), (np.var, ABOUT), (np.std, ABOUT)],
+    [
+        *((f, {}) for f in (np.sum, np.mean, np.var, np.std, np.prod, np.logaddexp.reduce)),
+        *[(np.var, ABOUT), (np.std, ABOUT), (np.max, {"initial": 0.25}), (np.min, {"initial": 9.0})],
+    ],
 )
 @pytest.mark.parametrize("left_out", [np.nan, np.inf, 1e100])
 def test_what_where_leaves_out_has_no_say(function: Any, options: Any, left_out: float) -> None:
@@ -835,7 +844,7 @@ WITH_WHERE = [f for f in ROWS if "where" in ROWS[f].options and not isinstance(f
 def test_where_takes_what_an_index_takes(function: Any) -> None:
     """Whatever is among what it takes, or leaves out; that gets the gradient 0."""
     where, options = np.array([True, True, False, True, False]), ROWS[function].options
-    besides: list[dict[str, Any]] = [{}, {"ddof": 1}, {"correction": 0.5}]
+    besides: list[dict[str, Any]] = [{}, {"ddof": 1}, {"correction": 0.5}, {"correction": 2.5}]
     besides += [{"initial": t} for t in (1.5, 2.0, np.nan, -np.inf)]
     besides += [{"mean": np.float64(t)} for t in (2.0, np.nan, np.inf)]
     for a, beside in itertools.product(map(np.array, SPECIAL), besides):
@@ -963,10 +972,14 @@ def test_logarithms_of_sums_at_infinity() -> None:
 
 @given(hnp.arrays(float, 3, elements=st.floats(-5, 5)), st.floats(-1e300, 1e300) | st.floats(-1e9, 1e9))
 def test_logarithms_of_sums_grow_by_what_all_terms_grow_by(a: Any, shift: float) -> None:
-    """However large they are: so their slopes add up to 1, and come of their differences only."""
-    x, t = gradients(lambda x, t: np.logaddexp.reduce(x, initial=t), a + shift, shift)
+    """However large they are: slopes add up to 1, and come of their differences only; the second too."""
+    both = gradients(lambda x, t: np.logaddexp.reduce(x, initial=t), a + shift, shift, order=2)
+    slopes, curves = (np.append(*both[i : i + 2]) for i in (0, 2))
     terms = np.append(a + shift, shift) - max(np.max(a + shift), shift)
-    np.testing.assert_allclose(np.append(x, t), np.exp(terms) / np.sum(np.exp(terms)), rtol=1e-14)
+    parts = np.exp(terms) / np.sum(np.exp(terms))
+    np.testing.assert_allclose(slopes, parts, rtol=1e-14)
+    weights = 1 + np.arange(4)
+    np.testing.assert_allclose(curves, parts * (weights - parts @ weights), rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize(
@@ -1127,6 +1140,15 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "quantile by its share": (lambda q: np.quantile(MIXED, q, axis=1), None, np.array([0.3, 0.6])),
     "prod": (partial(np.prod, axis=0), 2, MIXED),
     "nanprod": (partial(np.nanprod, axis=0), 2, MIXED),
+    **{
+        f"{name_of(f)} with an initial value": (
+            lambda x, t, f=f: f(x, axis=0, initial=t),
+            degree,
+            MIXED,
+            np.array(0.5),
+        )
+        for f, degree in ((np.sum, 1), (np.prod, 3), (np.max, 1), (np.nanmin, 1), (np.logaddexp.reduce, None))
+    },
     "cumprod": (lambda x: np.cumprod(x, axis=0)[1], 2, MIXED),
     "cumprod of four": (partial(np.cumprod, axis=1), None, MIXED),
     "nancumprod": (lambda x: np.nancumprod(x, axis=0)[1], 2, MIXED),
@@ -1172,7 +1194,8 @@ def test_gradients_in_other_units_of_measure(name: str) -> None:
     expected = gradients_in(float, function, points, head)
     scales = {np.float64: (-500, -40, 40, 500), np.float32: (-60, -20, 0, 20, 60)}
     for dtype, power in ((dtype, power) for dtype, powers in scales.items() for power in powers):
-        found = gradients_in(dtype, function, [p * 2.0**power for p in points], head)
+        with np.errstate(over="ignore"):  # of a value of a higher degree
+            found = gradients_in(dtype, function, [p * 2.0**power for p in points], head)
         for got, truth in zip(found, expected, strict=True):
             truth = (truth * 2.0 ** (power * (degree - 1))).astype(dtype)
             np.testing.assert_allclose(
@@ -1441,10 +1464,11 @@ def of(function: Callable[[Any], Any]) -> None:
 
 @pytest.mark.parametrize("function", [np.median, np.nanmedian], ids=name_of)
 def test_median_that_reorders_its_argument(function: Any) -> None:
-    with pytest.raises(InPlaceError, match="cannot be changed in place"):
-        of(lambda x: function(x, overwrite_input=True))
-    with pytest.raises(InPlaceError, match="cannot be changed in place"):
-        of(lambda x: np.quantile(x, 0.5, overwrite_input=True))
+    for flag in (True, 1, np.True_):
+        with pytest.raises(InPlaceError, match="cannot be changed in place"):
+            of(lambda x, flag=flag: function(x, overwrite_input=flag))
+        with pytest.raises(InPlaceError, match="cannot be changed in place"):
+            of(lambda x, flag=flag: np.quantile(x, 0.5, overwrite_input=flag))
 
 
 TAKES_Q = [np.quantile, np.percentile, np.nanquantile, np.nanpercentile]
@@ -1465,12 +1489,14 @@ def test_one_call_does_not_write_into_two_arrays(function: Any, name: str) -> No
     assert out.item() == 2
 
 
-def test_quantiles_in_several_dimensions_of_what_is_not_nan() -> None:
+@pytest.mark.parametrize("q", [[[0.25, 0.5]], [[0.25]], [[0.25], [0.5]]])
+def test_quantiles_in_several_dimensions_of_what_is_not_nan(q: Any) -> None:
     """There NumPy (at least up to 2.4) puts some axes of the result into the wrong places."""
-    with pytest.raises(
-        ValueError, match=r"np.nanquantile has no derivative for q of shape \(1, 2\).*one dimension"
-    ):
-        of(lambda x: np.nanquantile(x, [[0.25, 0.5]]))
+    shape = re.escape(str(np.shape(q)))
+    for function in (np.nanquantile, np.nanpercentile):
+        name = re.escape(name_of(function))
+        with pytest.raises(ValueError, match=f"{name} has no derivative for q of shape {shape}.*one dim"):
+            of(lambda x, f=function: f(x, q))
 
 
 def test_polynomials_with_coefficients_in_two_dimensions() -> None:
@@ -1526,6 +1552,9 @@ def test_deviations_of_float16_numbers_far_from_zero() -> None:
     with record():
         y = np.var(x)
     np.testing.assert_allclose(autograd.grad(y, x).array, gradient(np.var, a), rtol=1e-2)
+    a = (300 + np.random.default_rng(0).normal(size=(2, 400))).astype(np.float16)  # whose sum is too much
+    (got,) = gradients_in(np.float16, np.cov, [a], 1)
+    np.testing.assert_allclose(got, gradient(np.cov, a), rtol=1e-2, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -1656,11 +1685,16 @@ ORDERED = np.array([0, 2, 3, 7])
 OF_MANY: dict[str, tuple[Any, ...]] = {
     "average": (lambda a, w: np.average(a, axis=1, weights=w), COUNTS, ORDERED + 1),
     "average of all": (lambda a, w: np.average(a, weights=w), COUNTS, COUNTS + 1),
+    "average by uneven weights": (lambda a, w: np.average(a, 1, w), COUNTS, ORDERED * 3 + 1),
     "sum of weights": (lambda a, w: np.average(a, 1, w, returned=True)[1], COUNTS, COUNTS + 1),
     "quantile": (lambda a, q: np.quantile(a, np.divide(q, 4), axis=1), COUNTS, np.array([1, 2])),
     "nanpercentile": (lambda a, q: np.nanpercentile(a, q, axis=1), COUNTS, np.array([30, 60])),
     "cov": (np.cov, COUNTS, COUNTS[::-1] ** 2),
     "cov of weighted": (lambda m, w: np.cov(m, aweights=w), COUNTS, ORDERED + 1),
+    "cov by large weights": (
+        lambda m, w: np.cov(m, fweights=ORDERED.astype(np.uint8) * 30, aweights=w),
+        *(COUNTS, ORDERED * 30 + 20),
+    ),
     "corrcoef": (np.corrcoef, COUNTS[:1], COUNTS[1:]),
     "histogram": (lambda a, w: np.histogram(a, [0, 2, 5, 9], weights=w, density=True)[0], COUNTS, COUNTS + 1),
     "std": (lambda a, m: np.std(a, axis=1, mean=m), COUNTS, np.array([[2], [3]])),
@@ -1701,7 +1735,11 @@ OF_MANY: dict[str, tuple[Any, ...]] = {
 }
 
 
-@pytest.mark.parametrize("kind", [int, np.uint8, bool, np.float32, list], ids=lambda kind: kind.__name__)
+NARROW = bool, np.uint8, np.float16
+KINDS = [int, *NARROW, np.float32, list]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("name", OF_MANY)
 def test_whole_numbers_truth_values_and_lists_beside_a_tensor(name: str, kind: Any) -> None:
     """The gradient is that beside the same numbers in float64, if the value is."""
@@ -1722,18 +1760,19 @@ def test_whole_numbers_truth_values_and_lists_beside_a_tensor(name: str, kind: A
         ):  # NumPy's: of truth values, or of two dtypes
             continue
         if not np.allclose(value, expected, rtol=1e-6):
-            assert kind in (bool, np.uint8)  # in which NumPy computed with them: 1 + 1 is 1, or 2 - 3 is 255
+            assert kind in NARROW  # in which NumPy computed with them: 1 + 1 is 1, or 2 - 3 is 255
             continue
         head = np.random.default_rng(0).uniform(-1, 1, np.shape(value))
         call = partial(lambda i, others, x: function(*others[:i], x, *others[i + 1 :]), i)
         got, truth = (gradient(partial(call, others), given[i], head=head) for others in (given, plain))
-        np.testing.assert_allclose(got, truth, rtol=1e-5 if kind is np.float32 else 1e-12, atol=1e-12)
+        rtol = 1e-5 if kind in (np.float16, np.float32) else 1e-12
+        np.testing.assert_allclose(got, truth, rtol=rtol, atol=1e-12)
         (leaf := tensor(given[i])).attach_grad()
         with record():
             recorded = call(given, leaf)
         np.testing.assert_allclose(recorded.array, value, rtol=1e-6)
         compared += 1
-    assert compared or kind in (bool, np.uint8)
+    assert compared or kind in NARROW
 
 
 # ---- slices -----------------------------------------------------------------------------------------------
@@ -1747,12 +1786,15 @@ def test_reductions_of_slices(ufunc: np.ufunc, data: st.DataObject) -> None:
     x = np.random.default_rng(0).permutation(12).reshape(3, 4) / 4 + 0.1
     axis = data.draw(st.integers(-2, 1))
     indices = data.draw(st.lists(st.integers(0, x.shape[axis] - 1), max_size=5))
-    leaf, dtype = tensor(x), data.draw(st.sampled_from([None, np.float32]))
-    leaf.attach_grad()
+    own, dtype = data.draw(
+        st.sampled_from([(float, None), (float, np.float32), (np.float32, None), (np.float32, float)])
+    )
+    leaf = attached(x.astype(own))
     with record():
         y = ufunc.reduceat(leaf, indices, axis, dtype=dtype)
-    expected = ufunc.reduceat(x, indices, axis, dtype=dtype)
+    expected = ufunc.reduceat(leaf.array, indices, axis, dtype=dtype)
     np.testing.assert_allclose(y.array, expected, rtol=16 * np.finfo(expected.dtype).eps, strict=True)
+    assert y.node is not None
     assert_slopes(lambda x: ufunc.reduceat(x, indices, axis=axis), x, orders=2)
 
 

@@ -236,6 +236,10 @@ class Tracer:
             MODE.reset(token)
         self.known |= zip(map(id, values), made, strict=True)
         self.kept += values
+        for v, value in zip(made, values, strict=True):
+            if isinstance(v, Variable) and v.source is None:  # what shares memory with it is made of this
+                self.kept.append(v.array)
+                v.array = value
         return all(isinstance(v, Variable) for v in made)
 
     def check_shape(self, line: Line, value: Any) -> None:

@@ -470,7 +470,14 @@ def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, A
         arrays.append(a.array if isinstance(a, Tensor) else a)
     plain = options
     steering = options or len(args) > row.known
-    fixed = not steering or all(map(is_fixed, (*args[row.known :], *options.values())))
+    fixed = (
+        not steering
+        or (
+            row.ruled.isdisjoint(options)  # a tuple there is an array
+            and len(args) <= row.later
+            and all(map(is_fixed, (*args[row.known :], *options.values())))
+        )
+    )
     if not PLAIN.issuperset(map(type, arrays[: row.known] if fixed else (*arrays, *options.values()))):
         args, options = operands(row, args, options)
         arrays = map(unwrapped, args)

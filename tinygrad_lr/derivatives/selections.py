@@ -79,7 +79,7 @@ def use_of(
     def moved() -> Any:
         made = rule(used(gradient), *given[1:], **options)
         # a rule may negate; and many means would make nothing of it, as many sums infinity
-        return made if isinstance(made, (list, tuple)) else np.where(made, 1.0, 0.0)
+        return made if isinstance(made, list) else np.where(made, 1.0, 0.0)
 
     def spread() -> Any:
         rest = given[1:] if row.selects else [_nested(_ones, part) for part in given[1:]]

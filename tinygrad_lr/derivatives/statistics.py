@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .reductions import Axes, _axes, _evenly, _mean, _numbers, _reaching, _spread
+from .reductions import Axes, _as, _axes, _evenly, _like, _mean, _numbers, _reaching, _spread
 from .table import composed, derivative
 
 # ---- averages with weights ---------------------------------------------------------------------------------
@@ -27,7 +27,7 @@ def _average_a(
     axes, g = _axes(axis, a.ndim), g[0] if returned else g
     if weights is None:
         return _mean(g, a, axis, keepdims, True)
-    weights = _aligned(weights, a, axes)
+    weights = _as(_aligned(weights, a, axes), g.dtype)
     return _spread(g, axes, keepdims) * (weights / np.sum(weights, axis=axes, keepdims=True))
 
 
@@ -45,7 +45,7 @@ def _average_weights(
     axes = _axes(axis, a.ndim)
     g, g_sum = g if returned else (g, None)
     y = _spread(y[0] if returned else y, axes, keepdims)
-    total = np.sum(_aligned(weights, a, axes), axis=axes, keepdims=True)
+    total = np.sum(_as(_aligned(weights, a, axes), y.dtype), axis=axes, keepdims=True)
     made = _spread(g, axes, keepdims) * ((a - y) / total)
     if returned:
         made = made + _spread(g_sum, axes, keepdims)
@@ -154,7 +154,8 @@ def _quantiles(function: Any, scale: int, nan: bool) -> None:
                     f"np.{function.__name__} has no derivative for q of shape {np.shape(q)}: the axes of its "
                     "result come in an order of their own. Give q in one dimension, and reshape the result"
                 )
-            return of(g, y, a, q / scale, axis, keepdims, method, nan)
+            hundred = a.dtype.type(scale) if scale > 1 and a.dtype.kind == "f" else scale  # as in NumPy
+            return of(g, y, a, q / hundred, axis, keepdims, method, nan)
 
         return rule
 
@@ -260,6 +261,7 @@ def _covariance(of: Any, *which: int) -> Any:
         g: Any, c: Any, m: Any, y: Any = None, rowvar: Any = True, bias: Any = False, ddof: Any = None,
         fweights: Any = None, aweights: Any = None, *, dtype: Any = None,
     ) -> Any:  # fmt: skip
+        m, y, aweights = (None if x is None else _like(x, c) for x in (m, y, aweights))  # as NumPy does
         return of(*which, g, c, m, y, rowvar, bias, ddof, fweights, aweights)
 
     return rule

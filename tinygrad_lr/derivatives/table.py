@@ -54,12 +54,14 @@ class Derivative:
         "function",
         "into",
         "known",
+        "later",
         "like",
         "moves",
         "named_rules",
         "names",
         "options",
         "out",
+        "ruled",
         "rules",
         "selects",
         "target",
@@ -113,6 +115,11 @@ class Derivative:
         self.options = {*self.names, *code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]}
         if self.elementwise or code.co_flags & CO_VARKEYWORDS:
             self.options |= UFUNC_OPTIONS
+        of_names = zip(self.names, rules, strict=False)
+        #: the names of arguments that have a rule, or a text for one
+        self.ruled = {*(name for name, rule in of_names if rule), *self.named_rules}
+        #: the position of the first of them behind those that are `known`
+        self.later = next((i for i, rule in enumerate(rules) if i > self.known and rule), NOWHERE)
         #: the position of `out`, in functions that take it by position
         self.out = self.names.index("out") if "out" in self.names else NOWHERE
         #: and that of `where`, the mask of what is summed
