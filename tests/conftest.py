@@ -2,7 +2,7 @@
 
 dev : the default; the whole suite in under two minutes on two cores.
 few : a look at each test; the coverage is measured with it, so that no line is reached by luck alone.
-ci : nearly four times as long; what it draws depends on nothing but the code, so that a run can be repeated.
+ci : four times as long; what it draws depends on nothing but the code, so that a run can be repeated.
 thorough : an hour of search, each time elsewhere.
 
 Whatever the profile, a failure is printed as the smallest example found, with a line to put above the test
@@ -14,7 +14,7 @@ import gc
 from hypothesis import HealthCheck, settings
 
 slow = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
-dev = settings(deadline=None, print_blob=True, max_examples=80, suppress_health_check=slow)
+dev = settings(deadline=None, print_blob=True, max_examples=70, suppress_health_check=slow)
 settings.register_profile("dev", dev)
 settings.register_profile("few", dev, max_examples=10)
 settings.register_profile("ci", dev, max_examples=300, derandomize=True, database=None)

@@ -69,7 +69,7 @@ def test_every_domain_belongs_to_a_row() -> None:
 
 
 @pytest.mark.parametrize("function", [f for f in ROWS if f in DOMAINS], ids=name_of)
-@search.examples(5)
+@search.examples(6)
 @given(data=st.data())
 def test_row(function: Any, data: st.DataObject) -> None:
     """As many calls at a time as there are arguments and options, which have to be met with each other."""
