@@ -18,6 +18,8 @@ from tinygrad_lr import (
     batching,
     compile,
     differentiable,
+    is_recording,
+    is_training,
     pause,
     record,
     tensor,
@@ -818,3 +820,24 @@ def test_a_zero_keeps_its_sign_in_a_derivative_of_a_derivative() -> None:
         value, slope = value_and_grad(lambda x: np.copysign(2.0, x) * x)(x)
     assert np.signbit(value.array) == np.signbit(np.float64(-2.0) * -0.0)
     assert slope.item() == -2
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        *(grad, value_and_grad, elementwise_grad, jacobian, hessian),
+        lambda f: lambda x: vjp(f, x),
+        lambda f: lambda x: jvp(f, (x,), (x,)),
+        lambda f: lambda x: hvp(f, x, x),
+    ],
+)
+def test_what_is_differentiated_is_trained(transform: Any) -> None:
+    """As in record(): what behaves otherwise in training does so."""
+    asked = []
+
+    def f(x: Any) -> Any:
+        asked.append((is_training(), is_recording()))
+        return np.sum(x * x)
+
+    transform(f)(np.array([1.0, 2.0]))
+    assert set(asked) == {(True, True)}

@@ -1830,3 +1830,14 @@ def test_singular_values_of_a_weighted_fit() -> None:
         made = np.polyfit(x, y, 1, full=True, w=w)
     for got, expected in zip(made, np.polyfit(x, y.array, 1, full=True, w=w), strict=True):
         np.testing.assert_allclose(getattr(got, "array", got), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("initial", "share"), [(-np.inf, 0.25), (0.5, 1.0)])
+def test_a_sum_of_exponentials_of_nothing_but_minus_infinity(initial: float, share: float) -> None:
+    """Equal ones have equal shares, the initial value as well; and no warning."""
+    x, i = attached(np.full((2, 3), -np.inf)), attached(np.array(initial))
+    with record():
+        y = np.logaddexp.reduce(x, axis=1, initial=i)
+    by_x, by_initial = autograd.grad(y, [x, i])
+    np.testing.assert_array_equal(by_x, np.full((2, 3), (1 - share) / 3))
+    assert by_initial.item() == 2 * share

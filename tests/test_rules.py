@@ -805,13 +805,13 @@ def test_methods(name: str, lies: Any) -> None:
     data = lies([[0.3, -1.2, 2.0], [0.7, 0.1, -0.4]])
     of_tensor, of_array = getattr(asarray(data), name), getattr(data, name)
     pairs = [] if callable(of_array) else [(of_tensor, of_array)]
-    for count in range(len(METHODS[name]) + 1) if callable(of_array) else ():
-        arguments = METHODS[name][:count]
+    calls: list[tuple[Any, Any]] = [(METHODS[name][:count], {}) for count in range(len(METHODS[name]) + 1)]
+    for arguments, options in [*calls, ((), {"axis": None})] if callable(of_array) else ():
         try:
-            expected = of_array(*arguments)
-        except (TypeError, ValueError):  # the others have no defaults
+            expected = of_array(*arguments, **options)
+        except (TypeError, ValueError):  # the others have no defaults, or no axis
             continue
-        got = of_tensor(*arguments)
+        got = of_tensor(*arguments, **options)
         pairs += zip(got, expected, strict=True) if name == "nonzero" else [(got, expected)]
     assert pairs
     for one, other in pairs:
@@ -1697,6 +1697,8 @@ RARE: dict[str, tuple[Any, ...]] = {
         for axis in (0, 1, -1)
     },
     "weights of one variable": (lambda x, w: np.cov(x, aweights=w) * x, SOME[:, 0, 0], SOME[:, 1, 0]),
+    "powers of 0": (np.vander, [0.0, 0.5, -1.0]),
+    "powers of 0, the lowest first": (lambda x: np.vander(x, 4, increasing=True), [0.5, 0.0]),
     "weights that are 0": (lambda a, w: np.average(a, axis=0, weights=w), SOME, [0.0, 0.5, 2.0, 0.0]),
     "bases of each": (
         lambda a, b: np.logspace(a, b, 4, base=np.array([2.0, 3.0])) + np.logspace(a, b, 4, base=5),

@@ -1712,6 +1712,7 @@ def test_numpy_is_a_read_only_view() -> None:
     x = leaf([1.0, 2.0])
     view = x.numpy()
     assert np.shares_memory(view, x.array)
+    assert np.shares_memory(x.asnumpy(), x.array)
     with pytest.raises(ValueError, match="read-only"):
         view[0] = 3
     with pytest.raises(ValueError, match="read-only"):
@@ -3499,6 +3500,11 @@ def test_copies_of_attached_tensors_are_leaves_of_their_own() -> None:
         same(t.grad, [k + 1.0, k + 1.0])
     nodes = [t.node for t in made]
     assert all(one != other for one, other in itertools.combinations(nodes, 2))
+    for grad_req in ("write", "add", "null"):
+        x.attach_grad(grad_req)
+        for made_of_it in (copy.copy(x), copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
+            assert made_of_it.attachment.grad_req == grad_req
+            same(made_of_it.grad, [0, 0])
 
 
 def test_variables_may_come_in_any_form() -> None:

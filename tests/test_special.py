@@ -173,6 +173,8 @@ LARGE: list[tuple[Any, float, float]] = [
     (lambda x: sc.beta(x, 300), 200.0, -1.5130260258348311e-147),
     (lambda x: sc.beta(200, x), 300.0, -8.4322116309897342e-148),
     (lambda x: sc.betaln(x, 3e4), 2e4, -0.91630573204915507),
+    (lambda b: sc.betaln(2.0, b), 2000.0, -0.00099975012493753123),
+    (lambda a: sc.betaln(a, 2.0), 2000.0, -0.00099975012493753123),
     (lambda x: sc.polygamma(100, x), 50.0, 5.5158729510327674e-14),
     (lambda x: sc.polygamma(168, x), 1.0, 4.2690680090047053e304),
     (lambda a: sc.hurwitz_zeta(200, a), 1.5, -8.066533197591665e-34),
@@ -759,3 +761,10 @@ def test_of_all_elements_or_along_an_axis(function: Any) -> None:
     x = np.array([[0.5, -1.0, 2.0], [0.25, 1.5, -0.5]])
     for options in ({}, {"axis": None}, {"axis": 0}, {"axis": -1}, {"axis": (0, 1)}, {"axis": (1,)}):
         assert_slopes(lambda x, options=options: function(x, **options), x, orders=2)
+
+
+@pytest.mark.parametrize(("a", "b"), [(0.7, -0.5), (-0.5, 0.7), (-1.5, 0.25), (0.25, -2.75), (-0.25, -0.5)])
+def test_the_beta_function_left_of_zero(a: float, b: float) -> None:
+    """Where it may be negative, which its logarithm does not tell."""
+    for function in (sc.beta, sc.betaln):
+        assert_slopes(lambda a, b, f=function: f(a, b), a, b, orders=2)
