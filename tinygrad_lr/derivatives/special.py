@@ -249,7 +249,10 @@ def _inverse_by_x(base: Any, x: Any, lmbda: Any) -> Any:
 
 
 def _inverse_by_lambda(base: Any, x: Any, lmbda: Any) -> Any:
-    """The same by lambda: where lambda x is small, as at lambda = 0, as a series."""
+    """The same by lambda: where lambda x is small, as at lambda = 0, as a series.
+
+    At the end of the domain it is x**2 times as large, which there changes nothing: 0, infinity, or x = -1.
+    """
     one = base.dtype.type(1)
     x, lmbda = x * one, lmbda * one
     product = lmbda * x
