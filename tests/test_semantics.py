@@ -3502,9 +3502,11 @@ def test_copies_of_attached_tensors_are_leaves_of_their_own() -> None:
     assert all(one != other for one, other in itertools.combinations(nodes, 2))
     for grad_req in ("write", "add", "null"):
         x.attach_grad(grad_req)
+        x.grad = [5.0, 7.0]
         for made_of_it in (copy.copy(x), copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
             assert made_of_it.attachment.grad_req == grad_req
-            same(made_of_it.grad, [0, 0])
+            same(made_of_it.grad, [5, 7])
+            assert not np.may_share_memory(made_of_it.grad.array, x.grad.array)
 
 
 def test_variables_may_come_in_any_form() -> None:
