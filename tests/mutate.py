@@ -12,6 +12,9 @@ number in a row of the table, takes a fork without the package, which imports th
 Which tests reach a line is recorded once, in `.mutation`, to be removed when the suite has changed. Needs a
 system with fork.
 
+With `--written FILE` faults that a person wrote are planted instead: a list in JSON, of objects with the
+"path" of a module, an "old" text that it has once, and the "new" one.
+
 Printed are the faults that no test noticed, each with its line, and those with which the tests came to no
 end: an endless loop, or a machine with too much to do. Most of the former are none: another program that
 computes the same.
@@ -23,6 +26,7 @@ import difflib
 import gc
 import importlib.abc
 import importlib.util
+import json
 import marshal
 import os
 import random
@@ -44,7 +48,8 @@ RECORD = HERE / ".mutation"
 #: what the engine and the table are tested by
 # fmt: off
 SUITE = ["rules", "elementwise", "shape", "reductions", "products", "linalg", "indexing", "special",
-         "semantics", "programs", "machine", "laws", "testing", "func", "other_arrays", "adjoints"]
+         "semantics", "programs", "machine", "laws", "testing", "func", "other_arrays", "adjoints",
+         "compile", "digits", "closed_form", "names", "numpy_docs", "explain", "oracles", "simplifications"]
 # fmt: on
 AT_IMPORT = ("tests/test_rules.py", "tests/test_semantics.py")
 #: operators of cosmic-ray whose faults are mostly none, or no Python
@@ -62,20 +67,17 @@ LEFT_OUT = (
 
 
 class Fault(NamedTuple):
-    """The occurrence of an operator of cosmic-ray in a module."""
+    """A fault in some lines of a module."""
 
     path: Path
-    operator: Any
-    occurrence: int
-    line: int
+    lines: range
+    planted: Callable[[str], str | None]
 
     @property
     def source(self) -> str | None:
         """The module with the fault; None where that is no Python, or no other program."""
-        from cosmic_ray.mutating import mutate_code
-
         code = self.path.read_text()
-        source: str | None = mutate_code(code, self.operator, self.occurrence)
+        source = self.planted(code)
         try:
             return source if source and ast.dump(ast.parse(source)) != ast.dump(ast.parse(code)) else None
         except SyntaxError:
@@ -84,12 +86,13 @@ class Fault(NamedTuple):
     def __str__(self) -> str:
         old, new = self.path.read_text().splitlines(), (self.source or "").splitlines()
         changes = list(difflib.unified_diff(old, new, n=0, lineterm=""))[3:]
-        return "\n".join([f"{self.path.relative_to(HERE)}:{self.line}", *changes])
+        return "\n".join([f"{self.path.relative_to(HERE)}:{self.lines.start}", *changes])
 
 
 def faults(path: Path) -> Iterator[Fault]:
     """All that cosmic-ray can plant in a module."""
     from cosmic_ray.ast import ast_nodes, get_ast
+    from cosmic_ray.mutating import mutate_code
     from cosmic_ray.plugins import get_operator, operator_names
 
     nodes = list(ast_nodes(get_ast(path.read_text())))
@@ -98,7 +101,23 @@ def faults(path: Path) -> Iterator[Fault]:
             operator = get_operator(name)()
             places = [start for node in nodes for start, _ in operator.mutation_positions(node)]
             for occurrence, (line, _) in enumerate(places):
-                yield Fault(path, operator, occurrence, line)
+                plant = partial(mutate_code, operator=operator, occurrence=occurrence)
+                yield Fault(path, range(line, line + 1), plant)
+
+
+def written(file: Path) -> Iterator[Fault]:
+    """Those in a file that a person wrote."""
+    for fault in json.loads(file.read_text()):
+        path, old = HERE / fault["path"], fault["old"]
+        before, *rest = path.read_text().split(old)
+        if len(rest) != 1:
+            sys.exit(f"{file}: {path} has {len(rest)} times, instead of once: {old}")
+        line = before.count("\n") + 1
+        yield Fault(path, range(line, line + old.count("\n") + 1), partial(replaced, old, fault["new"]))
+
+
+def replaced(old: str, new: str, code: str) -> str:
+    return code.replace(old, new)
 
 
 def identity(code: CodeType) -> Any:
@@ -119,6 +138,8 @@ def exchanged(old: CodeType, new: CodeType) -> dict[Any, CodeType] | None:
                 if not within and repr(a) != repr(b):
                     return False
             elif a.co_flags & CO_NEWLOCALS:
+                if a.co_freevars != b.co_freevars:
+                    return False  # no function of the one can be given the other
                 if a != b or identity(a) != identity(b):
                     found[identity(a)] = b
                     same(a, b, True)
@@ -127,6 +148,12 @@ def exchanged(old: CodeType, new: CodeType) -> dict[Any, CodeType] | None:
         return within or old.co_names == new.co_names
 
     return found if same(old, new, False) and found else None
+
+
+def around(fault: Fault, functions: dict[Any, CodeType]) -> set[int]:
+    """The lines of those functions that the fault is in."""
+    lines = [{place[0] or 0 for place in positions} for *_, positions in functions]
+    return {line for within in lines if min(within) <= fault.lines.start <= max(within) for line in within}
 
 
 class Planted(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -297,7 +324,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("modules", nargs="+", type=Path)
+    parser.add_argument("modules", nargs="*", type=Path)
+    parser.add_argument("--written", type=Path, help="a file of faults to be planted instead")
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=60, help="of tests, at most, for each fault")
@@ -311,7 +339,10 @@ def main() -> None:
     connection, known, live = collected()
     seconds = {test: time for test, time in seconds.items() if test in known}
     at_import = {test for test in seconds if test.startswith(AT_IMPORT)}
-    planted = [fault for path in arguments.modules for fault in faults(path.resolve())]
+    if arguments.written:
+        planted = list(written(arguments.written))
+    else:
+        planted = [fault for path in arguments.modules for fault in faults(path.resolve())]
     random.Random(arguments.seed).shuffle(planted)
     end = time.monotonic() + 60 * arguments.minutes
     count = dict.fromkeys(("noticed", "missed", "endless"), 0)
@@ -320,10 +351,12 @@ def main() -> None:
             break
         if (source := fault.source) is None:
             continue
-        contexts = set(reaching[fault.path].get(fault.line, []))
-        reach = contexts & set(seconds)
         old, new = (compile(text, str(fault.path), "exec") for text in (fault.path.read_text(), source))
         functions = exchanged(old, new) or {}
+        by_line = reaching[fault.path]
+        contexts = {test for line in fault.lines for test in by_line.get(line, [])}
+        contexts = contexts or {test for line in around(fault, functions) for test in by_line.get(line, [])}
+        reach = contexts & set(seconds)
         failed: bool | None = False
         if reach and not live.isdisjoint(functions):
             connection.send(marshal.dumps((functions, *quickest(reach, seconds, arguments.seconds))))
