@@ -338,7 +338,6 @@ def main() -> None:
 
     connection, known, live = collected()
     seconds = {test: time for test, time in seconds.items() if test in known}
-    at_import = {test for test in seconds if test.startswith(AT_IMPORT)}
     if arguments.written:
         planted = list(written(arguments.written))
     else:
@@ -361,9 +360,9 @@ def main() -> None:
         if reach and not live.isdisjoint(functions):
             connection.send(marshal.dumps((functions, *quickest(reach, seconds, arguments.seconds))))
             failed = connection.recv()
-        elif not reach or "" in contexts:
-            reach |= at_import
-        if failed is False and (live.isdisjoint(functions) or "" in contexts):  # it is run on import
+        at_import = not reach or live.isdisjoint(functions) or "" in contexts
+        if failed is False and at_import:
+            reach |= {test for test in seconds if test.startswith(AT_IMPORT)}
             tests, limit = quickest(reach, seconds, arguments.seconds)
             failed = outcome(partial(on_import, fault, source, tests), limit)
         verdict = "endless" if failed is None else "noticed" if failed else "missed"

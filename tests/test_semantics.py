@@ -3615,6 +3615,24 @@ def test_the_ends_of_a_slice_may_be_changed_afterwards(counter: Any, key: Any) -
     same(x.grad, [1, 1, 1] if isinstance(key(0), slice) else [1, 2, 3])
 
 
+@pytest.mark.parametrize("counter", [tensor, np.array])
+@pytest.mark.parametrize("end", range(3))
+@pytest.mark.parametrize("key", [lambda part: part, lambda part: (part,)])
+def test_no_end_of_a_slice_is_looked_up_later(counter: Any, end: int, key: Any) -> None:
+    x, ends, expected = leaf(np.ones(6)), [None, None, None], np.zeros(6)
+    expected[key(slice(*put(ends, end, 2)))] = 1
+    i = counter(2)
+    with record():
+        y = x[key(slice(*put(ends, end, i)))].sum()
+    i += 1
+    y.backward()
+    same(x.grad, expected)
+
+
+def put(values: list[Any], place: int, value: Any) -> list[Any]:
+    return [*values[:place], value, *values[place + 1 :]]
+
+
 def test_what_one_user_leaves_out_another_uses() -> None:
     """Also where the two stand on tapes of their own, as the forward and the backward computation do."""
     a, h = leaf([[1.0, 2.0]]), leaf([0.5, 0.7])
