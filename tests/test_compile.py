@@ -1,6 +1,7 @@
 """Compiled functions: the same values, gradients and updates, and source that runs with NumPy alone."""
 
 import asyncio
+import contextlib
 import copy
 import cProfile
 import operator
@@ -973,6 +974,84 @@ def test_a_mask_that_takes_another_number_later_raises() -> None:
     mask[1] = True
     with pytest.raises(TraceError, match="a mask takes 3 elements now"):
         compiled(x)
+
+
+#: functions whose results have a shape that depends on values, and two calls for which it is another
+SHAPED_BY_VALUES: dict[str, tuple[Any, Any, Any]] = {
+    "roots": (lambda x: np.roots(x), ([1.0, -3.0, 2.0],), ([0.0, 1.0, -2.0],)),
+    "polydiv": (lambda x: np.polydiv(x, np.array([1.0, 2.0]))[1], ([1.0, 2.0, 3.0],), ([1.0, 2.0, 0.0],)),
+    "polymul": (lambda x: np.polymul(x, x), ([1.0, 2.0],), ([0.0, 2.0],)),
+    "lstsq": (
+        lambda x: np.linalg.lstsq(np.stack([x, np.ones(3)]).T, np.array([1.0, 2.0, 4.0]))[1],
+        ([1.0, 2.0, 3.0],),
+        ([1.0, 1.0, 1.0],),
+    ),
+    "insert": (lambda x: np.insert(x, x > 2, 0.0), ([1.0, 2.0, 3.0],), ([1.0, 2.0, 1.0],)),
+    "ix_": (lambda x: x[np.ix_(x > 2)], ([1.0, 2.0, 3.0],), ([3.0, 3.0, 3.0],)),
+    "diag": (lambda x, i: np.diag(x, i), ([1.0, 2.0], 0), ([1.0, 2.0], 1)),
+    "rot90": (lambda x, i: np.rot90(x, i), ([[1.0, 2.0]], 1), ([[1.0, 2.0]], 2)),
+    "tile": (lambda x, i: np.tile(x, i), ([1.0, 2.0], [2, 1]), ([1.0, 2.0], [1, 1])),
+    "reps=": (lambda x, i: np.tile(x, reps=(i, 1)), ([1.0, 2.0], 2), ([1.0, 2.0], 1)),
+    "resize": (lambda x, i: np.resize(x, i), ([1.0, 2.0], [2, 1]), ([1.0, 2.0], [1, 1])),
+    "reshape": (lambda x, i: np.reshape(x, i), ([1.0, 2.0], [2, 1]), ([1.0, 2.0], [1, 2])),
+    "x.reshape": (lambda x, i: x.reshape((i, -1)), ([1.0, 2.0], 2), ([1.0, 2.0], 1)),
+    "broadcast_to": (lambda x, i: np.broadcast_to(x, i), ([1.0, 2.0], [2, 2]), ([1.0, 2.0], [1, 2])),
+    "ones_like": (lambda x, i: np.ones_like(x, shape=i), ([1.0, 2.0], [2, 2]), ([1.0, 2.0], [1, 2])),
+    "split": (lambda x, i: np.split(x, i)[0], ([1.0, 2.0, 3.0], [2]), ([1.0, 2.0, 3.0], [1])),
+    "array_split": (lambda x, i: np.array_split(x, i)[0], ([1.0, 2.0, 3.0], 1), ([1.0, 2.0, 3.0], 3)),
+    "pad": (lambda x, i: np.pad(x, i), ([1.0], [0, 0]), ([1.0], [0, 1])),
+    "vander": (lambda x, i: np.vander(x, i), ([1.0, 2.0], 2), ([1.0, 2.0], 1)),
+    "linspace": (lambda x, i: np.linspace(x, 2 * x, i), ([1.0], 1), ([1.0], 2)),
+    "sum": (lambda x, i: np.sum(x, axis=i), ([[1.0, 2.0]], 0), ([[1.0, 2.0]], 1)),
+    "max": (lambda x, i: np.max(x, i), ([[1.0, 2.0]], 0), ([[1.0, 2.0]], 1)),
+    "mean": (lambda x, i: x.mean((i,)), ([[1.0, 2.0]], 0), ([[1.0, 2.0]], 1)),
+    "cumsum": (lambda x, i: np.cumsum(x, i), ([[1.0, 2.0]], 0), ([[1.0, 2.0]], 1)),
+    "flip": (lambda x, i: np.flip(x, i), ([[1.0, 2.0]], 0), ([[1.0, 2.0]], 1)),
+    "transpose": (lambda x, i: np.transpose(x, i), ([[1.0, 2.0]], [0, 1]), ([[1.0, 2.0]], [1, 0])),
+    "swapaxes": (lambda x, i: np.swapaxes(x, 0, i), ([[1.0, 2.0]], 0), ([[1.0, 2.0]], 1)),
+    "moveaxis": (lambda x, i: np.moveaxis(x, i, 0), ([[1.0, 2.0]], 0), ([[1.0, 2.0]], 1)),
+    "its end": (lambda x, i: np.moveaxis(x, 0, i), ([[1.0, 2.0]], 0), ([[1.0, 2.0]], 1)),
+    "expand_dims": (lambda x, i: np.expand_dims(x, i), ([1.0, 2.0], 0), ([1.0, 2.0], 1)),
+    "stack": (lambda x, i: np.stack([x, x], i), ([1.0, 2.0, 3.0], 0), ([1.0, 2.0, 3.0], 1)),
+    "fft": (lambda x, i: np.abs(np.fft.fft(x, i)), ([1.0, 2.0], 2), ([1.0, 2.0], 1)),
+    "diff": (lambda x, i: np.diff(x, i), ([1.0, 2.0, 4.0], 1), ([1.0, 2.0, 4.0], 0)),
+    "matrix_power": (lambda x, i: np.linalg.matrix_power(x, i), ([[2.0]], 1), ([[2.0]], 2)),
+}
+
+
+@pytest.mark.parametrize(("function", "first", "second"), SHAPED_BY_VALUES.values(), ids=SHAPED_BY_VALUES)
+def test_code_for_one_shape_is_not_run_for_another(function: Any, first: Any, second: Any) -> None:
+    """Whichever is traced: a later call gives the same as eager code, or raises."""
+    for f in (
+        function,
+        lambda *args: np.sum(2 * function(*args)),
+        lambda *args: 2 * function(*args) + [[1.0]],
+    ):
+        for one, other in ((first, second), (second, first)):
+            compiled = compile(f)
+            with contextlib.suppress(TraceError):
+                for call in (one, one, other, one):
+                    arrays = [np.array(a) for a in call]
+                    truth = f(*map(tensor, arrays))
+                    np.testing.assert_allclose(unwrapped(compiled(*arrays)), unwrapped(truth), **close)
+
+
+def test_what_says_the_shape_may_be_found_elsewhere() -> None:
+    """As long as it says the same; the source does as it says."""
+    axis, shape, x = np.array(1), np.array([3, 2]), np.arange(6.0).reshape(2, 3)
+    compiled = compile(lambda x: (np.sum(x, axis=axis) * 2, np.tile(x, shape) * 2, np.max(3 * x, (axis,))))
+    truth = 2 * x.sum(1), np.tile(2 * x, (3, 2)), 3 * x.max(1)
+    for way in ways(compiled):
+        for got, expected in zip(way(x), truth, strict=True):
+            np.testing.assert_array_equal(got, expected)
+    shape[1] = 1
+    with pytest.raises(TraceError, match=r"np\.tile makes an array of shape \(6, 3\) now, but made one of"):
+        compiled(x)
+    space: dict[str, Any] = {}
+    exec(compiled.executed, space)
+    given = {v.name: v.source for v in compiled._last.program.captured}
+    with pytest.raises(ValueError, match=r"np\.tile makes an array of shape \(6, 3\), other than before"):
+        space[compiled.name](x, **given)
 
 
 def creating(x: Any) -> Any:

@@ -58,6 +58,10 @@ MISSED = object()  # what code returns that does not fit
 SELECTING = {np.nonzero, np.flatnonzero, np.argwhere, np.compress, np.extract, np.trim_zeros}
 SELECTING |= {np.unique, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values, np.union1d}
 SELECTING |= {np.intersect1d, np.setdiff1d, np.setxor1d, np.bincount}
+#: parameters of NumPy's functions whose values say which shape comes out, or whether the argument itself does
+STEERING = {"axis", "axes", "axis1", "axis2", "axisa", "axisb", "axisc", "source", "destination", "shape"}
+STEERING |= {"new_shape", "newshape", "reps", "indices_or_sections", "pad_width", "window_shape"}
+STEERING |= {"n", "s", "N", "num"}
 #: functions that may read an array in the order of its memory, and the position of the argument for that
 ORDERED = {np.ravel: 1, np.reshape: 2}
 #: files whose functions' names for tensors mean nothing to the user
@@ -200,6 +204,7 @@ class Tracer:
         finally:
             MODE.reset(token)
         several = isinstance(value, (list, tuple))
+        self.check_steering(row.function, args, options)
         if several or id(value) not in self.known:  # some functions return their argument itself
             given = {name: o for name, o in options.items() if o is not None or name != "out"}
             noted = mapped(self.operand, tuple(args)), mapped(self.operand, given)
@@ -241,6 +246,22 @@ class Tracer:
                 self.kept.append(v.array)
                 v.array = value
         return all(isinstance(v, Variable) for v in made)
+
+    def check_steering(self, function: Any, args: Any, options: Any) -> None:
+        """Raise where what a function of NumPy's does depends on a value that may be another one later."""
+        if isinstance(function, np.ufunc) or not str(getattr(function, "__module__", "")).startswith("numpy"):
+            return
+        try:
+            given = inspect.signature(function).bind(*args, **options).arguments
+        except (TypeError, ValueError):  # it has none
+            given = options
+        for name in STEERING & given.keys():
+            steering = variables_in(mapped(self.operand, given[name]))
+            if any(not isinstance(v.source, np.ndarray) for v in steering):
+                raise TraceError(
+                    f"what {name_of(function)} does depends on the value of {name}, and a compiled function "
+                    "is the same for all values of arrays. Pass numbers of Python's to the function."
+                )
 
     def check_shape(self, line: Line, value: Any) -> None:
         """Raise where the shape of a result depends on values: later ones may be others."""
