@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import copy
 import cProfile
+import inspect
 import operator
 import sys
 import types
@@ -417,10 +418,18 @@ def test_optimizers_of_ones_own_are_compiled_or_raise() -> None:
         def update(self, param: Any, grad: Any, state: Any, scratch: Any) -> None:
             param -= grad * self.lr if self.steps % 2 else 0 * grad
 
+    class Peeping(tinygrad_lr.optim.Optimizer):
+        arrays = ("mean",)
+
+        def update(self, param: Any, grad: Any, state: Any, scratch: Any) -> None:
+            param -= getattr(state["mean"], "array", state["mean"]) + 1
+
     w = tensor([1.0, 2.0], np.float32)
     w.attach_grad()
     w.grad = [3.0, -4.0]
     sign, halving = Sign([w], 0.5, 0), Halving([w], 0.5, 0)
+    with pytest.raises(TraceError, match=r"\.array needs the value"):
+        compile(Peeping([w], 0.5, 0).step)()
     compiled = compile(sign.step)
     for n in (0.5, 1.0):
         compiled()
@@ -521,6 +530,10 @@ def test_traced_again_for_other_shapes_dtypes_and_static_values() -> None:
     for n in range(2 * CACHE_SIZE):
         compiled(x, n + 10)
     assert compiled.programs == CACHE_SIZE
+    twice = compile(lambda x: 2 * x)
+    for dtype in ("f4", "f8", ">f8", "f2", "i4", "i8", "u8", "?") * 2:
+        for repeated in (0, 1):
+            assert twice(x.astype(dtype)).dtype == (2 * x.astype(dtype)).dtype, repeated
 
 
 def test_one_array_given_twice_is_another_program() -> None:
@@ -761,6 +774,10 @@ def test_names_of_the_program() -> None:
 
 def test_the_package_has_it_by_name() -> None:
     assert tinygrad_lr.compile is compile
+    step = compile(training_step)
+    assert (step.__name__, step.__doc__, step.__wrapped__) == ("training_step", None, training_step)
+    assert compile(ends).__name__ == "ends"
+    assert inspect.signature(compile(ends)) == inspect.signature(ends)
     assert autograd.is_recording() is False
 
 
@@ -959,6 +976,14 @@ def test_a_number_that_is_written_in_place() -> None:
         lambda x: np.flatnonzero(a=x),
         lambda x: np.union1d(x, x),
         lambda x: np.bincount(np.argsort(x)),
+        lambda x: np.intersect1d(x, x),
+        lambda x: np.setdiff1d(x, 2 * x),
+        lambda x: np.setxor1d(x, 2 * x),
+        *(
+            lambda x, name=name: getattr(np, name)(x)[0]
+            for name in ("unique_all", "unique_counts", "unique_inverse", "unique_values")
+            if hasattr(np, name)
+        ),
     ],
 )
 def test_more_shapes_that_depend_on_values_raise(function: Any) -> None:
@@ -2261,11 +2286,12 @@ def test_tensors_on_one_array_have_gradients_of_their_own() -> None:
                 run(*pair)
                 kept.append([a.grad.tolist(), b.grad.tolist()])
             assert kept[0] == kept[1]
-    reading = compile(lambda a, b: (a.grad * b, a.grad.__imul__(2.0), b + 0)[::2])
     a.grad = [3.0, 4.0]
     held = a.grad
-    for _ in range(2):
-        for other in (held, tensor([1.0, 1.0]), held):
+    for order in ("hah", "aha") * 2:
+        reading = compile(lambda a, b: (a.grad * b, a.grad.__imul__(2.0), b + 0)[::2])
+        for one in order * 2:
+            other = held if one == "h" else tensor([1.0, 1.0])
             before, product = held.numpy().copy(), held.numpy() * other.numpy()
             made, after = reading(a, other)
             np.testing.assert_array_equal(held.numpy(), 2 * before)
@@ -2363,6 +2389,9 @@ def test_results_of_the_first_call_are_of_the_kinds_of_later_ones() -> None:
             x,
             np.transpose(x),
             np.squeeze(x),
+            np.moveaxis(x, (), ()),
+            np.reshape(x, np.shape(x)),
+            np.reshape(x, (1, -1)),
         ]
         return [*made, np.ravel(x)[0], np.ravel(x), np.allclose(x, x), np.ones(2), np.prod([2.0, 3.0])]
 
@@ -2381,6 +2410,9 @@ def test_results_of_the_first_call_are_of_the_kinds_of_later_ones() -> None:
         expected = kinds(f(x))
         for _ in range(3):
             assert kinds(compiled(x)) == expected
+    for x in numbers:
+        copies = compile(lambda x: [np.copy(x), np.broadcast_to(x, ()), x.astype("f"), x.astype("d")])
+        assert kinds(copies(x)) == kinds(copies(x))
     flat = compile(lambda x: [np.ravel(x), np.ravel(x)])(np.float64(2.0))
     assert not np.shares_memory(*flat)
 
@@ -2395,6 +2427,8 @@ def test_results_of_the_first_call_are_of_the_kinds_of_later_ones() -> None:
         lambda: np.random.permutation(3),
         lambda: np.random.choice(5),
         lambda: np.random.shuffle([1, 2, 3]),
+        lambda: np.random.rand(312),  # as many as there are at a time
+        lambda: np.random.seed(1),
     ],
 )
 @pytest.mark.parametrize("before", [0, 1])

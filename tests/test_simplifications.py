@@ -657,6 +657,25 @@ def test_gradients_that_are_views_have_what_they_had_when_they_were_stored() -> 
             assert_same(g, grads[0])
 
 
+def test_gradients_that_are_views_of_what_is_found_elsewhere() -> None:
+    """Are copies of it as it is at each call."""
+    head, w = tensor(np.arange(6.0).reshape(3, 2)), tensor(np.ones((2, 3)))
+    w.attach_grad()
+
+    def step() -> None:
+        with record():
+            y = w.T
+        y.backward(head)
+
+    compiled = compile(step)
+    for _ in range(4):
+        compiled()
+        assert_same(w.grad, head.array.T)
+        w.grad[...] = -1
+        head[...] += 1
+        assert head.array[0, 0] >= 1
+
+
 @pytest.mark.parametrize(
     ("target", "shape"),
     [*itertools.product(TARGETS, [(3,)]), *itertools.product(["an argument", "made"], [(1,), ()])],

@@ -58,6 +58,8 @@ MISSED = object()  # what code returns that does not fit
 SELECTING = {np.nonzero, np.flatnonzero, np.argwhere, np.compress, np.extract, np.trim_zeros}
 SELECTING |= {np.unique, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values, np.union1d}
 SELECTING |= {np.intersect1d, np.setdiff1d, np.setxor1d, np.bincount}
+#: functions that make a number of a number of NumPy's, where they would make an array of an array
+SAME_NUMBER = {np.transpose, np.moveaxis, np.reshape, np.broadcast_to, np.copy, cast}
 #: parameters of NumPy's functions whose values say which shape comes out, or whether the argument itself does
 STEERING = {"axis", "axes", "axis1", "axis2", "axisa", "axisb", "axisc", "source", "destination", "shape"}
 STEERING |= {"new_shape", "newshape", "reps", "indices_or_sections", "pad_width", "window_shape"}
@@ -216,7 +218,9 @@ class Tracer:
                 reads = variables_in(noted)
                 line = Line(row.function, *noted, [self.made(array, reads) for array in values])
                 line.several = several
-                if row.function in (np.transpose, np.squeeze) and id(reads[0].array) in self.numbers:
+                number = row.function in SAME_NUMBER and id(reads[0].array) in self.numbers
+                number |= row.function is cast and reads[0].array.dtype != value.dtype  # made by its type
+                if number and np.ndim(value) == 0:
                     self.numbers.add(id(value))
                 self.check_shape(line, value)
                 self.lines.append(line)
