@@ -5,6 +5,7 @@ import contextlib
 import copy
 import cProfile
 import inspect
+import itertools
 import operator
 import sys
 import types
@@ -561,7 +562,7 @@ def test_the_order_of_memory_raises(order: Any) -> None:
             np.testing.assert_array_equal(got, expected)
 
 
-OWN = tensor([1.0, 2.0])
+OWN, MASK = tensor([1.0, 2.0]), tensor([True, False, True])
 RESULTS: dict[str, Any] = {
     "the argument": lambda x: x,
     "a view of it": lambda x: x[1:],
@@ -920,6 +921,8 @@ def test_attached_tensors_are_another_program() -> None:
         lambda x: np.compress(x > 0, x),
         lambda x: x[np.where(x > 0)],
         lambda x: np.argwhere(x),
+        lambda x: x[MASK],
+        lambda x: np.repeat(x, MASK),
         value_and_grad(lambda x: np.mean(x[x > 0] ** 2)),
     ],
 )
@@ -1632,6 +1635,8 @@ def test_parameters_in_lists_and_state_in_objects_may_be_written() -> None:
         (lambda x, w: (2 * x) if (x * 2).array[0] > 1 else x, r"\.array needs"),
         (lambda x, w: x * w.array.sum(), r"\.array needs the value of `w`"),
         (lambda x, w: x * w.grad.array.sum(), r"\.array needs"),
+        (lambda x, w: x * np.modf(x)[1].array, r"\.array needs"),
+        (lambda x, w: setattr(w, "array", np.ones(2)), r"\.array needs the value of `w`"),
         (lambda x, w: x * x.detach().array.sum(), r"\.array needs"),
         (lambda x, w: x * np.split(x, 2)[0].array.sum(), r"\.array needs"),
         (lambda x, w: x * w.grad.detach().array.sum(), r"\.array needs"),
@@ -1651,19 +1656,19 @@ def test_arrays_do_not_get_out_of_what_is_traced(function: Any, how: str) -> Non
 
 
 def test_tensors_that_were_traced_are_as_before() -> None:
-    w = tensor([1.0, 2.0])
+    w, hidden = tensor([1.0, 2.0]), Slots(tensor([5.0, 6.0]))
     w.attach_grad()
 
     def step(x: Any) -> Any:
         with record():
             y = x * w
         y.backward()
-        return y, w, np.split(y, 2)
+        return y, w, np.split(y, 2), hidden.w
 
     for _ in range(2):
-        y, same, halves = (compiled := compile(step))(tensor([3.0, 4.0]))
+        y, same, halves, made = (compiled := compile(step))(tensor([3.0, 4.0]))
         assert same is w
-        for t in (y, w, w.grad, *halves):
+        for t in (y, w, w.grad, *halves, made, hidden.w):
             assert type(t) is Tensor
             assert t.array is not None
     assert compiled.traces == 1
@@ -2003,6 +2008,10 @@ def test_a_number_among_the_arguments_that_is_written() -> None:
         expected = n * found.item()
         shrinking(np.array(n))
         assert found.item() == expected
+    found.array = np.float64(7.0)
+    for expected in (14.0, 28.0):
+        shrinking(np.array(2.0))
+        assert found.item() == expected
 
 
 def test_a_gradient_without_create_graph_is_a_constant_in_compiled_code_too() -> None:
@@ -2289,14 +2298,14 @@ def test_tensors_on_one_array_have_gradients_of_their_own() -> None:
     a.grad = [3.0, 4.0]
     held = a.grad
     for order in ("hah", "aha") * 2:
-        reading = compile(lambda a, b: (a.grad * b, a.grad.__imul__(2.0), b + 0)[::2])
+        reading = compile(lambda a, b: (a.grad * (3 * b), a.grad.__imul__(2.0), 3 * b)[::2])
         for one in order * 2:
             other = held if one == "h" else tensor([1.0, 1.0])
-            before, product = held.numpy().copy(), held.numpy() * other.numpy()
+            before, product = held.numpy().copy(), held.numpy() * (3 * other.numpy())
             made, after = reading(a, other)
             np.testing.assert_array_equal(held.numpy(), 2 * before)
             np.testing.assert_array_equal(made.numpy(), product)
-            np.testing.assert_array_equal(after.numpy(), other.numpy())
+            np.testing.assert_array_equal(after.numpy(), 3 * other.numpy())
 
 
 def found_by_partial(x: Any, w: Any, table: Any) -> Any:
@@ -2356,6 +2365,68 @@ def test_an_argument_that_the_function_finds_elsewhere_too(find: Any, turned: in
             traces = compiled.traces if x is table else 0
             compiled(x)
         assert compiled.traces == traces  # each has a program that is kept
+
+
+def test_an_argument_that_lies_on_an_array_that_the_function_writes() -> None:
+    """Whether it is traced with such a one or with another."""
+    for order in ("ab", "ba"):
+        table = np.array([1.0, 2.0])
+
+        def f(x: Any, table: Any = table) -> Any:
+            before = 2 * x
+            np.add(table, np.ones_like(x), out=table)
+            return before, 2 * x
+
+        compiled = compile(f)
+        for one in order * 3:
+            x = table[::-1] if one == "a" else np.array([5.0, 6.0])
+            expected = 2 * x, 2 * x + (2 if one == "a" else 0)
+            for got, truth in zip(compiled(x), expected, strict=True):
+                np.testing.assert_array_equal(got, truth)
+
+
+FLAGS: dict[str, Any] = {
+    "scalars": lambda on: np.bool_(on),
+    "arrays": lambda on: np.array(on),
+    "tensors of scalars": lambda on: Tensor(np.bool_(on)),
+    "tensors": lambda on: tensor(on),
+}
+
+
+@pytest.mark.parametrize("make", FLAGS.values(), ids=FLAGS)
+def test_one_truth_value_given_twice_is_not_one_argument(make: Any) -> None:
+    """Nor is it what the function finds elsewhere or has written in it: there are two of NumPy's only."""
+    for first in itertools.product((True, False), repeat=3):
+        found = [make(False), make(False)]
+
+        def f(a: Any, b: Any, c: Any, found: Any = found) -> Any:
+            own = np.where(c[0], np.True_, np.False_)
+            return np.stack([a, b, c[0], found[0] ^ a, found[1] | b, own, np.logical_and(a, np.True_)])
+
+        compiled = compile(f)
+        for flags in (first, *itertools.product((True, False), repeat=3)):
+            a, b, c = map(make, flags)
+            made = compiled(a, b, c=[c])
+            truth = [*flags, flags[0], flags[1], flags[2], flags[0]]
+            np.testing.assert_array_equal(unwrapped(made), truth)
+        if make is FLAGS["tensors of scalars"]:
+            found[0].array = np.True_
+            np.testing.assert_array_equal(compiled(a, b, c=[c])[3:5], [not flags[0], flags[1]])
+
+
+def test_one_number_given_twice_is_not_one_argument() -> None:
+    compiled, x = compile(lambda x, y: x - 2 * y), np.float64(3.0)
+    for a, b in ((x, x), (x, np.float64(5.0)), (np.float64(7.0), x)):
+        for wrap in (lambda n: n, Tensor):
+            assert compiled(wrap(a), wrap(b)) == a - 2 * b
+
+
+def test_arrays_with_operators_of_their_own_are_not_taken_for_others() -> None:
+    compiled, x = compile(lambda x: x * x), np.ones((2, 2))
+    for _ in range(2):
+        np.testing.assert_array_equal(compiled(x), x)
+        with pytest.raises(TypeError, match="MaskedArray has operators of its own"):
+            compiled(np.ma.masked_array(x, x > 0))
 
 
 def test_results_of_the_first_call_are_of_the_kinds_of_later_ones() -> None:

@@ -34,7 +34,7 @@ import sys
 import types
 import typing
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -43,7 +43,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .calls import ARRAYS
+from .calls import ARRAYS, unwrapped
 from .derivatives import cast, scatter
 from .errors import PACKAGE, TraceError, describe, name_of
 from .executable import Writer, executed, lowered
@@ -840,31 +840,39 @@ class Compiled:
         held = list(_named_arrays(self.function, (args, options)))
         named = {name: t for name, t in held if isinstance(t, Tensor)}
         at_hand = (*(t for _, t in held), *leaves)
+        _tell_apart(t for t in at_hand if isinstance(t, Tensor))
         tracer.reachable = {id(getattr(t, "array", t)) for t in at_hand}
         grads = {id(t.grad.array) for t in at_hand if getattr(t, "attachment", None) is not None}
         tracer.reachable |= grads
         tracer.owners = {id(t.array): t for t in at_hand if isinstance(t, Tensor)}
         arguments = []
         wrapped: dict[int, Tensor] = {}
+        numbers = []  # one and the same may be given twice, as np.True_ is, and be two others later
         for place, leaf in enumerate(leaves):
-            tensor = asarray(leaf)
+            tensor = leaf if isinstance(leaf, Tensor) else asarray(unwrapped(leaf))
             if id(tensor.array) in grads:  # not to be taken for each other later
                 tensor = Tensor(tensor.array[...], None, UNATTACHED)
                 tracer.reachable.add(id(tensor.array))
-            if tensor is not leaf:
+            if isinstance(leaf, np.generic):
+                numbers.append(tensor)
+            elif tensor is not leaf:
                 tensor = wrapped.setdefault(id(leaf), tensor)
             tracer.kept.append(tensor)
             tracer.places[id(tensor)] = place
             if isinstance(leaf, np.generic):
                 tracer.numbers.add(id(tensor.array))
             arguments.append(tracer.known.get(id(tensor.array)) or tracer.add(tensor.array, place))
-        traced_args, traced_options = mapped(
-            lambda leaf: wrapped.get(id(leaf), leaf) if isinstance(leaf, (Tensor, *ARRAYS)) else leaf,
-            (args, options),
-        )
+        each_number = iter(numbers)
+
+        def traced(leaf: Any) -> Any:
+            if isinstance(leaf, np.generic):
+                return next(each_number)
+            return wrapped.get(id(leaf), leaf) if isinstance(leaf, (Tensor, np.ndarray)) else leaf
+
+        traced_args, traced_options = mapped(traced, (args, options))
         locals_seen: dict[int, str] = {}
         with tracer.listening():
-            for t in (*at_hand, *wrapped.values()):
+            for t in (*at_hand, *wrapped.values(), *numbers):
                 if isinstance(t, Tensor):
                     tracer.attach(t)
             value = self._watched(locals_seen, traced_args, traced_options)
@@ -1015,6 +1023,16 @@ def _memory(array: Any) -> int:
     while (base := getattr(array, "base", None)) is not None:
         array = base
     return id(array) if isinstance(array, ARRAYS) else 0
+
+
+def _tell_apart(tensors: Iterable[Tensor]) -> None:
+    """Give tensors that hold one and the same of NumPy's scalars arrays of their own, as truth values do."""
+    seen = {id(np.True_), id(np.False_)}
+    for t in {id(t): t for t in tensors}.values():
+        if isinstance(t.array, np.generic):
+            if id(t.array) in seen:
+                t.array = np.array(t.array)
+            seen.add(id(t.array))
 
 
 def _overlap(leaves: Sequence[Any]) -> tuple[tuple[int, int, bool], ...]:
