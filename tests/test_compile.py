@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import copy
 import cProfile
+import enum
 import inspect
 import itertools
 import operator
@@ -425,12 +426,17 @@ def test_optimizers_of_ones_own_are_compiled_or_raise() -> None:
         def update(self, param: Any, grad: Any, state: Any, scratch: Any) -> None:
             param -= getattr(state["mean"], "array", state["mean"]) + 1
 
+    class Fixed(tinygrad_lr.optim.Optimizer):
+        def update(self, param: Any, grad: Any, state: Any, scratch: Any) -> None:
+            param -= getattr(self.steps, "array", 1.0)
+
     w = tensor([1.0, 2.0], np.float32)
     w.attach_grad()
     w.grad = [3.0, -4.0]
     sign, halving = Sign([w], 0.5, 0), Halving([w], 0.5, 0)
-    with pytest.raises(TraceError, match=r"\.array needs the value"):
-        compile(Peeping([w], 0.5, 0).step)()
+    for peeping in (Peeping([w], 0.5, 0), Fixed([w], 0.5, 0)):
+        with pytest.raises(TraceError, match=r"\.array needs the value"):
+            compile(peeping.step)()
     compiled = compile(sign.step)
     for n in (0.5, 1.0):
         compiled()
@@ -531,6 +537,10 @@ def test_traced_again_for_other_shapes_dtypes_and_static_values() -> None:
     for n in range(2 * CACHE_SIZE):
         compiled(x, n + 10)
     assert compiled.programs == CACHE_SIZE
+    traces = compiled.traces
+    for n in range(CACHE_SIZE, 2 * CACHE_SIZE):  # the last ones are kept
+        compiled(x, n + 10)
+    assert compiled.traces == traces
     twice = compile(lambda x: 2 * x)
     for dtype in ("f4", "f8", ">f8", "f2", "i4", "i8", "u8", "?") * 2:
         for repeated in (0, 1):
@@ -632,6 +642,38 @@ def test_a_result_that_is_returned_twice_is_two_arrays() -> None:
     assert compiled.traces == 1
 
 
+class Kind(enum.Enum):
+    ONE = 1
+
+
+def test_results_in_dicts_have_the_keys_of_the_function() -> None:
+    keys = ["a", 2, ("b", 1.5), None, np.nan, float("inf"), Kind.ONE, np.float64(3), frozenset({1})]
+    compiled = compile(lambda x: {key: x * i for i, key in enumerate(keys)})
+    for x in (np.ones(2), np.zeros(2), np.ones(2)):
+        for i, (key, value) in enumerate(compiled(x).items()):
+            assert key is keys[i]
+            np.testing.assert_array_equal(value, i * x)
+
+
+def test_an_argument_that_an_object_among_the_arguments_has_too() -> None:
+    """By position or by keyword; the object is fixed, and its tensors are found."""
+    for by_keyword in (False, True):
+        model = Linear()
+
+        def f(x: Any, model: Any) -> Any:
+            before = 2 * x
+            model.w += 1
+            return before, 2 * x
+
+        for order in ([model.w, tensor([[1.0], [2.0]])], [tensor([[1.0], [2.0]]), model.w]):
+            compiled = compile(f)
+            for x in order * 2:
+                made = compiled(x, model=model) if by_keyword else compiled(x, model)
+                after = x.numpy()
+                np.testing.assert_array_equal(made[0].numpy(), 2 * after - (2 if x is model.w else 0))
+                np.testing.assert_array_equal(made[1].numpy(), 2 * after)
+
+
 def test_results_belong_to_the_caller() -> None:
     compiled = compile(lambda x: {"twice": 2 * x, "also": (2 * x).T, "same": x, "number": 3})
     x = np.array([[1.0, 2.0]])
@@ -726,6 +768,16 @@ def test_an_update_is_seen_by_backward() -> None:
     with pytest.raises(autograd_error := tinygrad_lr.errors.ModifiedError, match="changed in place"):
         y.backward()
     assert issubclass(autograd_error, RuntimeError)
+    v = tensor([2.0])
+    both = compile(lambda x: (w.__isub__(x), v.__isub__(x))[:0])
+    both(np.array([0.5]))
+    for t in (w, v):  # each of several
+        t.attach_grad()
+        with record():
+            y = t * t
+        both(np.array([0.5]))
+        with pytest.raises(autograd_error, match="changed in place"):
+            y.backward()
 
 
 @pytest.mark.parametrize(
@@ -1315,6 +1367,43 @@ def test_how_calls_are_written(function: Any, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "write",
+    [
+        lambda x, y: np.modf(x, out=(x, y)),
+        lambda x, y: np.modf(x, out=(y, x)),
+        lambda x, y: np.modf(x, out=(x, None)),
+        lambda x, y: np.modf(x, out=(None, x)),
+        lambda x, y: np.modf(x, out=(x, y), where=x > 2),
+        lambda x, y: np.divmod(x, 2, out=(x, y), casting="unsafe"),
+        lambda x, y: np.divmod(x + 5, x, out=(y, x[::-1])),
+        lambda x, y: np.frexp(x, out=(x, y), casting="unsafe"),
+    ],
+)
+def test_a_call_that_writes_into_several_arrays(write: Any) -> None:
+    """Each of which is an argument, made within, a view or found elsewhere."""
+    found = np.array([1.0, 2.0, 3.0])
+
+    def f(x: Any, y: Any) -> Any:
+        z, made = 0 * x + 1, 0 * y + 2
+        results = [write(x, y), write(y * 1.5, z), write(made, z[::-1]), write(x, found)]
+        return [*results, x, y * 1, z, made]
+
+    compiled = compile(f)
+    for n in (0.0, 1.0, 2.0):
+        x, y = np.array([1.25, 2.5, 3.75 + n]), np.array([5.0, 6.5, 7.25])
+        start, eager = found.copy(), (tensor(x), tensor(y))
+        with np.errstate(all="ignore"):
+            truths = parts(unwrapped(f(*eager)))
+            after, found[...] = found.copy(), start
+            made = parts(compiled(x, y))
+        for got, truth in zip(made, truths, strict=True):
+            np.testing.assert_array_equal(got, truth)
+        for got, truth in zip((x, y, found), (*eager, after), strict=True):
+            np.testing.assert_array_equal(got, unwrapped(truth))
+    assert compiled.traces == 1
+
+
+@pytest.mark.parametrize(
     "function",
     [
         lambda x: (-2.0) ** x,
@@ -1455,6 +1544,16 @@ def test_decompositions_have_compiled_gradients(function: Any, without: Any) -> 
         with pytest.raises(np.linalg.LinAlgError):
             f(without)
         assert np.any(np.isnan(compiled(without)[1]))
+
+
+def test_names_that_are_words_of_python() -> None:
+    found = {"lambda": tensor([1.0, 2.0]), "a name": tensor([3.0, 4.0])}
+    compiled, x = (
+        compile(lambda *args, **options: args[0] * options["if"] * found["lambda"] + found["a name"]),
+        np.ones(2),
+    )
+    compiled(x, **{"if": 2 * x})
+    np.testing.assert_array_equal(run_source(compiled, x, 2 * x, *(t.array for t in found.values())), [5, 8])
 
 
 def test_functions_that_no_module_has_are_named_as_they_are() -> None:
@@ -2327,6 +2426,7 @@ class Finding:
 
 FINDERS: list[Any] = [
     lambda w, table: lambda x: found_by_partial(x, w, table),
+    lambda w, table: (lambda inner: lambda x: inner(x))(lambda x: found_by_partial(x, w, table)),
     lambda w, table: lambda x, w=w, table=table: found_by_partial(x, w, table),
     lambda w, table: lambda x, found=({"w": [w]}, table): found_by_partial(x, found[0]["w"][0], found[1]),
     lambda w, table: partial(found_by_partial, w=w, table=table),
@@ -2383,6 +2483,53 @@ def test_an_argument_that_lies_on_an_array_that_the_function_writes() -> None:
             expected = 2 * x, 2 * x + (2 if one == "a" else 0)
             for got, truth in zip(compiled(x), expected, strict=True):
                 np.testing.assert_array_equal(got, truth)
+
+
+#: what leads to one array from two tensors, or from a tensor and an array, and what ends that
+SHARED: dict[str, tuple[Any, Any, Any]] = {
+    "two tensors": (lambda w: w, Tensor.detach, lambda w, v: setattr(w, "array", np.array([7.0, 8.0]))),
+    "the other one": (lambda w: w, Tensor.detach, lambda w, v: setattr(v, "array", np.array([7.0, 8.0]))),
+    "an array": (lambda w: w, lambda w: w.array, lambda w, v: setattr(w, "array", np.array([7.0, 8.0]))),
+    "a gradient": (lambda w: w.grad, lambda w: w.grad, lambda w, v: setattr(w, "grad", [7.0, 8.0])),
+    "on its array": (
+        lambda w: w.grad,
+        lambda w: w.grad.detach(),
+        lambda w, v: setattr(w, "grad", [7.0, 8.0]),
+    ),
+    "none later": (
+        lambda w: w.grad,
+        lambda w: w.grad.detach(),
+        lambda w, v: (w.drop_grad(), w.attach_grad()),
+    ),
+}
+
+
+@pytest.mark.parametrize(("one", "other", "end"), SHARED.values(), ids=SHARED)
+@pytest.mark.parametrize("turned", [1, -1])
+def test_what_was_one_array_when_it_was_traced_may_be_two_later(
+    one: Any, other: Any, end: Any, turned: int
+) -> None:
+    w = tensor([1.0, 2.0])
+    w.attach_grad()
+    w.grad = [3.0, 4.0]
+    v = other(w)
+
+    def f(x: Any) -> Any:
+        return [x * t for t in (one(w), v)[::turned]]
+
+    compiled, x = compile(f), np.array([1.0, 10.0])
+    for calls in range(6):
+        if calls == 3:
+            end(w, v)
+        for got, expected in zip(compiled(x), f(x), strict=True):
+            np.testing.assert_array_equal(got, unwrapped(expected))
+    assert compiled.traces == 2
+    read = compile(lambda x: x * v)
+    v = other(w)
+    for ended in (False, True, True):
+        if ended:
+            end(w, v)
+        np.testing.assert_array_equal(read(x), unwrapped(x * v))
 
 
 FLAGS: dict[str, Any] = {
@@ -2586,6 +2733,43 @@ def test_an_argument_that_is_a_gradient_of_what_the_function_finds() -> None:
             np.testing.assert_array_equal(x.numpy(), 2 * start)
 
 
+def test_an_argument_that_is_one_of_several_gradients() -> None:
+    w, v = tensor([1.0, 2.0]), tensor([3.0, 4.0])
+    for t in (w, v):
+        t.attach_grad()
+
+    def f(x: Any) -> Any:
+        before = 2 * x
+        for t in (w, v):
+            t.grad.__imul__(0.5)
+        return before, 2 * x
+
+    for order in ("owv", "wov", "vow"):
+        compiled = compile(f)
+        w.grad, v.grad = [8.0, 16.0], [32.0, 64.0]
+        for one in order * 3:
+            x = {"o": tensor([5.0, 6.0]), "w": w.grad, "v": v.grad}[one]
+            start = x.numpy().copy()
+            before, after = compiled(x)
+            np.testing.assert_array_equal(before.numpy(), 2 * start)
+            np.testing.assert_array_equal(after.numpy(), 2 * start if one == "o" else start)
+
+
+def test_a_view_of_the_second_argument_is_written() -> None:
+    def f(x: Any, y: Any) -> Any:
+        before = 2 * y
+        np.meshgrid(x, y, copy=False, sparse=True)[1].__iadd__(1)
+        return before, 2 * y, 2 * x
+
+    compiled = compile(f)
+    for n in (1.0, 2.0, 3.0):
+        x, y = np.array([n, 5.0]), np.array([6.0, 7.0, n])
+        truths = 2 * y, 2 * y + 2, 2 * x
+        for got, truth in zip(compiled(x, y), truths, strict=True):
+            np.testing.assert_array_equal(got, truth)
+        np.testing.assert_array_equal(y, [7, 8, n + 1])
+
+
 def test_results_are_copies_of_what_stays_where_it_is() -> None:
     """Gradients, and constants with the values of arguments: from the first call on."""
     own = tensor([3.0, 4.0])
@@ -2615,35 +2799,46 @@ def test_a_gradient_that_is_returned_is_that_of_the_tensor_and_a_copy_of_it_is_n
         with record():
             y = (w * w * x).sum()
         y.backward()
-        return w.grad.copy(), +w.grad, w.grad * 1, w.grad
+        return w.grad.copy(), +w.grad, w.grad * 1, w.grad, w.grad
 
     compiled = compile(step)
     for n in (1.0, 2.0, 3.0):
-        *copies, own = compiled(tensor([n, n]))
-        assert own is w.grad
+        *copies, own, again = compiled(tensor([n, n]))
+        assert own is again is w.grad
         w.grad[...] = 0
         for one in copies:
             np.testing.assert_array_equal(one.numpy(), [2 * n, 4 * n])
             one[...] = 7.0
 
 
-def test_a_number_that_is_made_of_constants_and_written() -> None:
-    def f(x: Any) -> Any:
-        total = np.exp(tensor(0.0))
+def test_what_is_made_of_constants_and_written() -> None:
+    def f(x: Any, start: Any) -> Any:
+        total = np.exp(tensor(start))
         total += np.sum(x)
-        return total
+        return total, total
 
-    compiled = compile(f)
-    for n in (1.0, 2.0, 3.0):
-        assert compiled(np.array([n, n])) == 1 + 2 * n
+    for start in (0.0, (0.0, 0.0), ((0.0,),)):
+        compiled = compile(f)
+        for n in (1.0, 2.0, 3.0):
+            made, other = compiled(np.array([n, n]), start)
+            np.testing.assert_array_equal(made, np.full(np.shape(start), 1 + 2 * n))
+            np.testing.assert_array_equal(other, made)
+            assert not np.shares_memory(made, other)
 
 
 def test_a_program_keeps_no_array_that_it_was_traced_with() -> None:
-    compiled, x = compile(lambda x: np.exp(x) * x), np.ones(3)
-    gone = weakref.ref(x)
-    compiled(x)
-    del x
-    assert gone() is None
+    compiled, x, unused = (
+        compile(lambda x, unused: np.mean(np.exp(x) * x, axis=0)),
+        np.ones((3, 2)),
+        np.ones(3),
+    )
+    gone = weakref.ref(x), weakref.ref(unused)
+    compiled(x, unused)
+    del x, unused
+    assert [one() for one in gone] == [None, None]
+    for line in (*compiled._last.program.lines, *compiled._last.lowered.lines):
+        for v in line.made:  # nor any that was made
+            assert not any(v.array.strides)
 
 
 def test_with_and_without_a_gradient_are_programs_of_their_own() -> None:

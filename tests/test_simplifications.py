@@ -259,6 +259,9 @@ OPTIONED: list[Callable[[Any, Any], Any]] = [
     lambda x, m: np.min(x, axis=0, where=m, initial=9),
     lambda x, m: np.var(x, ddof=1),
     lambda x, m: np.var(x, axis=1),
+    lambda x, m: np.sort(x, axis=None),
+    lambda x, m: np.concatenate([x, x], axis=None),
+    lambda x, m: np.clip(x, a_min=None, a_max=1),
     *(
         function
         for dtype in "def"

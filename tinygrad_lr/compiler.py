@@ -28,6 +28,7 @@ only where values come near the largest or smallest numbers of their dtype may o
 import builtins
 import functools
 import inspect
+import keyword
 import operator
 import pickle
 import sys
@@ -608,7 +609,7 @@ class Code:
                     return own(value)
                 if not new:
                     return f"a{tensor}" if isinstance(tensor, int) else self._bind(tensor)
-                own_gradient = held.pop(id(value), "") if tensor is GradientOf else ""
+                own_gradient = held.get(id(value), "") if tensor is GradientOf else ""
                 return own_gradient or f"T({own(value)}, None, {UNATTACHED})"
             if isinstance(value, (list, tuple)):
                 parts = "".join(f"{text(part, same)}, " for part in value)
@@ -841,6 +842,7 @@ class Compiled:
         named = {name: t for name, t in held if isinstance(t, Tensor)}
         at_hand = (*(t for _, t in held), *leaves)
         _tell_apart(t for t in at_hand if isinstance(t, Tensor))
+        tracer.facts += [(partial(_are_one, ways), True) for ways in _shared(t for _, t in held)]
         tracer.reachable = {id(getattr(t, "array", t)) for t in at_hand}
         grads = {id(t.grad.array) for t in at_hand if getattr(t, "attachment", None) is not None}
         tracer.reachable |= grads
@@ -925,7 +927,7 @@ class Compiled:
 
     def _name(self, program: Program, tracer: Tracer, seen: dict[int, str], named: Any, call: Any) -> None:
         """Give variables the names that they have in the program, each to one."""
-        taken = {"np", "scatter"}
+        taken = {"np", "scatter", *keyword.kwlist}
 
         def take(leaf: Any) -> None:
             """The names by which the source calls a function."""
@@ -1035,6 +1037,26 @@ def _tell_apart(tensors: Iterable[Tensor]) -> None:
             seen.add(id(t.array))
 
 
+def _shared(found: Iterable[Any]) -> list[list[Callable[[], Any]]]:
+    """Ways to one array from several of what a function finds: as long as it is one, it is one variable."""
+    ways: dict[int, list[Callable[[], Any]]] = {}
+    for t in {id(t): t for t in found}.values():
+        own: list[Callable[[], Any]] = [partial(getattr, t, "array", t)]
+        if getattr(t, "attachment", None) is not None:
+            own.append(partial(_gradient_in, t))
+        for way in own:
+            ways.setdefault(id(way()), []).append(way)
+    return [several for several in ways.values() if len(several) > 1]
+
+
+def _gradient_in(tensor: Tensor) -> Any:
+    return getattr(tensor.grad, "array", None)
+
+
+def _are_one(ways: Sequence[Callable[[], Any]]) -> bool:
+    return len({id(way()) for way in ways}) == 1
+
+
 def _overlap(leaves: Sequence[Any]) -> tuple[tuple[int, int, bool], ...]:
     """Which of the arrays, and of their gradients behind them, may share memory, and which are the same."""
     found = [*leaves, *[t.attachment.grad for t in leaves if getattr(t, "attachment", None) is not None]]
@@ -1052,7 +1074,6 @@ def _named_arrays(f: Any, called: Any) -> Iterator[tuple[str, Any]]:
     seen: set[int] = set()
     found: list[tuple[Any, Any]] = [(None, part) for part in called]
     inner = inspect.unwrap(f)
-    inner = getattr(inner, "__func__", inner)
     if isinstance(inner, partial):
         found += [(None, inner.args), (None, inner.keywords)]
         inner = inner.func
