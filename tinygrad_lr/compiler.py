@@ -219,8 +219,8 @@ class Tracer:
                 reads = variables_in(noted)
                 line = Line(row.function, *noted, [self.made(array, reads) for array in values])
                 line.several = several
-                number = row.function in SAME_NUMBER and id(reads[0].array) in self.numbers
-                number |= row.function is cast and reads[0].array.dtype != value.dtype  # made by its type
+                number = any(id(v.array) in self.numbers for v in reads[:1]) and row.function in SAME_NUMBER
+                number |= row.function is cast and any(v.array.dtype != value.dtype for v in reads)
                 if number and np.ndim(value) == 0:
                     self.numbers.add(id(value))
                 self.check_shape(line, value)
