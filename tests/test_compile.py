@@ -175,7 +175,7 @@ def test_large_arrays_go_by_blocks() -> None:
         w -= 0.5 * (y * y)
         return np.sum(y), y, np.sum(w * x), np.max(y, axis=0)
 
-    rng = np.random.default_rng(0)
+    rng, held = np.random.default_rng(0), list[Any]()
     with blocks_of(20, 9):
         compiled = compile(f)
         for _ in range(3):
@@ -183,9 +183,10 @@ def test_large_arrays_go_by_blocks() -> None:
             start = rng.normal(size=(7, 3))
             w, eager = start.copy(), tensor(start)
             truths = f(eager, *map(tensor, (x, row, column)))
-            for got, truth in zip(compiled(w, x, row, column), truths, strict=True):
-                np.testing.assert_allclose(got, truth.numpy(), **close)
+            held += zip(compiled(w, x, row, column), truths, strict=True)
             np.testing.assert_allclose(w, eager.numpy(), **close)
+            for got, truth in held:  # those of the calls before, too
+                np.testing.assert_allclose(got, truth.numpy(), **close)
     assert "for s in" in compiled._last.run.__doc__
 
 
