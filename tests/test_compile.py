@@ -1444,6 +1444,25 @@ def test_functions_of_scipy_are_imported(function: Any) -> None:
             np.testing.assert_allclose(got, expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", ["f", "d"])
+def test_gradients_of_what_is_picked_have_its_dtype_in_every_form(dtype: str) -> None:
+    i, x = np.array([0, 2, 0]), np.array([1.0, 2.0, 3.0], dtype)
+    compiled = compile(f := grad(lambda x: np.sum(x[i] ** 2)))
+    compiled.name = "f"
+    for way in ways(compiled):
+        np.testing.assert_array_equal(way(x), f(x), strict=True)
+
+
+def test_an_array_of_no_elements_is_passed_to_the_source() -> None:
+    """Written out it would lose its shape."""
+    empty, x = np.zeros((0, 2)), np.ones((1, 2))
+    compiled = compile(lambda x: np.concatenate([x, empty]))
+    compiled.name = "f"
+    for way in ways(compiled):
+        np.testing.assert_array_equal(way(x), x, strict=True)
+    assert "def f(x, c0):" in compiled.source
+
+
 WEIGHTS = np.arange(9.0).reshape(3, 3) ** 2
 LINEAR_ALGEBRA: dict[str, tuple[Any, Any]] = {
     "eigh": (lambda a: np.sum(np.linalg.eigh(a)[1] * WEIGHTS), np.eye(3)),
