@@ -1,8 +1,12 @@
 """Compiled functions: the same values, gradients and updates, and source that runs with NumPy alone."""
 
 import asyncio
+import contextlib
 import copy
 import cProfile
+import enum
+import inspect
+import itertools
 import operator
 import sys
 import types
@@ -171,7 +175,7 @@ def test_large_arrays_go_by_blocks() -> None:
         w -= 0.5 * (y * y)
         return np.sum(y), y, np.sum(w * x), np.max(y, axis=0)
 
-    rng = np.random.default_rng(0)
+    rng, held = np.random.default_rng(0), list[Any]()
     with blocks_of(20, 9):
         compiled = compile(f)
         for _ in range(3):
@@ -179,9 +183,10 @@ def test_large_arrays_go_by_blocks() -> None:
             start = rng.normal(size=(7, 3))
             w, eager = start.copy(), tensor(start)
             truths = f(eager, *map(tensor, (x, row, column)))
-            for got, truth in zip(compiled(w, x, row, column), truths, strict=True):
-                np.testing.assert_allclose(got, truth.numpy(), **close)
+            held += zip(compiled(w, x, row, column), truths, strict=True)
             np.testing.assert_allclose(w, eager.numpy(), **close)
+            for got, truth in held:  # those of the calls before, too
+                np.testing.assert_allclose(got, truth.numpy(), **close)
     assert "for s in" in compiled._last.run.__doc__
 
 
@@ -416,10 +421,23 @@ def test_optimizers_of_ones_own_are_compiled_or_raise() -> None:
         def update(self, param: Any, grad: Any, state: Any, scratch: Any) -> None:
             param -= grad * self.lr if self.steps % 2 else 0 * grad
 
+    class Peeping(tinygrad_lr.optim.Optimizer):
+        arrays = ("mean",)
+
+        def update(self, param: Any, grad: Any, state: Any, scratch: Any) -> None:
+            param -= getattr(state["mean"], "array", state["mean"]) + 1
+
+    class Fixed(tinygrad_lr.optim.Optimizer):
+        def update(self, param: Any, grad: Any, state: Any, scratch: Any) -> None:
+            param -= getattr(self.steps, "array", 1.0)
+
     w = tensor([1.0, 2.0], np.float32)
     w.attach_grad()
     w.grad = [3.0, -4.0]
     sign, halving = Sign([w], 0.5, 0), Halving([w], 0.5, 0)
+    for peeping in (Peeping([w], 0.5, 0), Fixed([w], 0.5, 0)):
+        with pytest.raises(TraceError, match=r"\.array needs the value"):
+            compile(peeping.step)()
     compiled = compile(sign.step)
     for n in (0.5, 1.0):
         compiled()
@@ -520,6 +538,14 @@ def test_traced_again_for_other_shapes_dtypes_and_static_values() -> None:
     for n in range(2 * CACHE_SIZE):
         compiled(x, n + 10)
     assert compiled.programs == CACHE_SIZE
+    traces = compiled.traces
+    for n in range(CACHE_SIZE, 2 * CACHE_SIZE):  # the last ones are kept
+        compiled(x, n + 10)
+    assert compiled.traces == traces
+    twice = compile(lambda x: 2 * x)
+    for dtype in ("f4", "f8", ">f8", "f2", "i4", "i8", "u8", "?") * 2:
+        for repeated in (0, 1):
+            assert twice(x.astype(dtype)).dtype == (2 * x.astype(dtype)).dtype, repeated
 
 
 def test_one_array_given_twice_is_another_program() -> None:
@@ -547,7 +573,7 @@ def test_the_order_of_memory_raises(order: Any) -> None:
             np.testing.assert_array_equal(got, expected)
 
 
-OWN = tensor([1.0, 2.0])
+OWN, MASK = tensor([1.0, 2.0]), tensor([True, False, True])
 RESULTS: dict[str, Any] = {
     "the argument": lambda x: x,
     "a view of it": lambda x: x[1:],
@@ -615,6 +641,38 @@ def test_a_result_that_is_returned_twice_is_two_arrays() -> None:
             assert not any(np.shares_memory(a, other) for other in (*held, x))
             held.append(a)
     assert compiled.traces == 1
+
+
+class Kind(enum.Enum):
+    ONE = 1
+
+
+def test_results_in_dicts_have_the_keys_of_the_function() -> None:
+    keys = ["a", 2, ("b", 1.5), None, np.nan, float("inf"), Kind.ONE, np.float64(3), frozenset({1})]
+    compiled = compile(lambda x: {key: x * i for i, key in enumerate(keys)})
+    for x in (np.ones(2), np.zeros(2), np.ones(2)):
+        for i, (key, value) in enumerate(compiled(x).items()):
+            assert key is keys[i]
+            np.testing.assert_array_equal(value, i * x)
+
+
+def test_an_argument_that_an_object_among_the_arguments_has_too() -> None:
+    """By position or by keyword; the object is fixed, and its tensors are found."""
+    for by_keyword in (False, True):
+        model = Linear()
+
+        def f(x: Any, model: Any) -> Any:
+            before = 2 * x
+            model.w += 1
+            return before, 2 * x
+
+        for order in ([model.w, tensor([[1.0], [2.0]])], [tensor([[1.0], [2.0]]), model.w]):
+            compiled = compile(f)
+            for x in order * 2:
+                made = compiled(x, model=model) if by_keyword else compiled(x, model)
+                after = x.numpy()
+                np.testing.assert_array_equal(made[0].numpy(), 2 * after - (2 if x is model.w else 0))
+                np.testing.assert_array_equal(made[1].numpy(), 2 * after)
 
 
 def test_results_belong_to_the_caller() -> None:
@@ -711,6 +769,16 @@ def test_an_update_is_seen_by_backward() -> None:
     with pytest.raises(autograd_error := tinygrad_lr.errors.ModifiedError, match="changed in place"):
         y.backward()
     assert issubclass(autograd_error, RuntimeError)
+    v = tensor([2.0])
+    both = compile(lambda x: (w.__isub__(x), v.__isub__(x))[:0])
+    both(np.array([0.5]))
+    for t in (w, v):  # each of several
+        t.attach_grad()
+        with record():
+            y = t * t
+        both(np.array([0.5]))
+        with pytest.raises(autograd_error, match="changed in place"):
+            y.backward()
 
 
 @pytest.mark.parametrize(
@@ -760,6 +828,10 @@ def test_names_of_the_program() -> None:
 
 def test_the_package_has_it_by_name() -> None:
     assert tinygrad_lr.compile is compile
+    step = compile(training_step)
+    assert (step.__name__, step.__doc__, step.__wrapped__) == ("training_step", None, training_step)
+    assert compile(ends).__name__ == "ends"
+    assert inspect.signature(compile(ends)) == inspect.signature(ends)
     assert autograd.is_recording() is False
 
 
@@ -902,6 +974,8 @@ def test_attached_tensors_are_another_program() -> None:
         lambda x: np.compress(x > 0, x),
         lambda x: x[np.where(x > 0)],
         lambda x: np.argwhere(x),
+        lambda x: x[MASK],
+        lambda x: np.repeat(x, MASK),
         value_and_grad(lambda x: np.mean(x[x > 0] ** 2)),
     ],
 )
@@ -958,6 +1032,14 @@ def test_a_number_that_is_written_in_place() -> None:
         lambda x: np.flatnonzero(a=x),
         lambda x: np.union1d(x, x),
         lambda x: np.bincount(np.argsort(x)),
+        lambda x: np.intersect1d(x, x),
+        lambda x: np.setdiff1d(x, 2 * x),
+        lambda x: np.setxor1d(x, 2 * x),
+        *(
+            lambda x, name=name: getattr(np, name)(x)[0]
+            for name in ("unique_all", "unique_counts", "unique_inverse", "unique_values")
+            if hasattr(np, name)
+        ),
     ],
 )
 def test_more_shapes_that_depend_on_values_raise(function: Any) -> None:
@@ -973,6 +1055,84 @@ def test_a_mask_that_takes_another_number_later_raises() -> None:
     mask[1] = True
     with pytest.raises(TraceError, match="a mask takes 3 elements now"):
         compiled(x)
+
+
+#: functions whose results have a shape that depends on values, and two calls for which it is another
+SHAPED_BY_VALUES: dict[str, tuple[Any, Any, Any]] = {
+    "roots": (lambda x: np.roots(x), ([1.0, -3.0, 2.0],), ([0.0, 1.0, -2.0],)),
+    "polydiv": (lambda x: np.polydiv(x, np.array([1.0, 2.0]))[1], ([1.0, 2.0, 3.0],), ([1.0, 2.0, 0.0],)),
+    "polymul": (lambda x: np.polymul(x, x), ([1.0, 2.0],), ([0.0, 2.0],)),
+    "lstsq": (
+        lambda x: np.linalg.lstsq(np.stack([x, np.ones(3)]).T, np.array([1.0, 2.0, 4.0]))[1],
+        ([1.0, 2.0, 3.0],),
+        ([1.0, 1.0, 1.0],),
+    ),
+    "insert": (lambda x: np.insert(x, x > 2, 0.0), ([1.0, 2.0, 3.0],), ([1.0, 2.0, 1.0],)),
+    "ix_": (lambda x: x[np.ix_(x > 2)], ([1.0, 2.0, 3.0],), ([3.0, 3.0, 3.0],)),
+    "diag": (lambda x, i: np.diag(x, i), ([1.0, 2.0], 0), ([1.0, 2.0], 1)),
+    "rot90": (lambda x, i: np.rot90(x, i), ([[1.0, 2.0]], 1), ([[1.0, 2.0]], 2)),
+    "tile": (lambda x, i: np.tile(x, i), ([1.0, 2.0], [2, 1]), ([1.0, 2.0], [1, 1])),
+    "reps=": (lambda x, i: np.tile(x, reps=(i, 1)), ([1.0, 2.0], 2), ([1.0, 2.0], 1)),
+    "resize": (lambda x, i: np.resize(x, i), ([1.0, 2.0], [2, 1]), ([1.0, 2.0], [1, 1])),
+    "reshape": (lambda x, i: np.reshape(x, i), ([1.0, 2.0], [2, 1]), ([1.0, 2.0], [1, 2])),
+    "x.reshape": (lambda x, i: x.reshape((i, -1)), ([1.0, 2.0], 2), ([1.0, 2.0], 1)),
+    "broadcast_to": (lambda x, i: np.broadcast_to(x, i), ([1.0, 2.0], [2, 2]), ([1.0, 2.0], [1, 2])),
+    "ones_like": (lambda x, i: np.ones_like(x, shape=i), ([1.0, 2.0], [2, 2]), ([1.0, 2.0], [1, 2])),
+    "split": (lambda x, i: np.split(x, i)[0], ([1.0, 2.0, 3.0], [2]), ([1.0, 2.0, 3.0], [1])),
+    "array_split": (lambda x, i: np.array_split(x, i)[0], ([1.0, 2.0, 3.0], 1), ([1.0, 2.0, 3.0], 3)),
+    "pad": (lambda x, i: np.pad(x, i), ([1.0], [0, 0]), ([1.0], [0, 1])),
+    "vander": (lambda x, i: np.vander(x, i), ([1.0, 2.0], 2), ([1.0, 2.0], 1)),
+    "linspace": (lambda x, i: np.linspace(x, 2 * x, i), ([1.0], 1), ([1.0], 2)),
+    "sum": (lambda x, i: np.sum(x, axis=i), ([[1.0, 2.0]], 0), ([[1.0, 2.0]], 1)),
+    "max": (lambda x, i: np.max(x, i), ([[1.0, 2.0]], 0), ([[1.0, 2.0]], 1)),
+    "mean": (lambda x, i: x.mean((i,)), ([[1.0, 2.0]], 0), ([[1.0, 2.0]], 1)),
+    "cumsum": (lambda x, i: np.cumsum(x, i), ([[1.0, 2.0]], 0), ([[1.0, 2.0]], 1)),
+    "flip": (lambda x, i: np.flip(x, i), ([[1.0, 2.0]], 0), ([[1.0, 2.0]], 1)),
+    "transpose": (lambda x, i: np.transpose(x, i), ([[1.0, 2.0]], [0, 1]), ([[1.0, 2.0]], [1, 0])),
+    "swapaxes": (lambda x, i: np.swapaxes(x, 0, i), ([[1.0, 2.0]], 0), ([[1.0, 2.0]], 1)),
+    "moveaxis": (lambda x, i: np.moveaxis(x, i, 0), ([[1.0, 2.0]], 0), ([[1.0, 2.0]], 1)),
+    "its end": (lambda x, i: np.moveaxis(x, 0, i), ([[1.0, 2.0]], 0), ([[1.0, 2.0]], 1)),
+    "expand_dims": (lambda x, i: np.expand_dims(x, i), ([1.0, 2.0], 0), ([1.0, 2.0], 1)),
+    "stack": (lambda x, i: np.stack([x, x], i), ([1.0, 2.0, 3.0], 0), ([1.0, 2.0, 3.0], 1)),
+    "fft": (lambda x, i: np.abs(np.fft.fft(x, i)), ([1.0, 2.0], 2), ([1.0, 2.0], 1)),
+    "diff": (lambda x, i: np.diff(x, i), ([1.0, 2.0, 4.0], 1), ([1.0, 2.0, 4.0], 0)),
+    "matrix_power": (lambda x, i: np.linalg.matrix_power(x, i), ([[2.0]], 1), ([[2.0]], 2)),
+}
+
+
+@pytest.mark.parametrize(("function", "first", "second"), SHAPED_BY_VALUES.values(), ids=SHAPED_BY_VALUES)
+def test_code_for_one_shape_is_not_run_for_another(function: Any, first: Any, second: Any) -> None:
+    """Whichever is traced: a later call gives the same as eager code, or raises."""
+    for f in (
+        function,
+        lambda *args: np.sum(2 * function(*args)),
+        lambda *args: 2 * function(*args) + [[1.0]],
+    ):
+        for one, other in ((first, second), (second, first)):
+            compiled = compile(f)
+            with contextlib.suppress(TraceError):
+                for call in (one, one, other, one):
+                    arrays = [np.array(a) for a in call]
+                    truth = f(*map(tensor, arrays))
+                    np.testing.assert_allclose(unwrapped(compiled(*arrays)), unwrapped(truth), **close)
+
+
+def test_what_says_the_shape_may_be_found_elsewhere() -> None:
+    """As long as it says the same; the source does as it says."""
+    axis, shape, x = np.array(1), np.array([3, 2]), np.arange(6.0).reshape(2, 3)
+    compiled = compile(lambda x: (np.sum(x, axis=axis) * 2, np.tile(x, shape) * 2, np.max(3 * x, (axis,))))
+    truth = 2 * x.sum(1), np.tile(2 * x, (3, 2)), 3 * x.max(1)
+    for way in ways(compiled):
+        for got, expected in zip(way(x), truth, strict=True):
+            np.testing.assert_array_equal(got, expected)
+    shape[1] = 1
+    with pytest.raises(TraceError, match=r"np\.tile makes an array of shape \(6, 3\) now, but made one of"):
+        compiled(x)
+    space: dict[str, Any] = {}
+    exec(compiled.executed, space)
+    given = {v.name: v.source for v in compiled._last.program.captured}
+    with pytest.raises(ValueError, match=r"np\.tile makes an array of shape \(6, 3\), other than before"):
+        space[compiled.name](x, **given)
 
 
 def creating(x: Any) -> Any:
@@ -1208,6 +1368,43 @@ def test_how_calls_are_written(function: Any, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "write",
+    [
+        lambda x, y: np.modf(x, out=(x, y)),
+        lambda x, y: np.modf(x, out=(y, x)),
+        lambda x, y: np.modf(x, out=(x, None)),
+        lambda x, y: np.modf(x, out=(None, x)),
+        lambda x, y: np.modf(x, out=(x, y), where=x > 2),
+        lambda x, y: np.divmod(x, 2, out=(x, y), casting="unsafe"),
+        lambda x, y: np.divmod(x + 5, x, out=(y, x[::-1])),
+        lambda x, y: np.frexp(x, out=(x, y), casting="unsafe"),
+    ],
+)
+def test_a_call_that_writes_into_several_arrays(write: Any) -> None:
+    """Each of which is an argument, made within, a view or found elsewhere."""
+    found = np.array([1.0, 2.0, 3.0])
+
+    def f(x: Any, y: Any) -> Any:
+        z, made = 0 * x + 1, 0 * y + 2
+        results = [write(x, y), write(y * 1.5, z), write(made, z[::-1]), write(x, found)]
+        return [*results, x, y * 1, z, made]
+
+    compiled = compile(f)
+    for n in (0.0, 1.0, 2.0):
+        x, y = np.array([1.25, 2.5, 3.75 + n]), np.array([5.0, 6.5, 7.25])
+        start, eager = found.copy(), (tensor(x), tensor(y))
+        with np.errstate(all="ignore"):
+            truths = parts(unwrapped(f(*eager)))
+            after, found[...] = found.copy(), start
+            made = parts(compiled(x, y))
+        for got, truth in zip(made, truths, strict=True):
+            np.testing.assert_array_equal(got, truth)
+        for got, truth in zip((x, y, found), (*eager, after), strict=True):
+            np.testing.assert_array_equal(got, unwrapped(truth))
+    assert compiled.traces == 1
+
+
+@pytest.mark.parametrize(
     "function",
     [
         lambda x: (-2.0) ** x,
@@ -1245,6 +1442,25 @@ def test_functions_of_scipy_are_imported(function: Any) -> None:
     ):
         for got, expected in zip(way(x), f(x), strict=True):
             np.testing.assert_allclose(got, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["f", "d"])
+def test_gradients_of_what_is_picked_have_its_dtype_in_every_form(dtype: str) -> None:
+    i, x = np.array([0, 2, 0]), np.array([1.0, 2.0, 3.0], dtype)
+    compiled = compile(f := grad(lambda x: np.sum(x[i] ** 2)))
+    compiled.name = "f"
+    for way in ways(compiled):
+        np.testing.assert_array_equal(way(x), f(x), strict=True)
+
+
+def test_an_array_of_no_elements_is_passed_to_the_source() -> None:
+    """Written out it would lose its shape."""
+    empty, x = np.zeros((0, 2)), np.ones((1, 2))
+    compiled = compile(lambda x: np.concatenate([x, empty]))
+    compiled.name = "f"
+    for way in ways(compiled):
+        np.testing.assert_array_equal(way(x), x, strict=True)
+    assert "def f(x, c0):" in compiled.source
 
 
 WEIGHTS = np.arange(9.0).reshape(3, 3) ** 2
@@ -1348,6 +1564,16 @@ def test_decompositions_have_compiled_gradients(function: Any, without: Any) -> 
         with pytest.raises(np.linalg.LinAlgError):
             f(without)
         assert np.any(np.isnan(compiled(without)[1]))
+
+
+def test_names_that_are_words_of_python() -> None:
+    found = {"lambda": tensor([1.0, 2.0]), "a name": tensor([3.0, 4.0])}
+    compiled, x = (
+        compile(lambda *args, **options: args[0] * options["if"] * found["lambda"] + found["a name"]),
+        np.ones(2),
+    )
+    compiled(x, **{"if": 2 * x})
+    np.testing.assert_array_equal(run_source(compiled, x, 2 * x, *(t.array for t in found.values())), [5, 8])
 
 
 def test_functions_that_no_module_has_are_named_as_they_are() -> None:
@@ -1528,6 +1754,8 @@ def test_parameters_in_lists_and_state_in_objects_may_be_written() -> None:
         (lambda x, w: (2 * x) if (x * 2).array[0] > 1 else x, r"\.array needs"),
         (lambda x, w: x * w.array.sum(), r"\.array needs the value of `w`"),
         (lambda x, w: x * w.grad.array.sum(), r"\.array needs"),
+        (lambda x, w: x * np.modf(x)[1].array, r"\.array needs"),
+        (lambda x, w: setattr(w, "array", np.ones(2)), r"\.array needs the value of `w`"),
         (lambda x, w: x * x.detach().array.sum(), r"\.array needs"),
         (lambda x, w: x * np.split(x, 2)[0].array.sum(), r"\.array needs"),
         (lambda x, w: x * w.grad.detach().array.sum(), r"\.array needs"),
@@ -1547,19 +1775,19 @@ def test_arrays_do_not_get_out_of_what_is_traced(function: Any, how: str) -> Non
 
 
 def test_tensors_that_were_traced_are_as_before() -> None:
-    w = tensor([1.0, 2.0])
+    w, hidden = tensor([1.0, 2.0]), Slots(tensor([5.0, 6.0]))
     w.attach_grad()
 
     def step(x: Any) -> Any:
         with record():
             y = x * w
         y.backward()
-        return y, w, np.split(y, 2)
+        return y, w, np.split(y, 2), hidden.w
 
     for _ in range(2):
-        y, same, halves = (compiled := compile(step))(tensor([3.0, 4.0]))
+        y, same, halves, made = (compiled := compile(step))(tensor([3.0, 4.0]))
         assert same is w
-        for t in (y, w, w.grad, *halves):
+        for t in (y, w, w.grad, *halves, made, hidden.w):
             assert type(t) is Tensor
             assert t.array is not None
     assert compiled.traces == 1
@@ -1899,6 +2127,10 @@ def test_a_number_among_the_arguments_that_is_written() -> None:
         expected = n * found.item()
         shrinking(np.array(n))
         assert found.item() == expected
+    found.array = np.float64(7.0)
+    for expected in (14.0, 28.0):
+        shrinking(np.array(2.0))
+        assert found.item() == expected
 
 
 def test_a_gradient_without_create_graph_is_a_constant_in_compiled_code_too() -> None:
@@ -2182,16 +2414,17 @@ def test_tensors_on_one_array_have_gradients_of_their_own() -> None:
                 run(*pair)
                 kept.append([a.grad.tolist(), b.grad.tolist()])
             assert kept[0] == kept[1]
-    reading = compile(lambda a, b: (a.grad * b, a.grad.__imul__(2.0), b + 0)[::2])
     a.grad = [3.0, 4.0]
     held = a.grad
-    for _ in range(2):
-        for other in (held, tensor([1.0, 1.0]), held):
-            before, product = held.numpy().copy(), held.numpy() * other.numpy()
+    for order in ("hah", "aha") * 2:
+        reading = compile(lambda a, b: (a.grad * (3 * b), a.grad.__imul__(2.0), 3 * b)[::2])
+        for one in order * 2:
+            other = held if one == "h" else tensor([1.0, 1.0])
+            before, product = held.numpy().copy(), held.numpy() * (3 * other.numpy())
             made, after = reading(a, other)
             np.testing.assert_array_equal(held.numpy(), 2 * before)
             np.testing.assert_array_equal(made.numpy(), product)
-            np.testing.assert_array_equal(after.numpy(), other.numpy())
+            np.testing.assert_array_equal(after.numpy(), 3 * other.numpy())
 
 
 def found_by_partial(x: Any, w: Any, table: Any) -> Any:
@@ -2213,6 +2446,7 @@ class Finding:
 
 FINDERS: list[Any] = [
     lambda w, table: lambda x: found_by_partial(x, w, table),
+    lambda w, table: (lambda inner: lambda x: inner(x))(lambda x: found_by_partial(x, w, table)),
     lambda w, table: lambda x, w=w, table=table: found_by_partial(x, w, table),
     lambda w, table: lambda x, found=({"w": [w]}, table): found_by_partial(x, found[0]["w"][0], found[1]),
     lambda w, table: partial(found_by_partial, w=w, table=table),
@@ -2253,6 +2487,115 @@ def test_an_argument_that_the_function_finds_elsewhere_too(find: Any, turned: in
         assert compiled.traces == traces  # each has a program that is kept
 
 
+def test_an_argument_that_lies_on_an_array_that_the_function_writes() -> None:
+    """Whether it is traced with such a one or with another."""
+    for order in ("ab", "ba"):
+        table = np.array([1.0, 2.0])
+
+        def f(x: Any, table: Any = table) -> Any:
+            before = 2 * x
+            np.add(table, np.ones_like(x), out=table)
+            return before, 2 * x
+
+        compiled = compile(f)
+        for one in order * 3:
+            x = table[::-1] if one == "a" else np.array([5.0, 6.0])
+            expected = 2 * x, 2 * x + (2 if one == "a" else 0)
+            for got, truth in zip(compiled(x), expected, strict=True):
+                np.testing.assert_array_equal(got, truth)
+
+
+#: what leads to one array from two tensors, or from a tensor and an array, and what ends that
+SHARED: dict[str, tuple[Any, Any, Any]] = {
+    "two tensors": (lambda w: w, Tensor.detach, lambda w, v: setattr(w, "array", np.array([7.0, 8.0]))),
+    "the other one": (lambda w: w, Tensor.detach, lambda w, v: setattr(v, "array", np.array([7.0, 8.0]))),
+    "an array": (lambda w: w, lambda w: w.array, lambda w, v: setattr(w, "array", np.array([7.0, 8.0]))),
+    "a gradient": (lambda w: w.grad, lambda w: w.grad, lambda w, v: setattr(w, "grad", [7.0, 8.0])),
+    "on its array": (
+        lambda w: w.grad,
+        lambda w: w.grad.detach(),
+        lambda w, v: setattr(w, "grad", [7.0, 8.0]),
+    ),
+    "none later": (
+        lambda w: w.grad,
+        lambda w: w.grad.detach(),
+        lambda w, v: (w.drop_grad(), w.attach_grad()),
+    ),
+}
+
+
+@pytest.mark.parametrize(("one", "other", "end"), SHARED.values(), ids=SHARED)
+@pytest.mark.parametrize("turned", [1, -1])
+def test_what_was_one_array_when_it_was_traced_may_be_two_later(
+    one: Any, other: Any, end: Any, turned: int
+) -> None:
+    w = tensor([1.0, 2.0])
+    w.attach_grad()
+    w.grad = [3.0, 4.0]
+    v = other(w)
+
+    def f(x: Any) -> Any:
+        return [x * t for t in (one(w), v)[::turned]]
+
+    compiled, x = compile(f), np.array([1.0, 10.0])
+    for calls in range(6):
+        if calls == 3:
+            end(w, v)
+        for got, expected in zip(compiled(x), f(x), strict=True):
+            np.testing.assert_array_equal(got, unwrapped(expected))
+    assert compiled.traces == 2
+    read = compile(lambda x: x * v)
+    v = other(w)
+    for ended in (False, True, True):
+        if ended:
+            end(w, v)
+        np.testing.assert_array_equal(read(x), unwrapped(x * v))
+
+
+FLAGS: dict[str, Any] = {
+    "scalars": lambda on: np.bool_(on),
+    "arrays": lambda on: np.array(on),
+    "tensors of scalars": lambda on: Tensor(np.bool_(on)),
+    "tensors": lambda on: tensor(on),
+}
+
+
+@pytest.mark.parametrize("make", FLAGS.values(), ids=FLAGS)
+def test_one_truth_value_given_twice_is_not_one_argument(make: Any) -> None:
+    """Nor is it what the function finds elsewhere or has written in it: there are two of NumPy's only."""
+    for first in itertools.product((True, False), repeat=3):
+        found = [make(False), make(False)]
+
+        def f(a: Any, b: Any, c: Any, found: Any = found) -> Any:
+            own = np.where(c[0], np.True_, np.False_)
+            return np.stack([a, b, c[0], found[0] ^ a, found[1] | b, own, np.logical_and(a, np.True_)])
+
+        compiled = compile(f)
+        for flags in (first, *itertools.product((True, False), repeat=3)):
+            a, b, c = map(make, flags)
+            made = compiled(a, b, c=[c])
+            truth = [*flags, flags[0], flags[1], flags[2], flags[0]]
+            np.testing.assert_array_equal(unwrapped(made), truth)
+        if make is FLAGS["tensors of scalars"]:
+            found[0].array = np.True_
+            np.testing.assert_array_equal(compiled(a, b, c=[c])[3:5], [not flags[0], flags[1]])
+
+
+def test_one_number_given_twice_is_not_one_argument() -> None:
+    compiled, x = compile(lambda x, y: x - 2 * y), np.float64(3.0)
+    for a, b in ((x, x), (x, np.float64(5.0)), (np.float64(7.0), x)):
+        for wrap in (lambda n: n, Tensor):
+            assert compiled(wrap(a), wrap(b)) == a - 2 * b
+
+
+def test_arrays_with_operators_of_their_own_are_not_taken_for_others() -> None:
+    compiled, x = compile(lambda x: x * x), np.ones((2, 2))
+    for _ in range(2):
+        np.testing.assert_array_equal(compiled(x), x)
+        with pytest.raises(TypeError, match="MaskedArray has operators of its own"):
+            compiled(np.ma.masked_array(x, x > 0))
+
+
 def test_results_of_the_first_call_are_of_the_kinds_of_later_ones() -> None:
     """And of those of the function itself: scalars of NumPy's, arrays, tensors."""
 
@@ -2284,6 +2627,9 @@ def test_results_of_the_first_call_are_of_the_kinds_of_later_ones() -> None:
             x,
             np.transpose(x),
             np.squeeze(x),
+            np.moveaxis(x, (), ()),
+            np.reshape(x, np.shape(x)),
+            np.reshape(x, (1, -1)),
         ]
         return [*made, np.ravel(x)[0], np.ravel(x), np.allclose(x, x), np.ones(2), np.prod([2.0, 3.0])]
 
@@ -2302,6 +2648,9 @@ def test_results_of_the_first_call_are_of_the_kinds_of_later_ones() -> None:
         expected = kinds(f(x))
         for _ in range(3):
             assert kinds(compiled(x)) == expected
+    for x in numbers:
+        copies = compile(lambda x: [np.copy(x), np.broadcast_to(x, ()), x.astype("f"), x.astype("d")])
+        assert kinds(copies(x)) == kinds(copies(x))
     flat = compile(lambda x: [np.ravel(x), np.ravel(x)])(np.float64(2.0))
     assert not np.shares_memory(*flat)
 
@@ -2316,6 +2665,8 @@ def test_results_of_the_first_call_are_of_the_kinds_of_later_ones() -> None:
         lambda: np.random.permutation(3),
         lambda: np.random.choice(5),
         lambda: np.random.shuffle([1, 2, 3]),
+        lambda: np.random.rand(312),  # as many as there are at a time
+        lambda: np.random.seed(1),
     ],
 )
 @pytest.mark.parametrize("before", [0, 1])
@@ -2402,6 +2753,43 @@ def test_an_argument_that_is_a_gradient_of_what_the_function_finds() -> None:
             np.testing.assert_array_equal(x.numpy(), 2 * start)
 
 
+def test_an_argument_that_is_one_of_several_gradients() -> None:
+    w, v = tensor([1.0, 2.0]), tensor([3.0, 4.0])
+    for t in (w, v):
+        t.attach_grad()
+
+    def f(x: Any) -> Any:
+        before = 2 * x
+        for t in (w, v):
+            t.grad.__imul__(0.5)
+        return before, 2 * x
+
+    for order in ("owv", "wov", "vow"):
+        compiled = compile(f)
+        w.grad, v.grad = [8.0, 16.0], [32.0, 64.0]
+        for one in order * 3:
+            x = {"o": tensor([5.0, 6.0]), "w": w.grad, "v": v.grad}[one]
+            start = x.numpy().copy()
+            before, after = compiled(x)
+            np.testing.assert_array_equal(before.numpy(), 2 * start)
+            np.testing.assert_array_equal(after.numpy(), 2 * start if one == "o" else start)
+
+
+def test_a_view_of_the_second_argument_is_written() -> None:
+    def f(x: Any, y: Any) -> Any:
+        before = 2 * y
+        np.meshgrid(x, y, copy=False, sparse=True)[1].__iadd__(1)
+        return before, 2 * y, 2 * x
+
+    compiled = compile(f)
+    for n in (1.0, 2.0, 3.0):
+        x, y = np.array([n, 5.0]), np.array([6.0, 7.0, n])
+        truths = 2 * y, 2 * y + 2, 2 * x
+        for got, truth in zip(compiled(x, y), truths, strict=True):
+            np.testing.assert_array_equal(got, truth)
+        np.testing.assert_array_equal(y, [7, 8, n + 1])
+
+
 def test_results_are_copies_of_what_stays_where_it_is() -> None:
     """Gradients, and constants with the values of arguments: from the first call on."""
     own = tensor([3.0, 4.0])
@@ -2431,35 +2819,46 @@ def test_a_gradient_that_is_returned_is_that_of_the_tensor_and_a_copy_of_it_is_n
         with record():
             y = (w * w * x).sum()
         y.backward()
-        return w.grad.copy(), +w.grad, w.grad * 1, w.grad
+        return w.grad.copy(), +w.grad, w.grad * 1, w.grad, w.grad
 
     compiled = compile(step)
     for n in (1.0, 2.0, 3.0):
-        *copies, own = compiled(tensor([n, n]))
-        assert own is w.grad
+        *copies, own, again = compiled(tensor([n, n]))
+        assert own is again is w.grad
         w.grad[...] = 0
         for one in copies:
             np.testing.assert_array_equal(one.numpy(), [2 * n, 4 * n])
             one[...] = 7.0
 
 
-def test_a_number_that_is_made_of_constants_and_written() -> None:
-    def f(x: Any) -> Any:
-        total = np.exp(tensor(0.0))
+def test_what_is_made_of_constants_and_written() -> None:
+    def f(x: Any, start: Any) -> Any:
+        total = np.exp(tensor(start))
         total += np.sum(x)
-        return total
+        return total, total
 
-    compiled = compile(f)
-    for n in (1.0, 2.0, 3.0):
-        assert compiled(np.array([n, n])) == 1 + 2 * n
+    for start in (0.0, (0.0, 0.0), ((0.0,),)):
+        compiled = compile(f)
+        for n in (1.0, 2.0, 3.0):
+            made, other = compiled(np.array([n, n]), start)
+            np.testing.assert_array_equal(made, np.full(np.shape(start), 1 + 2 * n))
+            np.testing.assert_array_equal(other, made)
+            assert not np.shares_memory(made, other)
 
 
 def test_a_program_keeps_no_array_that_it_was_traced_with() -> None:
-    compiled, x = compile(lambda x: np.exp(x) * x), np.ones(3)
-    gone = weakref.ref(x)
-    compiled(x)
-    del x
-    assert gone() is None
+    compiled, x, unused = (
+        compile(lambda x, unused: np.mean(np.exp(x) * x, axis=0)),
+        np.ones((3, 2)),
+        np.ones(3),
+    )
+    gone = weakref.ref(x), weakref.ref(unused)
+    compiled(x, unused)
+    del x, unused
+    assert [one() for one in gone] == [None, None]
+    for line in (*compiled._last.program.lines, *compiled._last.lowered.lines):
+        for v in line.made:  # nor any that was made
+            assert not any(v.array.strides)
 
 
 def test_with_and_without_a_gradient_are_programs_of_their_own() -> None:

@@ -28,13 +28,14 @@ only where values come near the largest or smallest numbers of their dtype may o
 import builtins
 import functools
 import inspect
+import keyword
 import operator
 import pickle
 import sys
 import types
 import typing
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -43,7 +44,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .calls import ARRAYS
+from .calls import ARRAYS, unwrapped
 from .derivatives import cast, scatter
 from .errors import PACKAGE, TraceError, describe, name_of
 from .executable import Writer, executed, lowered
@@ -58,6 +59,12 @@ MISSED = object()  # what code returns that does not fit
 SELECTING = {np.nonzero, np.flatnonzero, np.argwhere, np.compress, np.extract, np.trim_zeros}
 SELECTING |= {np.unique, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values, np.union1d}
 SELECTING |= {np.intersect1d, np.setdiff1d, np.setxor1d, np.bincount}
+#: functions that make a number of a number of NumPy's, where they would make an array of an array
+SAME_NUMBER = {np.transpose, np.moveaxis, np.reshape, np.broadcast_to, np.copy, cast}
+#: parameters of NumPy's functions whose values say which shape comes out, or whether the argument itself does
+STEERING = {"axis", "axes", "axis1", "axis2", "axisa", "axisb", "axisc", "source", "destination", "shape"}
+STEERING |= {"new_shape", "newshape", "reps", "indices_or_sections", "pad_width", "window_shape"}
+STEERING |= {"n", "s", "N", "num"}
 #: functions that may read an array in the order of its memory, and the position of the argument for that
 ORDERED = {np.ravel: 1, np.reshape: 2}
 #: files whose functions' names for tensors mean nothing to the user
@@ -200,6 +207,7 @@ class Tracer:
         finally:
             MODE.reset(token)
         several = isinstance(value, (list, tuple))
+        self.check_steering(row.function, args, options)
         if several or id(value) not in self.known:  # some functions return their argument itself
             given = {name: o for name, o in options.items() if o is not None or name != "out"}
             noted = mapped(self.operand, tuple(args)), mapped(self.operand, given)
@@ -211,7 +219,9 @@ class Tracer:
                 reads = variables_in(noted)
                 line = Line(row.function, *noted, [self.made(array, reads) for array in values])
                 line.several = several
-                if row.function in (np.transpose, np.squeeze) and id(reads[0].array) in self.numbers:
+                number = any(id(v.array) in self.numbers for v in reads[:1]) and row.function in SAME_NUMBER
+                number |= row.function is cast and any(v.array.dtype != value.dtype for v in reads)
+                if number and np.ndim(value) == 0:
                     self.numbers.add(id(value))
                 self.check_shape(line, value)
                 self.lines.append(line)
@@ -241,6 +251,22 @@ class Tracer:
                 self.kept.append(v.array)
                 v.array = value
         return all(isinstance(v, Variable) for v in made)
+
+    def check_steering(self, function: Any, args: Any, options: Any) -> None:
+        """Raise where what a function of NumPy's does depends on a value that may be another one later."""
+        if isinstance(function, np.ufunc) or not str(getattr(function, "__module__", "")).startswith("numpy"):
+            return
+        try:
+            given = inspect.signature(function).bind(*args, **options).arguments
+        except (TypeError, ValueError):  # it has none
+            given = options
+        for name in STEERING & given.keys():
+            steering = variables_in(mapped(self.operand, given[name]))
+            if any(not isinstance(v.source, np.ndarray) for v in steering):
+                raise TraceError(
+                    f"what {name_of(function)} does depends on the value of {name}, and a compiled function "
+                    "is the same for all values of arrays. Pass numbers of Python's to the function."
+                )
 
     def check_shape(self, line: Line, value: Any) -> None:
         """Raise where the shape of a result depends on values: later ones may be others."""
@@ -583,7 +609,7 @@ class Code:
                     return own(value)
                 if not new:
                     return f"a{tensor}" if isinstance(tensor, int) else self._bind(tensor)
-                own_gradient = held.pop(id(value), "") if tensor is GradientOf else ""
+                own_gradient = held.get(id(value), "") if tensor is GradientOf else ""
                 return own_gradient or f"T({own(value)}, None, {UNATTACHED})"
             if isinstance(value, (list, tuple)):
                 parts = "".join(f"{text(part, same)}, " for part in value)
@@ -815,31 +841,40 @@ class Compiled:
         held = list(_named_arrays(self.function, (args, options)))
         named = {name: t for name, t in held if isinstance(t, Tensor)}
         at_hand = (*(t for _, t in held), *leaves)
+        _tell_apart(t for t in at_hand if isinstance(t, Tensor))
+        tracer.facts += [(partial(_are_one, ways), True) for ways in _shared(t for _, t in held)]
         tracer.reachable = {id(getattr(t, "array", t)) for t in at_hand}
         grads = {id(t.grad.array) for t in at_hand if getattr(t, "attachment", None) is not None}
         tracer.reachable |= grads
         tracer.owners = {id(t.array): t for t in at_hand if isinstance(t, Tensor)}
         arguments = []
         wrapped: dict[int, Tensor] = {}
+        numbers = []  # one and the same may be given twice, as np.True_ is, and be two others later
         for place, leaf in enumerate(leaves):
-            tensor = asarray(leaf)
+            tensor = leaf if isinstance(leaf, Tensor) else asarray(unwrapped(leaf))
             if id(tensor.array) in grads:  # not to be taken for each other later
                 tensor = Tensor(tensor.array[...], None, UNATTACHED)
                 tracer.reachable.add(id(tensor.array))
-            if tensor is not leaf:
+            if isinstance(leaf, np.generic):
+                numbers.append(tensor)
+            elif tensor is not leaf:
                 tensor = wrapped.setdefault(id(leaf), tensor)
             tracer.kept.append(tensor)
             tracer.places[id(tensor)] = place
             if isinstance(leaf, np.generic):
                 tracer.numbers.add(id(tensor.array))
             arguments.append(tracer.known.get(id(tensor.array)) or tracer.add(tensor.array, place))
-        traced_args, traced_options = mapped(
-            lambda leaf: wrapped.get(id(leaf), leaf) if isinstance(leaf, (Tensor, *ARRAYS)) else leaf,
-            (args, options),
-        )
+        each_number = iter(numbers)
+
+        def traced(leaf: Any) -> Any:
+            if isinstance(leaf, np.generic):
+                return next(each_number)
+            return wrapped.get(id(leaf), leaf) if isinstance(leaf, (Tensor, np.ndarray)) else leaf
+
+        traced_args, traced_options = mapped(traced, (args, options))
         locals_seen: dict[int, str] = {}
         with tracer.listening():
-            for t in (*at_hand, *wrapped.values()):
+            for t in (*at_hand, *wrapped.values(), *numbers):
                 if isinstance(t, Tensor):
                     tracer.attach(t)
             value = self._watched(locals_seen, traced_args, traced_options)
@@ -892,7 +927,7 @@ class Compiled:
 
     def _name(self, program: Program, tracer: Tracer, seen: dict[int, str], named: Any, call: Any) -> None:
         """Give variables the names that they have in the program, each to one."""
-        taken = {"np", "scatter"}
+        taken = {"np", "scatter", *keyword.kwlist}
 
         def take(leaf: Any) -> None:
             """The names by which the source calls a function."""
@@ -992,6 +1027,36 @@ def _memory(array: Any) -> int:
     return id(array) if isinstance(array, ARRAYS) else 0
 
 
+def _tell_apart(tensors: Iterable[Tensor]) -> None:
+    """Give tensors that hold one and the same of NumPy's scalars arrays of their own, as truth values do."""
+    seen = {id(np.True_), id(np.False_)}
+    for t in {id(t): t for t in tensors}.values():
+        if isinstance(t.array, np.generic):
+            if id(t.array) in seen:
+                t.array = np.array(t.array)
+            seen.add(id(t.array))
+
+
+def _shared(found: Iterable[Any]) -> list[list[Callable[[], Any]]]:
+    """Ways to one array from several of what a function finds: as long as it is one, it is one variable."""
+    ways: dict[int, list[Callable[[], Any]]] = {}
+    for t in {id(t): t for t in found}.values():
+        own: list[Callable[[], Any]] = [partial(getattr, t, "array", t)]
+        if getattr(t, "attachment", None) is not None:
+            own.append(partial(_gradient_in, t))
+        for way in own:
+            ways.setdefault(id(way()), []).append(way)
+    return [several for several in ways.values() if len(several) > 1]
+
+
+def _gradient_in(tensor: Tensor) -> Any:
+    return getattr(tensor.grad, "array", None)
+
+
+def _are_one(ways: Sequence[Callable[[], Any]]) -> bool:
+    return len({id(way()) for way in ways}) == 1
+
+
 def _overlap(leaves: Sequence[Any]) -> tuple[tuple[int, int, bool], ...]:
     """Which of the arrays, and of their gradients behind them, may share memory, and which are the same."""
     found = [*leaves, *[t.attachment.grad for t in leaves if getattr(t, "attachment", None) is not None]]
@@ -1009,7 +1074,6 @@ def _named_arrays(f: Any, called: Any) -> Iterator[tuple[str, Any]]:
     seen: set[int] = set()
     found: list[tuple[Any, Any]] = [(None, part) for part in called]
     inner = inspect.unwrap(f)
-    inner = getattr(inner, "__func__", inner)
     if isinstance(inner, partial):
         found += [(None, inner.args), (None, inner.keywords)]
         inner = inner.func

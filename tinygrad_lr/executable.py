@@ -21,9 +21,10 @@ import numpy as np
 
 from .blocks import Block, blocked
 from .derivatives import cast, scatter
-from .errors import TraceError
+from .errors import TraceError, name_of
 from .program import (
     IN_PLACE,
+    RESHAPING,
     SCATTER,
     Line,
     Program,
@@ -38,12 +39,17 @@ from .program import (
     is_zero,
     nested,
     parameters,
+    variables_in,
 )
 
 #: operators on NumPy's scalars
 OPERATORS = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.power: "**"}
 #: what NumPy's reductions come to
 REDUCTIONS = {np.sum: np.add.reduce, np.max: np.maximum.reduce, np.min: np.minimum.reduce}
+#: functions whose results have shapes that those of their arguments say
+SHAPED = {np.where, np.stack, np.concatenate, np.take_along_axis, operator.getitem, scatter}
+#: and those of whose arguments but the first one there are to be no variables for that
+SHAPED_BY_FIRST = RESHAPING | REDUCTIONS.keys() | {cast, np.copy, np.mean, np.ones_like, np.zeros_like}
 KEYWORD_OUT = {np.maximum, np.minimum}  # positional is deprecated, and slow
 #: functions of two arguments that do not compute in the dtype of both
 OWN_DTYPE = {np.ldexp, np.logical_and, np.logical_or, np.logical_xor}
@@ -223,6 +229,7 @@ def lowered(program: Program) -> Program:
         if arguments := scaling(line):
             line = Line(scaled, arguments, {}, line.made)
         plain = line.function in (np.sum, np.mean) and line.options.keys() <= {"axis", "keepdims"}
+        plain = plain and not variables_in(line.options)
         if plain and is_float(x) and x.array.size and x.array.ndim and x.array.dtype == dtype_of(line):
             summed(line)
         elif line.function is np.matmul and not line.options and is_float(line.made[0]):
@@ -316,6 +323,7 @@ class Writer:
                 self._last[id(v.root)] = number
         for v in program.outputs:
             self._last[id(v.root)] = len(program.lines)
+        self._read = {id(v) for line in program.lines for v in line.reads}
         for number, line in enumerate(program.lines):
             dying = {id(v.root): v.root for v in line.reads if self._last[id(v.root)] == number}
             outside = line.written is not None and line.written.root.source is not None
@@ -444,6 +452,7 @@ class Writer:
                 self._names[id(v)] = self._new("v", self._names)
             names = "".join(f"{self._names[id(v)]}, " for v in line.made)
             self.rows.append(f"{names}= {self._call(line)}")
+            self._check_shapes(line)
             return
         (v,) = line.made
         code, out = self._quick(line)
@@ -472,6 +481,20 @@ class Writer:
             if line.function is operator.getitem and any(w.array.dtype.kind == "b" for w in line.reads[1:]):
                 name = self._names[id(v)]
                 self.rows.append(f"if {name}.shape != {v.array.shape}: {self.bind(_refuse, 'f')}({name})")
+            self._check_shapes(line)
+
+    def _check_shapes(self, line: Line) -> None:
+        """Refuse results of another shape than before: what reads them has buffers for that."""
+        function = line.function
+        if isinstance(function, (np.ufunc, Rescue)) or function in (SHAPED | {scaled}):
+            return
+        if function in SHAPED_BY_FIRST and not variables_in((line.args[1:], line.options)):
+            return
+        for v in line.made:
+            if v.array.ndim and id(v) in self._read:
+                name = self._names[id(v)]
+                refuse = f"{self.bind(_refuse_result, 'f')}({name_of(function)!r}, {name})"
+                self.rows.append(f"if {name}.shape != {v.array.shape}: {refuse}")
 
     def _by_blocks(self, block: Block) -> None:
         """Call a function for each block, and one for what remains."""
@@ -783,6 +806,9 @@ def _origin(value: Any) -> str:
         return "lambda condition, factor, x: np.where(condition, factor * x, x)"
     if value is _refuse:
         return "def f(made):\n    raise ValueError(f'a mask takes {len(made)} elements, other than before')\n"
+    if value is _refuse_result:
+        what = "{function} makes an array of shape {made.shape}, other than before"
+        return f"def f(function, made):\n    raise ValueError(f'{what}')\n"
     if value is scatter:
         return SCATTER.replace("scatter(", "f(")
     if isinstance(value, np.ndarray) and value.ndim and value.size > 1 and np.all(value == 1):
@@ -796,4 +822,11 @@ def _refuse(made: Any) -> None:
     raise TraceError(
         f"a mask takes {len(made)} elements now, but took another number when the function was traced. Keep "
         "all elements: np.where(mask, x, 0), not x[mask]."
+    )
+
+
+def _refuse_result(function: str, made: Any) -> None:
+    raise TraceError(
+        f"{function} makes an array of shape {made.shape} now, but made one of another shape when the "
+        "function was traced, and compiled code is for that. Leave this call out of what is compiled."
     )

@@ -488,6 +488,8 @@ def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, A
 
 def _write(function: Callable[..., Any], target: Any, args: Sequence[Any], options: dict[str, Any]) -> Any:
     """A call that writes into some of its arguments, and so cannot be recorded."""
+    if isinstance(target, tuple) and len(target) > 1 and MODE.get() & TRACING:
+        return _write_each(function, target, args, options)
     _before_write(function, target, args, options, NO_OUT)
     value = function(*map(unwrapped, args), **{name: unwrapped(v) for name, v in options.items()})
     if not isinstance(target, tuple):
@@ -500,6 +502,19 @@ def _write(function: Callable[..., Any], target: Any, args: Sequence[Any], optio
     values = value if len(target) > 1 else (value,)
     made = [wrapped(v, OUTSIDE) if t is None else t for t, v in zip(target, values, strict=True)]
     return tuple(made) if len(made) > 1 else made[0]
+
+
+def _write_each(
+    function: Callable[..., Any], target: tuple[Any, ...], args: Sequence[Any], options: dict[str, Any]
+) -> Any:
+    """The same where it is traced: a call that makes several arrays, and a write into each target."""
+    made = list(call(function, args, {k: o for k, o in options.items() if k not in ("out", "where")}))
+    how: dict[str, Any] = {name: options[name] for name in ("where", "casting") if name in options}
+    for i, t in enumerate(target):
+        if t is not None:
+            call(np.copyto, (t, made[i]), how)
+            made[i] = t
+    return tuple(made)
 
 
 def _before_write(
