@@ -143,12 +143,28 @@ def test_updates_of_dask_arrays(dtype: Any) -> None:
 @pytest.mark.usefixtures("nothing_is_computed")
 def test_tensors_of_dask_arrays() -> None:
     data = dask.array.from_array(A, chunks=(2, 3))
-    assert isinstance(tensor(data).array, dask.array.Array)
-    assert tensor(data).dtype == np.float64
-    changed = tensor(data, np.float32)
-    assert isinstance(changed.array, dask.array.Array)
-    assert changed.dtype == np.float32
-    np.testing.assert_array_equal(changed.array.compute(scheduler="sync"), A.astype(np.float32))
+    for make in (tensor, asarray):
+        assert isinstance(make(data).array, dask.array.Array)
+        assert make(data).dtype == np.float64
+        for kind in (data, make(data)):
+            changed = make(kind, np.float32)
+            assert isinstance(changed.array, dask.array.Array)
+            assert changed.dtype == np.float32
+            np.testing.assert_array_equal(changed.array.compute(scheduler="sync"), A.astype(np.float32))
+    assert asarray(data).array is asarray(data).detach().array is data
+    x = tensor(data)
+    assert str(x) == f"{x}" == str(data)
+    assert repr(x) == f"tensor({data!r})"
+    x.attach_grad()
+    assert isinstance(x.grad.array, dask.array.Array)
+
+
+def test_a_copy_of_an_array_of_an_unknown_type_is_its_own() -> None:
+    array = Stranger(A.copy())
+    x = tensor(array)
+    x[0] = 7.0
+    np.testing.assert_array_equal(array.array, A)
+    assert asarray(array).array is array
 
 
 def test_what_is_not_lazy_needs_no_dask(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,6 +68,7 @@ from tinygrad_lr.errors import (
     OptionError,
     UnreachedError,
 )
+from tinygrad_lr.nn import Parameter
 from tinygrad_lr.tape import WRITES as CLOCK
 
 
@@ -104,9 +105,10 @@ def test_attaching_a_complex_tensor_says_to_split_it() -> None:
         leaf([1j])
 
 
-def test_unknown_grad_req() -> None:
-    with pytest.raises(ValueError, match='"write", "add" or "null", not \'sum\''):
-        leaf(1.0, grad_req="sum")
+@pytest.mark.parametrize("grad_req", ["sum", "", "ad", "Write", None])
+def test_unknown_grad_req(grad_req: Any) -> None:
+    with pytest.raises(ValueError, match=f'"write", "add" or "null", not {grad_req!r}'):
+        leaf(1.0, grad_req=grad_req)
 
 
 def test_grad_req_write_replaces_and_add_adds() -> None:
@@ -357,6 +359,22 @@ def test_drop_grad_undoes_attach_grad() -> None:
     same(w.grad, 3)
 
 
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_gradient_that_was_read_stays_as_it_was(create_graph: bool) -> None:
+    """Also where the next one is added to it."""
+    for grad_req in ("write", "add"):
+        x = leaf([1.0, 2.0], grad_req=grad_req)
+        read = []
+        for _ in range(3):
+            read.append((x.grad, x.grad.array, x.grad.array.copy()))
+            with record():
+                y = x * [3.0, 4.0]
+            y.backward(create_graph=create_graph)
+        for gradient, array, values in read:
+            assert gradient.array is array
+            same(array, values)
+
+
 def test_gradients_are_fresh_arrays() -> None:
     """Clipping one gradient in place must not clip another."""
     a, b = leaf([1.0, 2.0]), leaf([3.0, 4.0])
@@ -463,6 +481,27 @@ def test_attach_on_an_intermediate_with_null_and_drop() -> None:
     z.backward()
     assert y.grad is None
     same(x.grad, 108)
+
+
+def test_dropping_the_gradient_of_one_result_leaves_those_of_the_others() -> None:
+    x = leaf(3.0)
+    with record():
+        y = x * x
+        z = y * x
+    for t in (y, z):
+        t.attach_grad()
+    for _ in range(2):
+        y.drop_grad()
+    z.backward(retain_graph=True)
+    assert y.grad is None
+    same(z.grad, 1)
+    y.attach_grad()
+    y.attach_grad("add")  # anew
+    z.drop_grad()
+    for times in (1, 2):
+        z.backward(retain_graph=True)
+        assert z.grad is None
+        same(y.grad, 3 * times)
 
 
 def test_a_head_can_have_a_gradient_itself() -> None:
@@ -1334,6 +1373,34 @@ def test_unreached_variables_are_named() -> None:
     same(x.grad, 0)
 
 
+def test_no_gradient_by_a_tensor_for_which_none_is_asked() -> None:
+    x, silent = leaf([1.0, 2.0]), leaf(3.0, grad_req="null")
+    with record():
+        y = x * silent
+    for variables in (silent, [x, silent]):
+        with pytest.raises(UnreachedError, match=r"`silent` .*is a constant: attach it first"):
+            autograd.grad(y, variables)
+    same(autograd.grad(y, x), [3, 3])
+
+
+def test_heads_may_be_in_a_tuple_or_none_at_all() -> None:
+    x = leaf([1.0, 2.0])
+    with record():
+        y, z = 2 * x, 3 * x
+    autograd.backward((y, z), retain_graph=True)
+    same(x.grad, [5, 5])
+    for head_grads in ((None, [1.0, 10.0]), [None, (1.0, 10.0)]):
+        autograd.backward((y, z), head_grads, retain_graph=True)
+        same(x.grad, [5, 32])
+    for heads in ([], ()):
+        autograd.backward(heads)
+        same(x.grad, [5, 32])
+        with pytest.raises(UnreachedError):
+            autograd.grad(heads, x)
+        with pytest.raises(ValueError, match="0 heads need a list of 0"):
+            autograd.backward(heads, [None])
+
+
 def test_grad_of_something_else_than_a_tensor() -> None:
     x = leaf(1.0)
     with pytest.raises(TypeError, match="head must be a Tensor, not float"):
@@ -1483,6 +1550,17 @@ def test_in_place_on_a_result_of_no_dimensions() -> None:
     total[...] = total * 2
     assert total is kept
     same(total, 8)
+    total.fill(3)
+    same(total, 3)
+    for dtype in (bool, np.int8, np.uint64, np.float16, np.float32, np.longdouble, complex):
+        total = tensor([0, 1]).astype(dtype)[1]
+        kept = total
+        total *= total
+        total[()] = total == 0
+        np.add(total, total, out=total)
+        assert total is kept
+        assert total.dtype == dtype
+        same(total, 0)
 
 
 def test_a_change_of_a_result_of_no_dimensions_is_found() -> None:
@@ -1506,7 +1584,11 @@ def test_a_change_of_a_leaf_that_was_a_scalar(create_graph: bool) -> None:
         y = x * x
     x -= 1
     y.backward(create_graph=create_graph)
-    same(x.grad, 6)
+    slope = x.grad
+    same(slope, 6)
+    if create_graph:
+        slope.backward()
+        same(x.grad, 2)
 
 
 def test_in_place_keeps_shape_and_dtype() -> None:
@@ -2092,16 +2174,18 @@ def test_an_option_or_argument_without_a_rule_raises_when_recorded() -> None:
     with record():
         with pytest.raises(OptionError, match=r"first has .*called with order=. Leave it away"):
             first(x, 1, order=True)
-        with pytest.raises(OptionError, match=r"first has .*called with order=. Leave it away"):
-            first(x, 1, order=True, where=True)
+        for options in ({"order": 1, "where": 1}, {"axis": 0, "order": 1}, {"order": 1, "axis": 0}):
+            with pytest.raises(OptionError, match=r"first has .*called with order=. Leave it away"):
+                first(x, 1, **options)
         with pytest.raises(NothingAttachedError):
             first(x.detach(), low, axis=1).backward()  # of which the rule is None
         for c in (low, 2 * low):
             for call in (lambda c=c: first(x, 1, c), lambda c=c: first(x, b=1, c=c)):
                 with pytest.raises(NoRuleError, match=r"first has .*with respect to its argument (2|c)"):
                     call()
-            with pytest.raises(NoRuleError, match=r"first .*argument 3"):
-                first(x, 1, 0, c)
+            for last in (c, [c], ((1.0, c),)):
+                with pytest.raises(NoRuleError, match=r"first .*argument 3"):
+                    first(x, 1, 0, last)
         for mask in ([True, False], np.ones((2, 2), bool)):  # by which x is broadcast
             with pytest.raises(OptionError, match=r"np\.exp .*where=. Write np\.where"):
                 masked_out(x, mask)
@@ -2135,6 +2219,8 @@ def test_complex_numbers_are_refused_rather_than_wrong() -> None:
         for function in (lambda t: t * 1j, lambda t: np.multiply(1j, t), lambda t: t.astype(complex)):
             with pytest.raises((AutogradError, TypeError), match="complex"):
                 function(x)
+        with pytest.raises(errors.ComplexResultError, match="only real numbers"):
+            np.linalg.lstsq(x[:, None], np.array([1j, 2.0]))  # whose residuals are real
     same(x * 1j, [1j, 2j])
 
 
@@ -2599,9 +2685,45 @@ def test_tensor_copies_and_asarray_shares() -> None:
     assert not np.shares_memory(tensor(data).array, data)
     assert asarray(data).array is data
     x = leaf([1.0])
-    assert asarray(x) is x
+    assert asarray(x) is asarray(x, float) is x
     assert tensor(x).node is None
     assert asarray(x, np.float32).dtype == tensor(x, np.float32).dtype == np.float32
+    with record():
+        asarray(x, np.float32).backward([3.0])
+    same(x.grad, [3])
+
+
+@pytest.mark.parametrize("make", [tensor, asarray])
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_what_is_in_a_tensor_is_a_plain_array(make: Any) -> None:
+    """Whatever it is made of."""
+    for data in (
+        np.matrix([[1.0, 2.0]]),
+        np.ma.masked_array([1.0, 2.0], [False, True]),
+        np.array([1.0, 2.0]).view(type("Own", (np.ndarray,), {})),
+        np.float32(1.5),
+        (1, 2),
+        range(3),
+    ):
+        for dtype in (None, np.float32, int):
+            made = make(data, dtype)
+            assert type(made.array) is np.ndarray
+            np.testing.assert_array_equal(made.array, np.array(data, dtype), strict=True)
+            assert made.node is None
+    data = np.arange(2.0)
+    assert np.shares_memory(make(data, float).array, data) == (make is asarray)
+
+
+def test_a_detached_tensor_is_another() -> None:
+    """So that what is attached to the one is not to the other."""
+    for x in (tensor([1.0, 2.0]), leaf([1.0, 2.0]), Parameter(np.array([1.0, 2.0]))):
+        grad = x.grad
+        y = x.detach()
+        y.attach_grad()
+        assert y is not x
+        assert y.array is x.array
+        assert x.grad is grad
+        assert type(y) is Tensor
 
 
 # ---- rows with several results, and rows of a user's own --------------------------------------------------
@@ -2888,6 +3010,10 @@ def test_origin_and_node() -> None:
     assert len({x.node, y.node, z.node, product.node}) == 4
     assert c.node is None
     assert (x.part, y.part, c.part) == (None, None, None)
+    with record():
+        total = np.sum(x, axis=None, dtype=float)
+    assert total.origin is not None
+    assert total.origin.options == {"axis": None, "dtype": float}
 
 
 # ---- what a selection leaves out --------------------------------------------------------------------------
@@ -3458,6 +3584,9 @@ CALLS_OF_ALL_WAYS: dict[str, Any] = {
     "an index": lambda x: x[0],
     "several results": lambda x: np.split(x, 2)[0],
     "a list": lambda x: np.stack([x, x]),
+    "a list of one": lambda x: np.stack([x]),
+    "a result beside one that is written": lambda x: np.modf(x, out=(np.ones(2), None))[1],
+    "an argument that may be overwritten": lambda x: np.median(x, overwrite_input=True),
     "an option": lambda x: np.prod(x * 0 + 1, initial=x[0]),
     "composed": lambda x: np.corrcoef(x, x**2)[0],
 }
@@ -3477,6 +3606,25 @@ def test_why_there_is_no_gradient(name: str) -> None:
         y = call(tensor([1.0, 2.0]))
     with pytest.raises(NothingAttachedError):
         y.backward()
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("scope", [train_mode, predict_mode])
+def test_rules_see_the_mode_around_backward(scope: Any, create_graph: bool) -> None:
+    modes = []
+
+    def rule(g: Any, y: Any, a: Any) -> Any:
+        modes.append((is_recording(), is_training()))
+        return g
+
+    x = leaf([1.0])
+    with record():
+        y = differentiable(rule)(lambda a: a * 1)(x)
+    for sweep in (y.backward, lambda **options: autograd.grad(y, x, **options)):
+        with scope():
+            sweep(retain_graph=True, create_graph=create_graph)
+            assert (is_recording(), is_training()) == (False, scope is train_mode)
+    assert modes == [(create_graph, scope is train_mode)] * 2
 
 
 @pytest.mark.parametrize("create_graph", [False, True])
@@ -3555,6 +3703,61 @@ def test_numbers_of_tensors_with_one_element() -> None:
         _ = [10, 20][tensor([1])]
 
 
+#: what is asked of a tensor and, of an array, what the answer is
+QUESTIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "float": (float, lambda a: float(a.item())),
+    "int": (int, lambda a: int(a.item())),
+    "complex": (complex, lambda a: complex(a.item())),
+    **{
+        name: (ask, ask)
+        for name, ask in {
+            "bool": bool,
+            "index": operator.index,
+            "str": str,
+            "format": format,
+            "digits": lambda t: f"{t:.3e}",
+            "item": lambda t: t.item(),
+            "last item": lambda t: t.item(-1),
+            "item by its place": lambda t: t.item(*[n - 1 for n in t.shape]),
+            "list": lambda t: t.tolist(),
+            "contains": lambda t: 1 in t,
+            "contains one of several": lambda t: np.arange(3) in t,
+        }.items()
+    },
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+@search.examples(25)
+@given(
+    st.sampled_from([bool, np.int64, np.uint64, np.float32, float, complex]).flatmap(
+        lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=0, max_dims=2, min_side=0, max_side=3))
+    )
+)
+@example(np.array(2.75))
+@example(np.array(2**53 + 1))
+@example(np.array([1 + 2j]))
+@example(np.array([[1.0, 2.0, 3.0]]))
+@example(np.ones((2, 3)))
+def test_what_python_asks_of_a_tensor_is_answered_as_by_its_array(name: str, array: Any) -> None:
+    """Values, types and errors; a number may be asked of one element, whatever its shape."""
+    ask, ask_array = QUESTIONS[name]
+    for x in (tensor(array), tensor(array)[()]):  # the latter of no dimensions has a scalar inside
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NumPy's own
+            try:
+                expected = ask_array(np.asarray(x.array))
+            except Exception as error:
+                with pytest.raises(type(error)):
+                    ask(x)
+                continue
+            made = ask(x)
+        assert type(made) is type(expected)
+        np.testing.assert_array_equal(made, expected)
+        if isinstance(made, list):
+            assert repr(made) == repr(expected)
+
+
 def test_what_an_array_has_a_tensor_has() -> None:
     x = tensor([1.0, -2.0, 3.0])
     numbers = [*range(-4, 5), *map(tensor, range(-4, 5))]
@@ -3600,6 +3803,34 @@ def test_only_what_steers_a_call_is_copied() -> None:
         assert origin.arguments[0] is data
         assert (origin.arguments[1] is index) != copied
         same(origin.arguments[1], [1])
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        lambda index: index.tolist(),
+        lambda index: (index.tolist(), [0, 1]),
+        lambda index: [index, index],
+        lambda index: (index, 0),
+        lambda index: (slice(None), index),
+        lambda index: (index.tolist(), None, 1),
+    ],
+)
+def test_an_index_array_inside_an_index_may_be_changed_afterwards(key: Any) -> None:
+    """A list, too, and what is in one."""
+    array, index = np.arange(9.0).reshape(3, 3), np.array([2, 0])
+    x, changing = leaf(array), key(index)
+    as_it_was = copy.deepcopy(changing)
+    with record():
+        y = x[changing] * 1
+    index[0] = 1
+    for part in changing if isinstance(changing, tuple) else [changing]:
+        if isinstance(part, list):
+            part[0] = 1
+    y.backward()
+    expected = np.zeros((3, 3))
+    np.add.at(expected, as_it_was, 1)
+    same(x.grad, expected)
 
 
 @pytest.mark.parametrize("counter", [tensor, np.array])

@@ -489,6 +489,7 @@ def call(function: Callable[..., Any], args: Sequence[Any], options: dict[str, A
 def _write(function: Callable[..., Any], target: Any, args: Sequence[Any], options: dict[str, Any]) -> Any:
     """A call that writes into some of its arguments, and so cannot be recorded."""
     _before_write(function, target, args, options, NO_OUT)
+    index = UNATTACHED if MODE.get() & RECORDING else OUTSIDE
     value = function(*map(unwrapped, args), **{name: unwrapped(v) for name, v in options.items()})
     if not isinstance(target, tuple):
         if value is unwrapped(target):
@@ -496,9 +497,9 @@ def _write(function: Callable[..., Any], target: Any, args: Sequence[Any], optio
         if value is not None and MODE.get() & TRACING:
             how = f"the result of {errors.name_of(function)}, which may overwrite its argument,"
             raise errors.TraceError(tensor=errors.describe(target), how=how)
-        return wrapped(value, OUTSIDE)
+        return wrapped(value, index)
     values = value if len(target) > 1 else (value,)
-    made = [wrapped(v, OUTSIDE) if t is None else t for t, v in zip(target, values, strict=True)]
+    made = [wrapped(v, index) if t is None else t for t, v in zip(target, values, strict=True)]
     return tuple(made) if len(made) > 1 else made[0]
 
 
