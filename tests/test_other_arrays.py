@@ -118,16 +118,26 @@ def test_a_gradient_that_is_one_number_becomes_a_dask_array(program: Any) -> Non
 
 @pytest.mark.usefixtures("nothing_is_computed")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_updates_of_dask_arrays(dtype: Any) -> None:
+@pytest.mark.parametrize("attach", [False, True])
+def test_updates_of_dask_arrays(attach: bool, dtype: Any) -> None:
     """They cannot be written into: another one takes their place, of the same shape and dtype."""
     data = dask.array.from_array(A.astype(dtype), chunks=(2, 3))
     t = u = tensor(data)
+    if attach:
+        t.attach_grad()
+    gradient = t.grad
     t -= np.arange(3.0)  # of float64
     t *= tensor(2.0)
     assert t is u
+    assert t.is_leaf == attach
+    assert t.grad is gradient
     assert isinstance(t.array, dask.array.Array)
     assert t.dtype == dtype
     expected = (A.astype(dtype) - np.arange(3.0, dtype=dtype)) * 2
+    np.testing.assert_allclose(t.array.compute(scheduler="sync"), expected, rtol=1e-6)
+    t[1:] = tensor([7.0, 8.0, 9.0])
+    t[0, [0, 2]] = 5.0
+    expected[1:], expected[0, [0, 2]] = [7, 8, 9], 5
     np.testing.assert_allclose(t.array.compute(scheduler="sync"), expected, rtol=1e-6)
     np.testing.assert_array_equal(data.compute(scheduler="sync"), A.astype(dtype))
     for length in (5, 1):

@@ -94,15 +94,27 @@ def test_grad_starts_as_zeros_of_shape_and_dtype(dtype: Any, shape: tuple[int, .
     assert x.is_leaf
 
 
-@pytest.mark.parametrize("data", [1, [1, 2], [True], [np.uint8(3)]])
+@pytest.mark.parametrize(
+    "data",
+    [
+        1,
+        [1, 2],
+        [True],
+        [np.uint8(3)],
+        np.array([0.5, None]),
+        np.array(["1"]),
+        *(np.zeros(2, t) for t in ("m8[s]", "M8[s]")),
+    ],
+)
 def test_attaching_a_tensor_without_fractions_says_to_cast(data: Any) -> None:
     with pytest.raises(TypeError, match=r"floating dtype.*astype\(float\)"):
         leaf(data)
 
 
-def test_attaching_a_complex_tensor_says_to_split_it() -> None:
-    with pytest.raises(TypeError, match=r"complex.*two tensors"):
-        leaf([1j])
+@pytest.mark.parametrize("dtype", [np.complex64, complex, np.clongdouble])
+def test_attaching_a_complex_tensor_says_to_split_it(dtype: Any) -> None:
+    with pytest.raises(errors.ComplexLeafError, match=r"complex.*two tensors"):
+        leaf([1j], dtype)
 
 
 @pytest.mark.parametrize("grad_req", ["sum", "", "ad", "Write", None])
@@ -269,6 +281,45 @@ def test_what_was_dropped_stays_dropped_in_the_graph() -> None:
         y = h * 2
     assert y.origin is not None
     assert y.origin.arguments[0].grad is None
+
+
+MADE: dict[str, Callable[[Any], Any]] = {
+    "call": lambda x: np.sum(x, axis=None),
+    "operator": lambda x: 2 * x,
+    "first": lambda x: np.split(x, 2)[0],
+    "second": lambda x: np.split(x, 2)[1],
+    "gradient": lambda x: autograd.grad(x**3, x, create_graph=True),
+    "constant": lambda x: np.floor(x),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_tensor_comes_from_where_it_came_from_whatever_is_attached(name: str) -> None:
+    x = leaf([1.0, 2.0])
+    with record():
+        y = MADE[name](x)
+
+    def facts() -> Any:
+        origin = y.origin
+        return y.node, y.part, y.sweep, y.is_leaf, origin and (origin.function, repr(origin))
+
+    before = facts()
+    assert before[1] == {"first": 0, "second": 1}.get(name)
+    assert (before[2] > 0) == (name == "gradient")
+    assert not before[3]
+    assert (before[4] is None) == (name == "constant")
+    if name != "constant":
+        for grad_req in ("write", "null", "add"):
+            y.attach_grad(grad_req)
+            assert facts() == before
+        y.drop_grad()
+    else:
+        y.attach_grad()
+        assert y.is_leaf
+        y.drop_grad()
+    assert facts() == before
+    x.drop_grad()
+    assert (x.node, x.part, x.sweep, x.is_leaf, x.origin) == (None, None, 0, False, None)
 
 
 def test_what_was_attached_is_so_in_the_graph() -> None:
@@ -1067,6 +1118,12 @@ def test_a_head_gradient_of_another_dtype_is_differentiated_as_well() -> None:
         y = x * x
     slope = autograd.grad(y, x, head, create_graph=True)
     same(slope, [6, 16])
+    calls, sweeps = [slope], set()
+    while calls:
+        made = calls.pop()
+        sweeps.add(made.sweep)
+        calls += [a for a in made.origin.arguments if isinstance(a, Tensor)] if made.origin else []
+    assert sweeps == {0, slope.sweep}  # the cast belongs to it
     of_head = autograd.grad(slope, head)
     assert of_head.dtype == np.float32
     same(of_head, np.array([2, 4], np.float32))
@@ -1474,6 +1531,34 @@ def test_in_place_outside_record_writes_the_same_buffer(change: Any, other: Any)
         y = (x * x).sum()
     y.backward()
     same(x.grad, 2 * expected)
+
+
+@in_place
+@pytest.mark.parametrize("scope", [contextlib.nullcontext, record])
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_in_place_with_whatever_an_array_takes(change: Any, scope: Any) -> None:
+    rows = [[1.0, 2.0], [0.5, 3.0]]
+    for other in (
+        rows,
+        (*rows,),
+        np.matrix(rows),
+        np.ma.masked_array(rows),
+        [tensor(row) for row in rows],
+        2,
+    ):
+        data = np.array([[1.5, 2.5], [3.5, 4.5]])
+        x = asarray(data.copy())
+        array = x.array
+        try:
+            expected = change(data, unwrapped(other) if isinstance(other, list) else other)
+        except ValueError:  # a matrix product with a number
+            with scope(), pytest.raises(ValueError, match="matmul"):
+                change(x, other)
+            continue
+        with scope():
+            assert change(x, other) is x
+        assert x.array is array
+        same(x, expected)
 
 
 @in_place
@@ -2602,6 +2687,9 @@ def test_copies_keep_values_and_attachment_and_share_nothing(duplicate: Any) -> 
     constant = duplicate(tensor([1, 2]))
     assert constant.grad is None
     same(constant, [1, 2])
+    weight = Parameter(np.ones(2))
+    weight.wd_mult = 0.5
+    assert (type(twin), type(duplicate(weight)), duplicate(weight).wd_mult) == (Tensor, Parameter, 0.5)
 
 
 def test_tensors_are_hashed_by_identity() -> None:
@@ -3014,6 +3102,13 @@ def test_origin_and_node() -> None:
         total = np.sum(x, axis=None, dtype=float)
     assert total.origin is not None
     assert total.origin.options == {"axis": None, "dtype": float}
+    w = leaf([3.0])
+    with record():
+        mean = np.average(x, weights=w, axis=0)
+    assert mean.origin is not None
+    assert mean.origin.arguments[0] is x
+    assert mean.origin.options["weights"] is w
+    assert mean.origin.options["axis"] == 0
 
 
 # ---- what a selection leaves out --------------------------------------------------------------------------
@@ -3446,6 +3541,31 @@ def test_no_gradient_is_lost_in_an_option(call: Any) -> None:
         call(leaf([1.0, 9.0]), leaf(0.5))
 
 
+@pytest.mark.parametrize("given", [(1.0, 2.0), [1.0, 2.0], [leaf(1.0), 2.0], (1, 2)], ids=repr)
+@pytest.mark.parametrize("rules", [(1, 1, 1), (1, None, 1)], ids=repr)
+def test_functions_and_rules_get_arrays_for_lists(given: Any, rules: Any) -> None:
+    """Where a gradient flows back; by position or by name, also behind what has none."""
+    seen = []
+
+    def slope(g: Any, y: Any, a: Any, b: Any, c: Any = 0) -> Any:
+        seen.append((type(a), type(c)))
+        return g
+
+    @differentiable(*[rule and slope for rule in rules])
+    def first(a: Any, b: Any, c: Any = 0) -> Any:
+        seen.append((type(a), type(c)))
+        return a + 0.0 * np.sum(c)
+
+    x = leaf([1.0, 2.0])
+    for call in (lambda: first(x, 1, given), lambda: first(x, 1, c=given), lambda: first(c=given, b=1, a=x)):
+        with record():
+            y = call()
+        y.backward()
+        same(x.grad, [1, 1])
+    assert set(seen) == {(np.ndarray, np.ndarray)}
+    del DERIVATIVES[first]
+
+
 def test_lists_of_tensors_for_arguments_by_name_only() -> None:
     x, m = leaf([1.0, 2.0]), leaf(1.25)
     with record():
@@ -3608,6 +3728,26 @@ def test_why_there_is_no_gradient(name: str) -> None:
         y.backward()
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: np.apply_along_axis(lambda row: 3.0, 0, x),
+        lambda x: np.apply_along_axis(lambda row: row.numpy() * 2, 0, x),
+        lambda x: np.apply_along_axis(lambda row: row > 1, 0, x),
+        lambda x: x.astype(int),
+        lambda x: np.split(x > 1, 2)[0],
+        lambda x: np.frexp(x)[1],
+        lambda x: x.detach() * 2,
+    ],
+)
+def test_a_constant_of_what_is_attached_says_that_nothing_is(function: Any) -> None:
+    with record():
+        y = function(leaf([1.0, 2.0]))
+    assert isinstance(y, Tensor)
+    with pytest.raises(NothingAttachedError):
+        y.backward()
+
+
 @pytest.mark.parametrize("create_graph", [False, True])
 @pytest.mark.parametrize("scope", [train_mode, predict_mode])
 def test_rules_see_the_mode_around_backward(scope: Any, create_graph: bool) -> None:
@@ -3662,6 +3802,15 @@ def test_variables_may_come_in_any_form() -> None:
     x, w, unused = leaf([1.0, 2.0]), leaf([3.0, 4.0]), leaf([5.0])
     with record():
         y = x * w
+    weight = Parameter(np.array([3.0, 4.0]))
+    with record():
+        slope = autograd.grad(weight * weight, weight)  # as of any tensor
+    assert isinstance(slope, Tensor)
+    same(slope, [6, 8])
+    for one in ([x], (x,)):
+        (gradient,) = gradients = autograd.grad(y, one, retain_graph=True)
+        assert type(gradients) is list
+        same(gradient, w.array)
     for form in ((x, w), [x, w], {"x": x, "w": w}.values(), (t for t in (x, w)), iter([x, w])):
         gradients = autograd.grad(y, form, retain_graph=True)
         assert isinstance(gradients, list)

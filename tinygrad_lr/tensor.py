@@ -687,7 +687,10 @@ def asarray(data: Any, dtype: Any = None) -> Tensor:
 
 
 def with_gradients(heads: Any, head_grads: Any) -> list[tuple[Tensor, Any]]:
-    """Each head with its gradient: the one given, or ones, as one number that broadcasts."""
+    """Each head with its gradient: the one given, or ones, as one number that broadcasts.
+
+    That in a Tensor may have another dtype: its cast is a part of the sweep.
+    """
     if not isinstance(heads, (list, tuple)):
         heads, head_grads = [heads], [head_grads]
     elif head_grads is None:
@@ -710,9 +713,6 @@ def with_gradients(heads: Any, head_grads: Any) -> list[tuple[Tensor, Any]]:
             raise TypeError(f"the head gradient is complex; {errors.describe(head)} needs real numbers")
         elif not isinstance(gradient, Tensor):
             gradient = asarray(gradient, head.dtype).array[()]
-        elif gradient.dtype != head.dtype:
-            with _recording_sweep():
-                gradient = gradient.astype(head.dtype)
         pairs.append((head, gradient))
     return pairs
 
@@ -725,13 +725,18 @@ def _gradients(
 ) -> dict[Attachment, Any]:
     """Sweep from the heads: arrays, or with `create_graph` Tensors that can be differentiated again."""
     if not create_graph and not MODE.get() & TRACING:
-        plain = [(head, g.array if isinstance(g, Tensor) else g) for head, g in pairs]
+        plain = [
+            (head, asarray(g.array, head.dtype).array if isinstance(g, Tensor) else g) for head, g in pairs
+        ]
         gradients = sweep(plain, retain_graph, None, listeners)
         if not retain_graph:
             LOCAL.tape = None  # it has gaps now: go on with a new one, so that this one can be freed
         return gradients
     with _recording_sweep():
-        lifted = [(head, g if isinstance(g, Tensor) else Tensor(g, None, UNATTACHED)) for head, g in pairs]
+        lifted = [
+            (head, asarray(g, head.dtype) if isinstance(g, Tensor) else Tensor(g, None, UNATTACHED))
+            for head, g in pairs
+        ]
         return sweep(lifted, retain_graph, tensor_at, listeners)
 
 
