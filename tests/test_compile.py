@@ -1176,6 +1176,10 @@ WRITTEN: dict[str, tuple[Any, str]] = {
     "x[computed]": (lambda x, i: 2 * x[np.argsort(i)], "2 * x[np.argsort(i)]"),
     "x[computed, 1:]": (lambda x, i: 2 * x[1 - i, 1:], "2 * x[1 - i, 1:]"),
     "x[computed] = ": (lambda x, i: (operator.setitem(x, 1 - i, 7.0), 2 * x)[1], "x[1 - i] = 7.0"),
+    "x[computed, 1:] = ": (
+        lambda x, i: (operator.setitem(x, (1 - i, slice(1, None)), 7.0), 2 * x)[1],
+        "x[1 - i, 1:] = 7.0",
+    ),
     "x //= 2": (lambda x, i: (operator.ifloordiv(x, 2), 2 * x)[1], "operator.ifloordiv(x, 2)"),
     "comparisons": (lambda x, i: np.where((x < 5) == (x < 3), x, 0.0), "(x < 5) == (x < 3)"),
     "dtype=float": (lambda x, i: 2 * np.cumsum(x, dtype=float), "2 * np.cumsum(x, dtype=float)"),

@@ -1,6 +1,8 @@
 """Tensors of other arrays than NumPy's: Dask's, which compute nothing until they are asked, and CuPy's."""
 
+import copy
 import importlib.util
+import pickle
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -167,6 +169,64 @@ def test_tensors_of_dask_arrays() -> None:
     assert repr(x) == f"tensor({data!r})"
     x.attach_grad()
     assert isinstance(x.grad.array, dask.array.Array)
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+@pytest.mark.parametrize("kind", [Stranger, dask.array.from_array], ids=["unknown", "dask"])
+def test_copies_of_tensors_keep_the_type_of_array(kind: Any, duplicate: Any) -> None:
+    for grad_req in (None, "add"):
+        x = tensor(kind(A))
+        if grad_req:
+            x.attach_grad(grad_req)
+            x.grad = kind(B)
+        twin = duplicate(x)
+        twin[0] = 7.0
+        assert type(twin.array) is type(x.array)
+        pairs = [(x, A), (twin, np.concatenate([np.full((1, 3), 7.0), A[1:]]))]
+        if grad_req:
+            assert twin.attachment.grad_req == grad_req
+            twin.grad[0] = 7.0
+            pairs += [(x.grad, B), (twin.grad, np.concatenate([np.full((1, 3), 7.0), B[1:]]))]
+        for made, expected in pairs:
+            assert type(made.array) is type(x.array)
+            values = made.array.array if kind is Stranger else made.array.compute(scheduler="sync")
+            np.testing.assert_array_equal(values, expected)
+
+
+@pytest.mark.parametrize(
+    "duplicate",
+    [
+        Tensor.copy,
+        Tensor.flatten,
+        lambda x: x.astype(float),
+        lambda x: tensor(x, float),
+        tensor,
+        copy.copy,
+        lambda x: x + 0,
+    ],
+)
+def test_a_write_into_a_copy_of_a_dask_array_does_not_reach_it(duplicate: Any) -> None:
+    x = tensor(dask.array.ones(3))
+    y = duplicate(x)
+    y[0] = 7.0
+    np.testing.assert_array_equal(x.array.compute(scheduler="sync"), 1)
+    np.testing.assert_array_equal(y.array.compute(scheduler="sync"), [7, 1, 1])
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("factor", [1.0, dask.array.from_array(A)])
+def test_gradients_of_dask_arrays_are_shared_by_no_two(factor: Any, create_graph: bool) -> None:
+    a, b = (attached(dask.array.from_array(x)) for x in (A, B))
+    head = asarray(dask.array.from_array(B))
+    with record():
+        y = a + b
+        y.attach_grad()
+        z = y * factor if np.ndim(factor) else y
+    z.backward(head, create_graph=create_graph)
+    kept = [t.array.compute(scheduler="sync") for t in (b.grad, y.grad, head)]
+    a.grad[...] = 7.0
+    for t, before in zip((b.grad, y.grad, head), kept, strict=True):
+        np.testing.assert_array_equal(t.array.compute(scheduler="sync"), before)
 
 
 def test_a_copy_of_an_array_of_an_unknown_type_is_its_own() -> None:

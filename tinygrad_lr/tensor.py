@@ -31,7 +31,7 @@ from .calls import (
     tensors_in,
     unwrapped,
 )
-from .derivatives import DERIVATIVES, Derivative
+from .derivatives import DERIVATIVES, Derivative, cast
 from .scope import ANOMALY, LOCAL, MODE, RECORDING, TAPE, TRACER, TRACING, Scope
 from .sweep import lifted_arguments, sweep
 from .tape import CONSTANT, FREED, LEAVES, NO_OPTIONS, PACK, PART, WRITES, Attachment, Tape, new_leaf
@@ -365,8 +365,8 @@ class Tensor(ArrayMethods):
         self._check_not_traced("copying or pickling")
         if self.tape is not LEAVES:
             self._check_not_lost("copying or pickling", "Write x.copy()")
-        attachment = self.attachment and (self.attachment.grad_req, np.array(self.attachment.grad.array))
-        return _rebuilt, (type(self), np.array(self.array), attachment)
+        attachment = self.attachment and (self.attachment.grad_req, self.attachment.grad.array)
+        return _rebuilt, (type(self), tensor(self.array).array, attachment)
 
     def __repr__(self) -> str:
         array = self.array if hasattr(self.array, "__array_function__") else np.asarray(self.array)
@@ -661,7 +661,7 @@ def tensor(data: Any, dtype: Any = None) -> Tensor:
         data._check_not_lost("tensor()", "Use x.copy()")
         data = data.array
     if hasattr(data, "__array_function__") and not isinstance(data, np.ndarray):
-        return Tensor(data.copy() if dtype is None else data.astype(dtype), None, UNATTACHED)
+        return Tensor(data.copy() if dtype is None else cast(data, dtype), None, UNATTACHED)
     return Tensor(np.array(data, dtype), None, UNATTACHED)
 
 
@@ -759,7 +759,7 @@ def _as_own(gradient: Any, array: Any, create_graph: bool) -> Tensor:
         gradient = np.zeros_like(array) + gradient
     if gradient.shape == array.shape and gradient.dtype == array.dtype and _references(gradient) == ALONE:
         return Tensor(gradient)
-    return Tensor(_in_shape(gradient, array.shape).astype(array.dtype))
+    return Tensor(cast(_in_shape(gradient, array.shape), array.dtype))
 
 
 def _in_shape(gradient: Any, shape: tuple[int, ...]) -> Any:
