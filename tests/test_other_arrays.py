@@ -108,7 +108,9 @@ def test_parameters_of_numpy_and_data_of_dask() -> None:
 
 @pytest.mark.parametrize("program", [lambda t: t, lambda t: t.sum(), lambda t: -2 * t.sum()])
 def test_a_gradient_that_is_one_number_becomes_a_dask_array(program: Any) -> None:
-    t, same = (asarray(a) for a in (dask.array.from_array(A, chunks=(2, 3)), A))
+    data = A.copy()
+    data[0, 0], data[1, 1] = np.inf, np.nan
+    t, same = (asarray(a) for a in (dask.array.from_array(data, chunks=(2, 3)), data))
     for leaf in (t, same):
         leaf.attach_grad()
         with record():
@@ -116,6 +118,9 @@ def test_a_gradient_that_is_one_number_becomes_a_dask_array(program: Any) -> Non
         y.backward()
     assert isinstance(t.grad.array, dask.array.Array)
     np.testing.assert_array_equal(t.grad.array.compute(scheduler="sync"), same.grad.array, strict=True)
+    with record():
+        gradient = autograd.grad(program(t), t)
+    np.testing.assert_array_equal(gradient.array.compute(scheduler="sync"), same.grad.array, strict=True)
 
 
 @pytest.mark.usefixtures("nothing_is_computed")

@@ -335,14 +335,15 @@ def test_what_was_attached_is_so_in_the_graph() -> None:
         assert argument.grad.array is t.grad.array
 
 
-def test_calls_after_a_backward_are_on_another_tape() -> None:
+@pytest.mark.parametrize("sweep", [Tensor.backward, lambda y, **options: autograd.grad(y, [y], **options)])
+def test_calls_after_a_backward_are_on_another_tape(sweep: Any) -> None:
     """The one that was freed has gaps, and is to go."""
     x = leaf(3.0)
     with record():
         y = x * 2
-        y.backward()
+        sweep(y)
         z = x * 2
-        z.backward(retain_graph=True)
+        sweep(z, retain_graph=True)
         assert y.node[0] != z.node[0] == (x * 2).node[0]
 
 
@@ -1049,7 +1050,8 @@ def test_a_head_gradient_of_any_dtype(dtype: Any, create_graph: bool) -> None:
     ],
     ids=range(7),
 )
-def test_rules_get_gradients_in_the_dtype_of_the_results(head: Any) -> None:
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_rules_get_gradients_in_the_dtype_of_the_results(head: Any, create_graph: bool) -> None:
     """Whatever the head gradient's is, and also in place of a result that nothing was made of."""
     dtypes = []
 
@@ -1061,7 +1063,7 @@ def test_rules_get_gradients_in_the_dtype_of_the_results(head: Any) -> None:
     x = leaf([1.0, 2.0], np.float32)
     with record():
         y, _ = both(x * 1)
-    y.backward(head)
+    y.backward(head, create_graph=create_graph)
     assert dtypes == [np.float32, np.float32]
 
 
@@ -1367,6 +1369,32 @@ def test_grad_with_respect_to_intermediates_and_the_head(attached: bool) -> None
     gradients[0][...] = 0
     same(gradients[3], 3)
     same(autograd.grad(x, x), 1)
+
+
+def test_grad_with_respect_to_what_was_computed_in_several_blocks() -> None:
+    """And to leaves, whatever becomes of their own gradients."""
+    x = leaf(3.0, grad_req="add")
+    with record():
+        y = x * x
+    with record():
+        z = y * x
+    with record():
+        u = z * y * x
+    slopes = {y: 2 * 81, z: 27, x: 6 * 3**5, u: 1}  # of u = x**6
+    for variables in itertools.permutations(slopes):
+        made = autograd.grad(u, variables, retain_graph=True)
+        assert [g.item() for g in made] == [slopes[v] for v in variables]
+    same(x.grad, 0)
+
+
+def test_a_change_of_a_number_is_found() -> None:
+    x, c = leaf(3.0), tensor(2.0)
+    for t in (x, c):
+        with record():
+            y = x * c
+        t -= 1
+        with pytest.raises(ModifiedError):
+            y.backward()
 
 
 def test_grad_keeps_the_graph_only_if_asked() -> None:
@@ -2425,13 +2453,14 @@ def test_detect_anomaly_lets_gradients_of_several_shapes_pass() -> None:
         lambda x: x / x,
         lambda x: np.ones(2) / x,
         lambda x: x.__rtruediv__(2),
+        lambda x: divmod(1.0, x)[1],
     ],
 )
 def test_detect_anomaly_names_the_line_of_operators(operation: Any) -> None:
     x = leaf([0.0, 4.0])
     with np.errstate(divide="ignore", invalid="ignore"), detect_anomaly(), record():
         y = operation(x)
-        with pytest.raises(AnomalyError, match=r"np\.(divide|power)") as caught:
+        with pytest.raises(AnomalyError, match=r"np\.(divide|power|divmod)") as caught:
             y.backward()
     assert f'file "{__file__}", line {operation.__code__.co_firstlineno}' in str(caught.value)
 
@@ -2693,6 +2722,8 @@ def test_copies_keep_values_and_attachment_and_share_nothing(duplicate: Any) -> 
     same(constant, [1, 2])
     weight = Parameter(np.ones(2))
     weight.wd_mult = 0.5
+    weight.attach_grad("add")
+    assert duplicate(weight).attachment.grad_req == "add"
     assert (type(twin), type(duplicate(weight)), duplicate(weight).wd_mult) == (Tensor, Parameter, 0.5)
 
 
@@ -2778,6 +2809,8 @@ def test_tensor_copies_and_asarray_shares() -> None:
     assert asarray(data).array is data
     x = leaf([1.0])
     assert asarray(x) is asarray(x, float) is x
+    weight = Parameter(np.ones(2))
+    assert asarray(weight) is asarray(weight, float) is weight
     assert tensor(x).node is None
     assert asarray(x, np.float32).dtype == tensor(x, np.float32).dtype == np.float32
     with record():
@@ -3473,7 +3506,7 @@ THROUGH: dict[str, Callable[[Any, Any], Any]] = {
 @pytest.mark.parametrize("name", THROUGH)
 def test_gradients_that_a_rule_passes_on_are_shared_by_no_two(name: str) -> None:
     """Whether it was made here, or given, or belongs to what is attached on the way."""
-    for factor in (2.0, np.array([2.0, 3.0]), None):
+    for factor, create_graph in itertools.product((2.0, np.array([2.0, 3.0]), None), (False, True)):
         a, b = leaf([1.0, 2.0]), leaf([3.0, 5.0])
         with record():
             y = THROUGH[name](a, b)
@@ -3481,7 +3514,7 @@ def test_gradients_that_a_rule_passes_on_are_shared_by_no_two(name: str) -> None
                 y.attach_grad()
             z = y if factor is None else np.sum(y * np.resize(factor, y.shape))
         head = np.ones(z.shape)
-        z.backward(head)
+        z.backward(head, create_graph=create_graph)
         arrays = [head, *(t.grad.array for t in (a, b, y) if t.grad is not None)]
         for one, other in itertools.combinations(arrays, 2):
             assert not np.shares_memory(one, other)
@@ -3714,6 +3747,20 @@ CALLS_OF_ALL_WAYS: dict[str, Any] = {
     "an option": lambda x: np.prod(x * 0 + 1, initial=x[0]),
     "composed": lambda x: np.corrcoef(x, x**2)[0],
 }
+
+
+@pytest.mark.parametrize("name", CALLS_OF_ALL_WAYS)
+@pytest.mark.parametrize("scope", [contextlib.nullcontext, record, pause])
+def test_what_is_computed_from_a_parameter_is_none(name: str, scope: Any) -> None:
+    if scope is record and name in (
+        "a result beside one that is written",
+        "an argument that may be overwritten",
+    ):
+        return  # an error
+    with scope():
+        y = CALLS_OF_ALL_WAYS[name](Parameter(np.array([1.0, 2.0])))
+    assert type(y) is Tensor
+    assert y.grad is None
 
 
 @pytest.mark.parametrize("name", CALLS_OF_ALL_WAYS)
