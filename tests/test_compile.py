@@ -40,7 +40,13 @@ from tinygrad_lr.cli import main
 from tinygrad_lr.compiler import CACHE_SIZE, _watcher, compile
 from tinygrad_lr.derivatives.linalg import real_eig
 from tinygrad_lr.derivatives.selections import LEFT_OUT
-from tinygrad_lr.errors import GraphFreedError, NothingAttachedError, TraceError
+from tinygrad_lr.errors import (
+    GraphFreedError,
+    InPlaceError,
+    LostInWriteError,
+    NothingAttachedError,
+    TraceError,
+)
 from tinygrad_lr.func import elementwise_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from tinygrad_lr.optim import StepLR
 from tinygrad_lr.program import Answer, Line, Program, Variable, simplified, source
@@ -1336,6 +1342,10 @@ WRITTEN: dict[str, tuple[Any, str]] = {
     "x[computed]": (lambda x, i: 2 * x[np.argsort(i)], "2 * x[np.argsort(i)]"),
     "x[computed, 1:]": (lambda x, i: 2 * x[1 - i, 1:], "2 * x[1 - i, 1:]"),
     "x[computed] = ": (lambda x, i: (operator.setitem(x, 1 - i, 7.0), 2 * x)[1], "x[1 - i] = 7.0"),
+    "x[computed, 1:] = ": (
+        lambda x, i: (operator.setitem(x, (1 - i, slice(1, None)), 7.0), 2 * x)[1],
+        "x[1 - i, 1:] = 7.0",
+    ),
     "x //= 2": (lambda x, i: (operator.ifloordiv(x, 2), 2 * x)[1], "operator.ifloordiv(x, 2)"),
     "comparisons": (lambda x, i: np.where((x < 5) == (x < 3), x, 0.0), "(x < 5) == (x < 3)"),
     "dtype=float": (lambda x, i: 2 * np.cumsum(x, dtype=float), "2 * np.cumsum(x, dtype=float)"),
@@ -2144,6 +2154,40 @@ def test_a_gradient_without_create_graph_is_a_constant_in_compiled_code_too() ->
     compiled = compile(step)
     for n in (1.0, 2.0):
         np.testing.assert_allclose(compiled(np.array([1.0, n])), step(tensor([1.0, n])).array)
+
+
+REFUSED: dict[str, Any] = {
+    "x += 1": lambda x, y, c: operator.iadd(x, 1),
+    "y += 1": lambda x, y, c: operator.iadd(y, 1),
+    "x[0] = 1": lambda x, y, c: operator.setitem(x, 0, 1.0),
+    "y.fill(1)": lambda x, y, c: y.fill(1.0),
+    "out=y": lambda x, y, c: np.exp(c, out=y),
+    "out=x": lambda x, y, c: np.exp(y, out=x),
+    "copyto": lambda x, y, c: np.copyto(y, c),
+    "c += x": lambda x, y, c: operator.iadd(c, x),
+    "c[0] = y[0]": lambda x, y, c: operator.setitem(c, 0, y[0]),
+    "out=c": lambda x, y, c: np.exp(x, out=c),
+    "copyto c": lambda x, y, c: np.copyto(c, y),
+    "a write of what surrounds": lambda x, y, c: operator.iadd(OUTER, 1),
+    "a write into what surrounds": lambda x, y, c: operator.iadd(OUTER_CONSTANT, y),
+}
+OUTER, OUTER_CONSTANT = tensor([1.0, 2.0]), tensor([1.0, 2.0])
+OUTER.attach_grad()
+
+
+@pytest.mark.parametrize("write", REFUSED.values(), ids=REFUSED)
+def test_writes_that_would_make_a_gradient_wrong_are_refused_in_compiled_code_too(write: Any) -> None:
+    def step(x: Any) -> Any:
+        x.attach_grad()
+        with record():
+            y, c = x * OUTER, x.detach() * 2
+            write(x, y, c)
+        return y
+
+    for run in (step, compile(step)):
+        with pytest.raises((InPlaceError, LostInWriteError)):
+            run(tensor([1.0, 2.0]))
+    np.testing.assert_array_equal([OUTER.array, OUTER_CONSTANT.array], [[1, 2], [1, 2]])
 
 
 @pytest.mark.parametrize("indices", [([0, 2], [1, 2]), ([True, False, True], [False, False, True])])

@@ -1,6 +1,8 @@
 """Tensors of other arrays than NumPy's: Dask's, which compute nothing until they are asked, and CuPy's."""
 
+import copy
 import importlib.util
+import pickle
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -106,7 +108,9 @@ def test_parameters_of_numpy_and_data_of_dask() -> None:
 
 @pytest.mark.parametrize("program", [lambda t: t, lambda t: t.sum(), lambda t: -2 * t.sum()])
 def test_a_gradient_that_is_one_number_becomes_a_dask_array(program: Any) -> None:
-    t, same = (asarray(a) for a in (dask.array.from_array(A, chunks=(2, 3)), A))
+    data = A.copy()
+    data[0, 0], data[1, 1] = np.inf, np.nan
+    t, same = (asarray(a) for a in (dask.array.from_array(data, chunks=(2, 3)), data))
     for leaf in (t, same):
         leaf.attach_grad()
         with record():
@@ -114,20 +118,33 @@ def test_a_gradient_that_is_one_number_becomes_a_dask_array(program: Any) -> Non
         y.backward()
     assert isinstance(t.grad.array, dask.array.Array)
     np.testing.assert_array_equal(t.grad.array.compute(scheduler="sync"), same.grad.array, strict=True)
+    with record():
+        gradient = autograd.grad(program(t), t)
+    np.testing.assert_array_equal(gradient.array.compute(scheduler="sync"), same.grad.array, strict=True)
 
 
 @pytest.mark.usefixtures("nothing_is_computed")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_updates_of_dask_arrays(dtype: Any) -> None:
+@pytest.mark.parametrize("attach", [False, True])
+def test_updates_of_dask_arrays(attach: bool, dtype: Any) -> None:
     """They cannot be written into: another one takes their place, of the same shape and dtype."""
     data = dask.array.from_array(A.astype(dtype), chunks=(2, 3))
     t = u = tensor(data)
+    if attach:
+        t.attach_grad()
+    gradient = t.grad
     t -= np.arange(3.0)  # of float64
     t *= tensor(2.0)
     assert t is u
+    assert t.is_leaf == attach
+    assert t.grad is gradient
     assert isinstance(t.array, dask.array.Array)
     assert t.dtype == dtype
     expected = (A.astype(dtype) - np.arange(3.0, dtype=dtype)) * 2
+    np.testing.assert_allclose(t.array.compute(scheduler="sync"), expected, rtol=1e-6)
+    t[1:] = tensor([7.0, 8.0, 9.0])
+    t[0, [0, 2]] = 5.0
+    expected[1:], expected[0, [0, 2]] = [7, 8, 9], 5
     np.testing.assert_allclose(t.array.compute(scheduler="sync"), expected, rtol=1e-6)
     np.testing.assert_array_equal(data.compute(scheduler="sync"), A.astype(dtype))
     for length in (5, 1):
@@ -143,12 +160,86 @@ def test_updates_of_dask_arrays(dtype: Any) -> None:
 @pytest.mark.usefixtures("nothing_is_computed")
 def test_tensors_of_dask_arrays() -> None:
     data = dask.array.from_array(A, chunks=(2, 3))
-    assert isinstance(tensor(data).array, dask.array.Array)
-    assert tensor(data).dtype == np.float64
-    changed = tensor(data, np.float32)
-    assert isinstance(changed.array, dask.array.Array)
-    assert changed.dtype == np.float32
-    np.testing.assert_array_equal(changed.array.compute(scheduler="sync"), A.astype(np.float32))
+    for make in (tensor, asarray):
+        assert isinstance(make(data).array, dask.array.Array)
+        assert make(data).dtype == np.float64
+        for kind in (data, make(data)):
+            changed = make(kind, np.float32)
+            assert isinstance(changed.array, dask.array.Array)
+            assert changed.dtype == np.float32
+            np.testing.assert_array_equal(changed.array.compute(scheduler="sync"), A.astype(np.float32))
+    assert asarray(data).array is asarray(data).detach().array is data
+    x = tensor(data)
+    assert str(x) == f"{x}" == str(data)
+    assert repr(x) == f"tensor({data!r})"
+    x.attach_grad()
+    assert isinstance(x.grad.array, dask.array.Array)
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+@pytest.mark.parametrize("kind", [Stranger, dask.array.from_array], ids=["unknown", "dask"])
+def test_copies_of_tensors_keep_the_type_of_array(kind: Any, duplicate: Any) -> None:
+    for grad_req in (None, "add"):
+        x = tensor(kind(A))
+        if grad_req:
+            x.attach_grad(grad_req)
+            x.grad = kind(B)
+        twin = duplicate(x)
+        twin[0] = 7.0
+        assert type(twin.array) is type(x.array)
+        pairs = [(x, A), (twin, np.concatenate([np.full((1, 3), 7.0), A[1:]]))]
+        if grad_req:
+            assert twin.attachment.grad_req == grad_req
+            twin.grad[0] = 7.0
+            pairs += [(x.grad, B), (twin.grad, np.concatenate([np.full((1, 3), 7.0), B[1:]]))]
+        for made, expected in pairs:
+            assert type(made.array) is type(x.array)
+            values = made.array.array if kind is Stranger else made.array.compute(scheduler="sync")
+            np.testing.assert_array_equal(values, expected)
+
+
+@pytest.mark.parametrize(
+    "duplicate",
+    [
+        Tensor.copy,
+        Tensor.flatten,
+        lambda x: x.astype(float),
+        lambda x: tensor(x, float),
+        tensor,
+        copy.copy,
+        lambda x: x + 0,
+    ],
+)
+def test_a_write_into_a_copy_of_a_dask_array_does_not_reach_it(duplicate: Any) -> None:
+    x = tensor(dask.array.ones(3))
+    y = duplicate(x)
+    y[0] = 7.0
+    np.testing.assert_array_equal(x.array.compute(scheduler="sync"), 1)
+    np.testing.assert_array_equal(y.array.compute(scheduler="sync"), [7, 1, 1])
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("factor", [1.0, dask.array.from_array(A)])
+def test_gradients_of_dask_arrays_are_shared_by_no_two(factor: Any, create_graph: bool) -> None:
+    a, b = (attached(dask.array.from_array(x)) for x in (A, B))
+    head = asarray(dask.array.from_array(B))
+    with record():
+        y = a + b
+        y.attach_grad()
+        z = y * factor if np.ndim(factor) else y
+    z.backward(head, create_graph=create_graph)
+    kept = [t.array.compute(scheduler="sync") for t in (b.grad, y.grad, head)]
+    a.grad[...] = 7.0
+    for t, before in zip((b.grad, y.grad, head), kept, strict=True):
+        np.testing.assert_array_equal(t.array.compute(scheduler="sync"), before)
+
+
+def test_a_copy_of_an_array_of_an_unknown_type_is_its_own() -> None:
+    array = Stranger(A.copy())
+    x = tensor(array)
+    x[0] = 7.0
+    np.testing.assert_array_equal(array.array, A)
+    assert asarray(array).array is array
 
 
 def test_what_is_not_lazy_needs_no_dask(monkeypatch: pytest.MonkeyPatch) -> None:

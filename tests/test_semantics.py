@@ -68,6 +68,7 @@ from tinygrad_lr.errors import (
     OptionError,
     UnreachedError,
 )
+from tinygrad_lr.nn import Parameter
 from tinygrad_lr.tape import WRITES as CLOCK
 
 
@@ -93,20 +94,33 @@ def test_grad_starts_as_zeros_of_shape_and_dtype(dtype: Any, shape: tuple[int, .
     assert x.is_leaf
 
 
-@pytest.mark.parametrize("data", [1, [1, 2], [True], [np.uint8(3)]])
+@pytest.mark.parametrize(
+    "data",
+    [
+        1,
+        [1, 2],
+        [True],
+        [np.uint8(3)],
+        np.array([0.5, None]),
+        np.array(["1"]),
+        *(np.zeros(2, t) for t in ("m8[s]", "M8[s]")),
+    ],
+)
 def test_attaching_a_tensor_without_fractions_says_to_cast(data: Any) -> None:
     with pytest.raises(TypeError, match=r"floating dtype.*astype\(float\)"):
         leaf(data)
 
 
-def test_attaching_a_complex_tensor_says_to_split_it() -> None:
-    with pytest.raises(TypeError, match=r"complex.*two tensors"):
-        leaf([1j])
+@pytest.mark.parametrize("dtype", [np.complex64, complex, np.clongdouble])
+def test_attaching_a_complex_tensor_says_to_split_it(dtype: Any) -> None:
+    with pytest.raises(errors.ComplexLeafError, match=r"complex.*two tensors"):
+        leaf([1j], dtype)
 
 
-def test_unknown_grad_req() -> None:
-    with pytest.raises(ValueError, match='"write", "add" or "null", not \'sum\''):
-        leaf(1.0, grad_req="sum")
+@pytest.mark.parametrize("grad_req", ["sum", "", "ad", "Write", None])
+def test_unknown_grad_req(grad_req: Any) -> None:
+    with pytest.raises(ValueError, match=f'"write", "add" or "null", not {grad_req!r}'):
+        leaf(1.0, grad_req=grad_req)
 
 
 def test_grad_req_write_replaces_and_add_adds() -> None:
@@ -269,6 +283,45 @@ def test_what_was_dropped_stays_dropped_in_the_graph() -> None:
     assert y.origin.arguments[0].grad is None
 
 
+MADE: dict[str, Callable[[Any], Any]] = {
+    "call": lambda x: np.sum(x, axis=None),
+    "operator": lambda x: 2 * x,
+    "first": lambda x: np.split(x, 2)[0],
+    "second": lambda x: np.split(x, 2)[1],
+    "gradient": lambda x: autograd.grad(x**3, x, create_graph=True),
+    "constant": lambda x: np.floor(x),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_tensor_comes_from_where_it_came_from_whatever_is_attached(name: str) -> None:
+    x = leaf([1.0, 2.0])
+    with record():
+        y = MADE[name](x)
+
+    def facts() -> Any:
+        origin = y.origin
+        return y.node, y.part, y.sweep, y.is_leaf, origin and (origin.function, repr(origin))
+
+    before = facts()
+    assert before[1] == {"first": 0, "second": 1}.get(name)
+    assert (before[2] > 0) == (name == "gradient")
+    assert not before[3]
+    assert (before[4] is None) == (name == "constant")
+    if name != "constant":
+        for grad_req in ("write", "null", "add"):
+            y.attach_grad(grad_req)
+            assert facts() == before
+        y.drop_grad()
+    else:
+        y.attach_grad()
+        assert y.is_leaf
+        y.drop_grad()
+    assert facts() == before
+    x.drop_grad()
+    assert (x.node, x.part, x.sweep, x.is_leaf, x.origin) == (None, None, 0, False, None)
+
+
 def test_what_was_attached_is_so_in_the_graph() -> None:
     x = leaf(3.0)
     with record():
@@ -282,14 +335,15 @@ def test_what_was_attached_is_so_in_the_graph() -> None:
         assert argument.grad.array is t.grad.array
 
 
-def test_calls_after_a_backward_are_on_another_tape() -> None:
+@pytest.mark.parametrize("sweep", [Tensor.backward, lambda y, **options: autograd.grad(y, [y], **options)])
+def test_calls_after_a_backward_are_on_another_tape(sweep: Any) -> None:
     """The one that was freed has gaps, and is to go."""
     x = leaf(3.0)
     with record():
         y = x * 2
-        y.backward()
+        sweep(y)
         z = x * 2
-        z.backward(retain_graph=True)
+        sweep(z, retain_graph=True)
         assert y.node[0] != z.node[0] == (x * 2).node[0]
 
 
@@ -355,6 +409,22 @@ def test_drop_grad_undoes_attach_grad() -> None:
         assert (x * 2).node is None
     y.backward()
     same(w.grad, 3)
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_gradient_that_was_read_stays_as_it_was(create_graph: bool) -> None:
+    """Also where the next one is added to it."""
+    for grad_req in ("write", "add"):
+        x = leaf([1.0, 2.0], grad_req=grad_req)
+        read = []
+        for _ in range(3):
+            read.append((x.grad, x.grad.array, x.grad.array.copy()))
+            with record():
+                y = x * [3.0, 4.0]
+            y.backward(create_graph=create_graph)
+        for gradient, array, values in read:
+            assert gradient.array is array
+            same(array, values)
 
 
 def test_gradients_are_fresh_arrays() -> None:
@@ -463,6 +533,27 @@ def test_attach_on_an_intermediate_with_null_and_drop() -> None:
     z.backward()
     assert y.grad is None
     same(x.grad, 108)
+
+
+def test_dropping_the_gradient_of_one_result_leaves_those_of_the_others() -> None:
+    x = leaf(3.0)
+    with record():
+        y = x * x
+        z = y * x
+    for t in (y, z):
+        t.attach_grad()
+    for _ in range(2):
+        y.drop_grad()
+    z.backward(retain_graph=True)
+    assert y.grad is None
+    same(z.grad, 1)
+    y.attach_grad()
+    y.attach_grad("add")  # anew
+    z.drop_grad()
+    for times in (1, 2):
+        z.backward(retain_graph=True)
+        assert z.grad is None
+        same(y.grad, 3 * times)
 
 
 def test_a_head_can_have_a_gradient_itself() -> None:
@@ -959,7 +1050,8 @@ def test_a_head_gradient_of_any_dtype(dtype: Any, create_graph: bool) -> None:
     ],
     ids=range(7),
 )
-def test_rules_get_gradients_in_the_dtype_of_the_results(head: Any) -> None:
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_rules_get_gradients_in_the_dtype_of_the_results(head: Any, create_graph: bool) -> None:
     """Whatever the head gradient's is, and also in place of a result that nothing was made of."""
     dtypes = []
 
@@ -971,7 +1063,7 @@ def test_rules_get_gradients_in_the_dtype_of_the_results(head: Any) -> None:
     x = leaf([1.0, 2.0], np.float32)
     with record():
         y, _ = both(x * 1)
-    y.backward(head)
+    y.backward(head, create_graph=create_graph)
     assert dtypes == [np.float32, np.float32]
 
 
@@ -1028,6 +1120,12 @@ def test_a_head_gradient_of_another_dtype_is_differentiated_as_well() -> None:
         y = x * x
     slope = autograd.grad(y, x, head, create_graph=True)
     same(slope, [6, 16])
+    calls, sweeps = [slope], set()
+    while calls:
+        made = calls.pop()
+        sweeps.add(made.sweep)
+        calls += [a for a in made.origin.arguments if isinstance(a, Tensor)] if made.origin else []
+    assert sweeps == {0, slope.sweep}  # the cast belongs to it
     of_head = autograd.grad(slope, head)
     assert of_head.dtype == np.float32
     same(of_head, np.array([2, 4], np.float32))
@@ -1146,7 +1244,11 @@ def test_nothing_attached() -> None:
         y = c * 2
     asked = tensor(1.0)
     asked.attach_grad("null")
-    made = [asked, tensor(c), tensor(c, np.float32), tensor(1.0), asarray([1.0])]
+    dropped = leaf(1.0)
+    dropped.drop_grad()
+    silent = leaf(1.0)
+    silent.attach_grad("null")
+    made = [asked, dropped, silent, tensor(c), tensor(c, np.float32), tensor(1.0), asarray([1.0])]
     for head in (y, c, y.detach(), *made):
         with pytest.raises(
             NothingAttachedError, match=r"no tensor with an attached gradient.*attach_grad\(\)"
@@ -1269,6 +1371,32 @@ def test_grad_with_respect_to_intermediates_and_the_head(attached: bool) -> None
     same(autograd.grad(x, x), 1)
 
 
+def test_grad_with_respect_to_what_was_computed_in_several_blocks() -> None:
+    """And to leaves, whatever becomes of their own gradients."""
+    x = leaf(3.0, grad_req="add")
+    with record():
+        y = x * x
+    with record():
+        z = y * x
+    with record():
+        u = z * y * x
+    slopes = {y: 2 * 81, z: 27, x: 6 * 3**5, u: 1}  # of u = x**6
+    for variables in itertools.permutations(slopes):
+        made = autograd.grad(u, variables, retain_graph=True)
+        assert [g.item() for g in made] == [slopes[v] for v in variables]
+    same(x.grad, 0)
+
+
+def test_a_change_of_a_number_is_found() -> None:
+    x, c = leaf(3.0), tensor(2.0)
+    for t in (x, c):
+        with record():
+            y = x * c
+        t -= 1
+        with pytest.raises(ModifiedError):
+            y.backward()
+
+
 def test_grad_keeps_the_graph_only_if_asked() -> None:
     x = leaf(3.0)
     with record():
@@ -1332,6 +1460,34 @@ def test_unreached_variables_are_named() -> None:
         autograd.grad(y, constant, retain_graph=True)
     same(autograd.grad(y, x), 2)
     same(x.grad, 0)
+
+
+def test_no_gradient_by_a_tensor_for_which_none_is_asked() -> None:
+    x, silent = leaf([1.0, 2.0]), leaf(3.0, grad_req="null")
+    with record():
+        y = x * silent
+    for variables in (silent, [x, silent]):
+        with pytest.raises(UnreachedError, match=r"`silent` .*is a constant: attach it first"):
+            autograd.grad(y, variables)
+    same(autograd.grad(y, x), [3, 3])
+
+
+def test_heads_may_be_in_a_tuple_or_none_at_all() -> None:
+    x = leaf([1.0, 2.0])
+    with record():
+        y, z = 2 * x, 3 * x
+    autograd.backward((y, z), retain_graph=True)
+    same(x.grad, [5, 5])
+    for head_grads in ((None, [1.0, 10.0]), [None, (1.0, 10.0)]):
+        autograd.backward((y, z), head_grads, retain_graph=True)
+        same(x.grad, [5, 32])
+    for heads in ([], ()):
+        autograd.backward(heads)
+        same(x.grad, [5, 32])
+        with pytest.raises(UnreachedError):
+            autograd.grad(heads, x)
+        with pytest.raises(ValueError, match="0 heads need a list of 0"):
+            autograd.backward(heads, [None])
 
 
 def test_grad_of_something_else_than_a_tensor() -> None:
@@ -1410,6 +1566,34 @@ def test_in_place_outside_record_writes_the_same_buffer(change: Any, other: Any)
 
 
 @in_place
+@pytest.mark.parametrize("scope", [contextlib.nullcontext, record])
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_in_place_with_whatever_an_array_takes(change: Any, scope: Any) -> None:
+    rows = [[1.0, 2.0], [0.5, 3.0]]
+    for other in (
+        rows,
+        (*rows,),
+        np.matrix(rows),
+        np.ma.masked_array(rows),
+        [tensor(row) for row in rows],
+        2,
+    ):
+        data = np.array([[1.5, 2.5], [3.5, 4.5]])
+        x = asarray(data.copy())
+        array = x.array
+        try:
+            expected = change(data, unwrapped(other) if isinstance(other, list) else other)
+        except ValueError:  # a matrix product with a number
+            with scope(), pytest.raises(ValueError, match="matmul"):
+                change(x, other)
+            continue
+        with scope():
+            assert change(x, other) is x
+        assert x.array is array
+        same(x, expected)
+
+
+@in_place
 def test_in_place_inside_record_says_what_to_write(change: Any) -> None:
     x = leaf([[1.0, 2.0], [3.0, 4.0]])
     with record():
@@ -1483,6 +1667,17 @@ def test_in_place_on_a_result_of_no_dimensions() -> None:
     total[...] = total * 2
     assert total is kept
     same(total, 8)
+    total.fill(3)
+    same(total, 3)
+    for dtype in (bool, np.int8, np.uint64, np.float16, np.float32, np.longdouble, complex):
+        total = tensor([0, 1]).astype(dtype)[1]
+        kept = total
+        total *= total
+        total[()] = total == 0
+        np.add(total, total, out=total)
+        assert total is kept
+        assert total.dtype == dtype
+        same(total, 0)
 
 
 def test_a_change_of_a_result_of_no_dimensions_is_found() -> None:
@@ -1506,7 +1701,11 @@ def test_a_change_of_a_leaf_that_was_a_scalar(create_graph: bool) -> None:
         y = x * x
     x -= 1
     y.backward(create_graph=create_graph)
-    same(x.grad, 6)
+    slope = x.grad
+    same(slope, 6)
+    if create_graph:
+        slope.backward()
+        same(x.grad, 2)
 
 
 def test_in_place_keeps_shape_and_dtype() -> None:
@@ -2092,16 +2291,18 @@ def test_an_option_or_argument_without_a_rule_raises_when_recorded() -> None:
     with record():
         with pytest.raises(OptionError, match=r"first has .*called with order=. Leave it away"):
             first(x, 1, order=True)
-        with pytest.raises(OptionError, match=r"first has .*called with order=. Leave it away"):
-            first(x, 1, order=True, where=True)
+        for options in ({"order": 1, "where": 1}, {"axis": 0, "order": 1}, {"order": 1, "axis": 0}):
+            with pytest.raises(OptionError, match=r"first has .*called with order=. Leave it away"):
+                first(x, 1, **options)
         with pytest.raises(NothingAttachedError):
             first(x.detach(), low, axis=1).backward()  # of which the rule is None
         for c in (low, 2 * low):
             for call in (lambda c=c: first(x, 1, c), lambda c=c: first(x, b=1, c=c)):
                 with pytest.raises(NoRuleError, match=r"first has .*with respect to its argument (2|c)"):
                     call()
-            with pytest.raises(NoRuleError, match=r"first .*argument 3"):
-                first(x, 1, 0, c)
+            for last in (c, [c], ((1.0, c),)):
+                with pytest.raises(NoRuleError, match=r"first .*argument 3"):
+                    first(x, 1, 0, last)
         for mask in ([True, False], np.ones((2, 2), bool)):  # by which x is broadcast
             with pytest.raises(OptionError, match=r"np\.exp .*where=. Write np\.where"):
                 masked_out(x, mask)
@@ -2135,6 +2336,8 @@ def test_complex_numbers_are_refused_rather_than_wrong() -> None:
         for function in (lambda t: t * 1j, lambda t: np.multiply(1j, t), lambda t: t.astype(complex)):
             with pytest.raises((AutogradError, TypeError), match="complex"):
                 function(x)
+        with pytest.raises(errors.ComplexResultError, match="only real numbers"):
+            np.linalg.lstsq(x[:, None], np.array([1j, 2.0]))  # whose residuals are real
     same(x * 1j, [1j, 2j])
 
 
@@ -2250,13 +2453,14 @@ def test_detect_anomaly_lets_gradients_of_several_shapes_pass() -> None:
         lambda x: x / x,
         lambda x: np.ones(2) / x,
         lambda x: x.__rtruediv__(2),
+        lambda x: divmod(1.0, x)[1],
     ],
 )
 def test_detect_anomaly_names_the_line_of_operators(operation: Any) -> None:
     x = leaf([0.0, 4.0])
     with np.errstate(divide="ignore", invalid="ignore"), detect_anomaly(), record():
         y = operation(x)
-        with pytest.raises(AnomalyError, match=r"np\.(divide|power)") as caught:
+        with pytest.raises(AnomalyError, match=r"np\.(divide|power|divmod)") as caught:
             y.backward()
     assert f'file "{__file__}", line {operation.__code__.co_firstlineno}' in str(caught.value)
 
@@ -2516,6 +2720,11 @@ def test_copies_keep_values_and_attachment_and_share_nothing(duplicate: Any) -> 
     constant = duplicate(tensor([1, 2]))
     assert constant.grad is None
     same(constant, [1, 2])
+    weight = Parameter(np.ones(2))
+    weight.wd_mult = 0.5
+    weight.attach_grad("add")
+    assert duplicate(weight).attachment.grad_req == "add"
+    assert (type(twin), type(duplicate(weight)), duplicate(weight).wd_mult) == (Tensor, Parameter, 0.5)
 
 
 def test_tensors_are_hashed_by_identity() -> None:
@@ -2599,9 +2808,47 @@ def test_tensor_copies_and_asarray_shares() -> None:
     assert not np.shares_memory(tensor(data).array, data)
     assert asarray(data).array is data
     x = leaf([1.0])
-    assert asarray(x) is x
+    assert asarray(x) is asarray(x, float) is x
+    weight = Parameter(np.ones(2))
+    assert asarray(weight) is asarray(weight, float) is weight
     assert tensor(x).node is None
     assert asarray(x, np.float32).dtype == tensor(x, np.float32).dtype == np.float32
+    with record():
+        asarray(x, np.float32).backward([3.0])
+    same(x.grad, [3])
+
+
+@pytest.mark.parametrize("make", [tensor, asarray])
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_what_is_in_a_tensor_is_a_plain_array(make: Any) -> None:
+    """Whatever it is made of."""
+    for data in (
+        np.matrix([[1.0, 2.0]]),
+        np.ma.masked_array([1.0, 2.0], [False, True]),
+        np.array([1.0, 2.0]).view(type("Own", (np.ndarray,), {})),
+        np.float32(1.5),
+        (1, 2),
+        range(3),
+    ):
+        for dtype in (None, np.float32, int):
+            made = make(data, dtype)
+            assert type(made.array) is np.ndarray
+            np.testing.assert_array_equal(made.array, np.array(data, dtype), strict=True)
+            assert made.node is None
+    data = np.arange(2.0)
+    assert np.shares_memory(make(data, float).array, data) == (make is asarray)
+
+
+def test_a_detached_tensor_is_another() -> None:
+    """So that what is attached to the one is not to the other."""
+    for x in (tensor([1.0, 2.0]), leaf([1.0, 2.0]), Parameter(np.array([1.0, 2.0]))):
+        grad = x.grad
+        y = x.detach()
+        y.attach_grad()
+        assert y is not x
+        assert y.array is x.array
+        assert x.grad is grad
+        assert type(y) is Tensor
 
 
 # ---- rows with several results, and rows of a user's own --------------------------------------------------
@@ -2888,6 +3135,17 @@ def test_origin_and_node() -> None:
     assert len({x.node, y.node, z.node, product.node}) == 4
     assert c.node is None
     assert (x.part, y.part, c.part) == (None, None, None)
+    with record():
+        total = np.sum(x, axis=None, dtype=float)
+    assert total.origin is not None
+    assert total.origin.options == {"axis": None, "dtype": float}
+    w = leaf([3.0])
+    with record():
+        mean = np.average(x, weights=w, axis=0)
+    assert mean.origin is not None
+    assert mean.origin.arguments[0] is x
+    assert mean.origin.options["weights"] is w
+    assert mean.origin.options["axis"] == 0
 
 
 # ---- what a selection leaves out --------------------------------------------------------------------------
@@ -3248,7 +3506,7 @@ THROUGH: dict[str, Callable[[Any, Any], Any]] = {
 @pytest.mark.parametrize("name", THROUGH)
 def test_gradients_that_a_rule_passes_on_are_shared_by_no_two(name: str) -> None:
     """Whether it was made here, or given, or belongs to what is attached on the way."""
-    for factor in (2.0, np.array([2.0, 3.0]), None):
+    for factor, create_graph in itertools.product((2.0, np.array([2.0, 3.0]), None), (False, True)):
         a, b = leaf([1.0, 2.0]), leaf([3.0, 5.0])
         with record():
             y = THROUGH[name](a, b)
@@ -3256,7 +3514,7 @@ def test_gradients_that_a_rule_passes_on_are_shared_by_no_two(name: str) -> None
                 y.attach_grad()
             z = y if factor is None else np.sum(y * np.resize(factor, y.shape))
         head = np.ones(z.shape)
-        z.backward(head)
+        z.backward(head, create_graph=create_graph)
         arrays = [head, *(t.grad.array for t in (a, b, y) if t.grad is not None)]
         for one, other in itertools.combinations(arrays, 2):
             assert not np.shares_memory(one, other)
@@ -3318,6 +3576,31 @@ OPTIONS_WITHOUT_A_RULE: dict[str, Callable[[Any, Any], Any]] = {
 def test_no_gradient_is_lost_in_an_option(call: Any) -> None:
     with record(), pytest.raises(NoRuleError, match="with respect to its argument"):
         call(leaf([1.0, 9.0]), leaf(0.5))
+
+
+@pytest.mark.parametrize("given", [(1.0, 2.0), [1.0, 2.0], [leaf(1.0), 2.0], (1, 2)], ids=repr)
+@pytest.mark.parametrize("rules", [(1, 1, 1), (1, None, 1)], ids=repr)
+def test_functions_and_rules_get_arrays_for_lists(given: Any, rules: Any) -> None:
+    """Where a gradient flows back; by position or by name, also behind what has none."""
+    seen = []
+
+    def slope(g: Any, y: Any, a: Any, b: Any, c: Any = 0) -> Any:
+        seen.append((type(a), type(c)))
+        return g
+
+    @differentiable(*[rule and slope for rule in rules])
+    def first(a: Any, b: Any, c: Any = 0) -> Any:
+        seen.append((type(a), type(c)))
+        return a + 0.0 * np.sum(c)
+
+    x = leaf([1.0, 2.0])
+    for call in (lambda: first(x, 1, given), lambda: first(x, 1, c=given), lambda: first(c=given, b=1, a=x)):
+        with record():
+            y = call()
+        y.backward()
+        same(x.grad, [1, 1])
+    assert set(seen) == {(np.ndarray, np.ndarray)}
+    del DERIVATIVES[first]
 
 
 def test_lists_of_tensors_for_arguments_by_name_only() -> None:
@@ -3458,9 +3741,26 @@ CALLS_OF_ALL_WAYS: dict[str, Any] = {
     "an index": lambda x: x[0],
     "several results": lambda x: np.split(x, 2)[0],
     "a list": lambda x: np.stack([x, x]),
+    "a list of one": lambda x: np.stack([x]),
+    "a result beside one that is written": lambda x: np.modf(x, out=(np.ones(2), None))[1],
+    "an argument that may be overwritten": lambda x: np.median(x, overwrite_input=True),
     "an option": lambda x: np.prod(x * 0 + 1, initial=x[0]),
     "composed": lambda x: np.corrcoef(x, x**2)[0],
 }
+
+
+@pytest.mark.parametrize("name", CALLS_OF_ALL_WAYS)
+@pytest.mark.parametrize("scope", [contextlib.nullcontext, record, pause])
+def test_what_is_computed_from_a_parameter_is_none(name: str, scope: Any) -> None:
+    if scope is record and name in (
+        "a result beside one that is written",
+        "an argument that may be overwritten",
+    ):
+        return  # an error
+    with scope():
+        y = CALLS_OF_ALL_WAYS[name](Parameter(np.array([1.0, 2.0])))
+    assert type(y) is Tensor
+    assert y.grad is None
 
 
 @pytest.mark.parametrize("name", CALLS_OF_ALL_WAYS)
@@ -3477,6 +3777,46 @@ def test_why_there_is_no_gradient(name: str) -> None:
         y = call(tensor([1.0, 2.0]))
     with pytest.raises(NothingAttachedError):
         y.backward()
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: np.apply_along_axis(lambda row: 3.0, 0, x),
+        lambda x: np.apply_along_axis(lambda row: row.numpy() * 2, 0, x),
+        lambda x: np.apply_along_axis(lambda row: row > 1, 0, x),
+        np.floor,
+        lambda x: x.astype(int),
+        lambda x: np.split(x > 1, 2)[0],
+        lambda x: np.frexp(x)[1],
+        lambda x: x.detach() * 2,
+    ],
+)
+def test_a_constant_of_what_is_attached_says_that_nothing_is(function: Any) -> None:
+    with record():
+        y = function(leaf([1.0, 2.0]))
+    assert isinstance(y, Tensor)
+    with pytest.raises(NothingAttachedError):
+        y.backward()
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("scope", [train_mode, predict_mode])
+def test_rules_see_the_mode_around_backward(scope: Any, create_graph: bool) -> None:
+    modes = []
+
+    def rule(g: Any, y: Any, a: Any) -> Any:
+        modes.append((is_recording(), is_training()))
+        return g
+
+    x = leaf([1.0])
+    with record():
+        y = differentiable(rule)(lambda a: a * 1)(x)
+    for sweep in (y.backward, lambda **options: autograd.grad(y, x, **options)):
+        with scope():
+            sweep(retain_graph=True, create_graph=create_graph)
+            assert (is_recording(), is_training()) == (False, scope is train_mode)
+    assert modes == [(create_graph, scope is train_mode)] * 2
 
 
 @pytest.mark.parametrize("create_graph", [False, True])
@@ -3514,6 +3854,15 @@ def test_variables_may_come_in_any_form() -> None:
     x, w, unused = leaf([1.0, 2.0]), leaf([3.0, 4.0]), leaf([5.0])
     with record():
         y = x * w
+    weight = Parameter(np.array([3.0, 4.0]))
+    with record():
+        slope = autograd.grad(weight * weight, weight)  # as of any tensor
+    assert isinstance(slope, Tensor)
+    same(slope, [6, 8])
+    for one in ([x], (x,)):
+        (gradient,) = gradients = autograd.grad(y, one, retain_graph=True)
+        assert type(gradients) is list
+        same(gradient, w.array)
     for form in ((x, w), [x, w], {"x": x, "w": w}.values(), (t for t in (x, w)), iter([x, w])):
         gradients = autograd.grad(y, form, retain_graph=True)
         assert isinstance(gradients, list)
@@ -3553,6 +3902,61 @@ def test_numbers_of_tensors_with_one_element() -> None:
     assert [10, 20, 30][tensor(1)] == 20
     with pytest.raises(TypeError):
         _ = [10, 20][tensor([1])]
+
+
+#: what is asked of a tensor and, of an array, what the answer is
+QUESTIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "float": (float, lambda a: float(a.item())),
+    "int": (int, lambda a: int(a.item())),
+    "complex": (complex, lambda a: complex(a.item())),
+    **{
+        name: (ask, ask)
+        for name, ask in {
+            "bool": bool,
+            "index": operator.index,
+            "str": str,
+            "format": format,
+            "digits": lambda t: f"{t:.3e}",
+            "item": lambda t: t.item(),
+            "last item": lambda t: t.item(-1),
+            "item by its place": lambda t: t.item(*[n - 1 for n in t.shape]),
+            "list": lambda t: t.tolist(),
+            "contains": lambda t: 1 in t,
+            "contains one of several": lambda t: np.arange(3) in t,
+        }.items()
+    },
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+@search.examples(25)
+@given(
+    st.sampled_from([bool, np.int64, np.uint64, np.float32, float, complex]).flatmap(
+        lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=0, max_dims=2, min_side=0, max_side=3))
+    )
+)
+@example(np.array(2.75))
+@example(np.array(2**53 + 1))
+@example(np.array([1 + 2j]))
+@example(np.array([[1.0, 2.0, 3.0]]))
+@example(np.ones((2, 3)))
+def test_what_python_asks_of_a_tensor_is_answered_as_by_its_array(name: str, array: Any) -> None:
+    """Values, types and errors; a number may be asked of one element, whatever its shape."""
+    ask, ask_array = QUESTIONS[name]
+    for x in (tensor(array), tensor(array)[()]):  # the latter of no dimensions has a scalar inside
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NumPy's own
+            try:
+                expected = ask_array(np.asarray(x.array))
+            except Exception as error:
+                with pytest.raises(type(error)):
+                    ask(x)
+                continue
+            made = ask(x)
+        assert type(made) is type(expected)
+        np.testing.assert_array_equal(made, expected)
+        if isinstance(made, list):
+            assert repr(made) == repr(expected)
 
 
 def test_what_an_array_has_a_tensor_has() -> None:
@@ -3600,6 +4004,34 @@ def test_only_what_steers_a_call_is_copied() -> None:
         assert origin.arguments[0] is data
         assert (origin.arguments[1] is index) != copied
         same(origin.arguments[1], [1])
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        lambda index: index.tolist(),
+        lambda index: (index.tolist(), [0, 1]),
+        lambda index: [index, index],
+        lambda index: (index, 0),
+        lambda index: (slice(None), index),
+        lambda index: (index.tolist(), None, 1),
+    ],
+)
+def test_an_index_array_inside_an_index_may_be_changed_afterwards(key: Any) -> None:
+    """A list, too, and what is in one."""
+    array, index = np.arange(9.0).reshape(3, 3), np.array([2, 0])
+    x, changing = leaf(array), key(index)
+    as_it_was = copy.deepcopy(changing)
+    with record():
+        y = x[changing] * 1
+    index[0] = 1
+    for part in changing if isinstance(changing, tuple) else [changing]:
+        if isinstance(part, list):
+            part[0] = 1
+    y.backward()
+    expected = np.zeros((3, 3))
+    np.add.at(expected, as_it_was, 1)
+    same(x.grad, expected)
 
 
 @pytest.mark.parametrize("counter", [tensor, np.array])

@@ -98,7 +98,7 @@ class ArrayMethods:
 
     def copy(self, order: Any = "K") -> Any:
         """A copy, as of `np.copy`."""
-        if hasattr(self.array, "__dask_graph__"):  # which nobody can write; np.copy would compute it
+        if hasattr(self.array, "__dask_graph__"):  # np.copy would compute it
             return self.astype(self.dtype)
         return self._call(np.copy, **({} if order == "K" else {"order": order}))
 

@@ -31,7 +31,7 @@ from .calls import (
     tensors_in,
     unwrapped,
 )
-from .derivatives import DERIVATIVES, Derivative
+from .derivatives import DERIVATIVES, Derivative, cast
 from .scope import ANOMALY, LOCAL, MODE, RECORDING, TAPE, TRACER, TRACING, Scope
 from .sweep import lifted_arguments, sweep
 from .tape import CONSTANT, FREED, LEAVES, NO_OPTIONS, PACK, PART, WRITES, Attachment, Tape, new_leaf
@@ -365,8 +365,8 @@ class Tensor(ArrayMethods):
         self._check_not_traced("copying or pickling")
         if self.tape is not LEAVES:
             self._check_not_lost("copying or pickling", "Write x.copy()")
-        attachment = self.attachment and (self.attachment.grad_req, np.array(self.attachment.grad.array))
-        return _rebuilt, (type(self), np.array(self.array), attachment)
+        attachment = self.attachment and (self.attachment.grad_req, self.attachment.grad.array)
+        return _rebuilt, (type(self), tensor(self.array).array, attachment)
 
     def __repr__(self) -> str:
         array = self.array if hasattr(self.array, "__array_function__") else np.asarray(self.array)
@@ -491,6 +491,7 @@ def _write(function: Callable[..., Any], target: Any, args: Sequence[Any], optio
     if isinstance(target, tuple) and len(target) > 1 and MODE.get() & TRACING:
         return _write_each(function, target, args, options)
     _before_write(function, target, args, options, NO_OUT)
+    index = UNATTACHED if MODE.get() & RECORDING else OUTSIDE
     value = function(*map(unwrapped, args), **{name: unwrapped(v) for name, v in options.items()})
     if not isinstance(target, tuple):
         if value is unwrapped(target):
@@ -498,9 +499,9 @@ def _write(function: Callable[..., Any], target: Any, args: Sequence[Any], optio
         if value is not None and MODE.get() & TRACING:
             how = f"the result of {errors.name_of(function)}, which may overwrite its argument,"
             raise errors.TraceError(tensor=errors.describe(target), how=how)
-        return wrapped(value, OUTSIDE)
+        return wrapped(value, index)
     values = value if len(target) > 1 else (value,)
-    made = [wrapped(v, OUTSIDE) if t is None else t for t, v in zip(target, values, strict=True)]
+    made = [wrapped(v, index) if t is None else t for t, v in zip(target, values, strict=True)]
     return tuple(made) if len(made) > 1 else made[0]
 
 
@@ -675,7 +676,7 @@ def tensor(data: Any, dtype: Any = None) -> Tensor:
         data._check_not_lost("tensor()", "Use x.copy()")
         data = data.array
     if hasattr(data, "__array_function__") and not isinstance(data, np.ndarray):
-        return Tensor(data.copy() if dtype is None else data.astype(dtype), None, UNATTACHED)
+        return Tensor(data.copy() if dtype is None else cast(data, dtype), None, UNATTACHED)
     return Tensor(np.array(data, dtype), None, UNATTACHED)
 
 
@@ -701,7 +702,10 @@ def asarray(data: Any, dtype: Any = None) -> Tensor:
 
 
 def with_gradients(heads: Any, head_grads: Any) -> list[tuple[Tensor, Any]]:
-    """Each head with its gradient: the one given, or ones, as one number that broadcasts."""
+    """Each head with its gradient: the one given, or ones, as one number that broadcasts.
+
+    That in a Tensor may have another dtype: its cast is a part of the sweep.
+    """
     if not isinstance(heads, (list, tuple)):
         heads, head_grads = [heads], [head_grads]
     elif head_grads is None:
@@ -724,9 +728,6 @@ def with_gradients(heads: Any, head_grads: Any) -> list[tuple[Tensor, Any]]:
             raise TypeError(f"the head gradient is complex; {errors.describe(head)} needs real numbers")
         elif not isinstance(gradient, Tensor):
             gradient = asarray(gradient, head.dtype).array[()]
-        elif gradient.dtype != head.dtype:
-            with _recording_sweep():
-                gradient = gradient.astype(head.dtype)
         pairs.append((head, gradient))
     return pairs
 
@@ -739,13 +740,18 @@ def _gradients(
 ) -> dict[Attachment, Any]:
     """Sweep from the heads: arrays, or with `create_graph` Tensors that can be differentiated again."""
     if not create_graph and not MODE.get() & TRACING:
-        plain = [(head, g.array if isinstance(g, Tensor) else g) for head, g in pairs]
+        plain = [
+            (head, asarray(g.array, head.dtype).array if isinstance(g, Tensor) else g) for head, g in pairs
+        ]
         gradients = sweep(plain, retain_graph, None, listeners)
         if not retain_graph:
             LOCAL.tape = None  # it has gaps now: go on with a new one, so that this one can be freed
         return gradients
     with _recording_sweep():
-        lifted = [(head, g if isinstance(g, Tensor) else Tensor(g, None, UNATTACHED)) for head, g in pairs]
+        lifted = [
+            (head, asarray(g, head.dtype) if isinstance(g, Tensor) else Tensor(g, None, UNATTACHED))
+            for head, g in pairs
+        ]
         return sweep(lifted, retain_graph, tensor_at, listeners)
 
 
@@ -768,7 +774,7 @@ def _as_own(gradient: Any, array: Any, create_graph: bool) -> Tensor:
         gradient = np.zeros_like(array) + gradient
     if gradient.shape == array.shape and gradient.dtype == array.dtype and _references(gradient) == ALONE:
         return Tensor(gradient)
-    return Tensor(_in_shape(gradient, array.shape).astype(array.dtype))
+    return Tensor(cast(_in_shape(gradient, array.shape), array.dtype))
 
 
 def _in_shape(gradient: Any, shape: tuple[int, ...]) -> Any:

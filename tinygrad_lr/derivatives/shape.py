@@ -13,7 +13,8 @@ from .table import composed, constant, derivative, differentiable, each, moving
 @differentiable(lambda g, y, a, dtype: g.astype(a.dtype))
 def cast(a: Any, dtype: Any) -> Any:
     """a in another dtype: the method `astype` as a function."""
-    return a.astype(dtype)
+    made = a.astype(dtype)
+    return made.copy() if made is a else made  # Dask's own would be written with it
 
 
 # ---- the order of axes and elements -----------------------------------------------------------------------
