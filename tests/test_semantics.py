@@ -1935,7 +1935,8 @@ def test_functions_that_may_write_into_their_argument_write_into_out_as_others(w
 
 def test_attributes_that_a_tensor_has_not() -> None:
     x = tensor([1.0, 2.0])
-    assert (x.nbytes, x.itemsize) == (16, 8)
+    for array in (x.array, np.ones((2, 3), np.float32), np.ones(3, np.clongdouble), np.ones((), bool)):
+        assert (tensor(array).nbytes, tensor(array).itemsize) == (array.nbytes, array.itemsize)
     assert not hasattr(Tensor, "__getattr__")  # with which Python looks for each attribute in a slower way
     for name, message in {
         "sort": r"a Tensor has no attribute 'sort': write np\.sort\(x, \.\.\.\)$",
