@@ -770,6 +770,37 @@ def test_inside_record_captured_tensors_keep_their_gradient() -> None:
     np.testing.assert_array_equal(w.grad.array, [2 * 3 + 2, 4 * 4 + 4])
 
 
+#: of a function and an array, their derivatives along the ones, if it is (w x)**3 in each element
+DERIVATIVES_OF: dict[str, Any] = {
+    "grad": lambda f, x: grad(lambda x: np.sum(f(x)))(x),
+    "value_and_grad": lambda f, x: value_and_grad(lambda x: np.sum(f(x)))(x)[1],
+    "elementwise_grad": lambda f, x: elementwise_grad(f)(x),
+    "jacobian": lambda f, x: np.sum(jacobian(f)(x), axis=1),
+    "jacobian, row by row": lambda f, x: np.sum(jacobian(lambda x: np.cumsum(f(x))[::-1])(x), axis=1)[0],
+    "hessian": lambda f, x: np.sum(hessian(lambda x: np.sum(f(x) * x))(x), axis=1) / 4 * x,
+    "vjp": lambda f, x: vjp(f, x)[1](np.ones(2))[0],
+    "jvp": lambda f, x: jvp(f, [x], [np.ones(2)])[1],
+    "hvp": lambda f, x: hvp(lambda x: np.sum(f(x) * x), x, np.ones(2)) / 4 * x,
+}
+
+
+@pytest.mark.parametrize("name", DERIVATIVES_OF)
+def test_what_is_captured_by_a_function_is_recorded(name: str) -> None:
+    """Inside record(), also where what the function is given are arrays."""
+    w, x = tensor([2.0, -1.0]), np.array([3.0, 5.0])
+    w.attach_grad()
+    for given in (x, tensor(x)):
+        with record():
+            loss = np.sum(DERIVATIVES_OF[name](lambda x: (w * x) ** 3, given))
+        loss.backward()
+        expected = 9 * w.array**2 * x**2
+        if name in ("hessian", "hvp"):
+            expected = expected * x
+        np.testing.assert_allclose(w.grad.array, expected)
+        made = DERIVATIVES_OF[name](lambda x: (w * x) ** 3, given)
+        assert isinstance(made, Tensor) == isinstance(given, Tensor)
+
+
 def test_values_that_are_nestings() -> None:
     def f(x: Any) -> Any:
         return {"twice": 2 * x, "square": x**2}
