@@ -216,6 +216,11 @@ RULES: dict[str, tuple[Any, tuple[int, ...]]] = {
     "product of a stack": (lambda g: (g @ TALL)[1], (2, 2, 7)),
     "stack on the right": (lambda g: (LEFT.T @ g)[1], (2, 4, 3)),
     "product with ones like it": (lambda g: SIX @ (np.ones_like(g).T @ g), (3, 3)),
+    "elements at places made of it": (lambda g: g[np.zeros_like(g[:, 0], int)] * SIX, (2, 3)),
+    "others at places made of it": (lambda g: SIX[np.zeros_like(g[:, 0], int) + 1] * g, (2, 3)),
+    "product along other axes": (lambda g: np.matmul(g, TALL, axes=[(1, 0), (0, 1), (0, 1)]), (7, 2)),
+    "product of a vector that is cast": (lambda g: ((2 * g).astype(float) @ TALL) * SIX, (7,)),
+    "product with a vector that is cast": (lambda g: (TALL.T @ (2 * g).astype(float)) * SIX, (7,)),
     "product with itself apart": (lambda g: np.sum(g) @ SIX if np.ndim(np.sum(g)) else np.sum(g) * SIX, (2,)),
 }
 INDICES: list[Any] = [
@@ -537,6 +542,37 @@ def test_whole_numbers_count_as_floating_ones(dtype: Any) -> None:
     ):
         assert got.dtype == np.float64
         np.testing.assert_allclose(got, expected, rtol=1e-15)
+
+
+@pytest.mark.parametrize("made", [np.matrix, np.ma.array])
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_arguments_with_operators_of_their_own_are_errors(made: Any) -> None:
+    """With an array in its place, the function would be another one."""
+    x = made([[1.0, 2.0], [3.0, 4.0]])
+
+    def f(x: Any) -> Any:
+        return np.sum(x * x)
+
+    for call in (
+        lambda: grad(f)(x),
+        lambda: value_and_grad(lambda y, p: f(p["x"][0]), 1)(1.0, {"x": [x]}),
+        lambda: hessian(f)(x),
+        lambda: vjp(f, x),
+        lambda: jvp(f, [np.ones((2, 2))], [x]),
+    ):
+        with pytest.raises(TypeError, match=r"has operators of its own: pass np\.asarray"):
+            call()
+
+
+def test_a_rule_that_reads_a_gradient() -> None:
+    """As it is when the rows are made."""
+    w, x = tensor([2.0, 5.0]), np.array([1.0, 2.0])
+    w.attach_grad()
+    scaled = differentiable(lambda g, y, x: 0 * w * g + g * w.grad)(lambda x: x * w.grad.array)
+    for factors in ([3.0, 7.0], [1.0, -1.0]):
+        w.grad = factors
+        for given in (x, tensor(x)):
+            np.testing.assert_array_equal(tensor(jacobian(scaled)(given)).array, np.diag(factors))
 
 
 def test_arguments_are_neither_attached_nor_written() -> None:

@@ -107,7 +107,10 @@ RANGES = [(3,), (0,), (-3,), (1, 0), (-3, 0), (0, 0), (3, 0, -1), (0, 3, 2), (1,
             ]
         ),
         (lambda: d2l.cumsum(TABLE, axis=0, dtype=float), np.cumsum(TABLE, 0, float)),
-        (lambda: d2l.linalg.norm(d2l.tensor(TABLE), axis=1, keepdims=True), np.sqrt([[5.0], [50.0]], dtype="f")),
+        (
+            lambda: d2l.linalg.norm(d2l.tensor(TABLE), axis=1, keepdims=True),
+            np.sqrt([[5.0], [50.0]], dtype="f"),
+        ),
         (lambda: d2l.full((2,), 7), np.full(2, 7)),
         (lambda: d2l.concat([TABLE, TABLE], 1), np.concatenate([TABLE, TABLE], 1)),
         (lambda: d2l.random.randint(3, 4), np.array(3)),

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from .batching import each
+from .calls import unwrapped
 from .scope import MODE, RECORDING, TRACING, record
 from .tensor import Tensor, asarray, gradients_at, with_gradients
 
@@ -101,7 +102,7 @@ def _variable(leaf: Any, copy: bool) -> Any:
         return leaf
     if isinstance(leaf, Tensor) and leaf.tape is not None:
         return np.positive(leaf)  # in a derivative of a derivative: a place of its own in the outer graph
-    array = asarray(leaf).array
+    array = asarray(unwrapped(leaf)).array
     variable = asarray(array.copy() if copy else array, None if array.dtype.kind in "fc" else float)
     variable.attach_grad()
     return variable
