@@ -571,8 +571,8 @@ def test_a_rule_that_reads_a_gradient() -> None:
     scaled = differentiable(lambda g, y, x: 0 * w * g + g * w.grad)(lambda x: x * w.grad.array)
     for factors in ([3.0, 7.0], [1.0, -1.0]):
         w.grad = factors
-        for given in (x, tensor(x)):
-            np.testing.assert_array_equal(tensor(jacobian(scaled)(given)).array, np.diag(factors))
+        for at in (x, tensor(x)):
+            np.testing.assert_array_equal(tensor(jacobian(scaled)(at)).array, np.diag(factors))
 
 
 def test_arguments_are_neither_attached_nor_written() -> None:
@@ -825,16 +825,16 @@ def test_what_is_captured_by_a_function_is_recorded(name: str) -> None:
     """Inside record(), also where what the function is given are arrays."""
     w, x = tensor([2.0, -1.0]), np.array([3.0, 5.0])
     w.attach_grad()
-    for given in (x, tensor(x)):
+    for at in (x, tensor(x)):
         with record():
-            loss = np.sum(DERIVATIVES_OF[name](lambda x: (w * x) ** 3, given))
+            loss = np.sum(DERIVATIVES_OF[name](lambda x: (w * x) ** 3, at))
         loss.backward()
         expected = 9 * w.array**2 * x**2
         if name in ("hessian", "hvp"):
             expected = expected * x
         np.testing.assert_allclose(w.grad.array, expected)
-        made = DERIVATIVES_OF[name](lambda x: (w * x) ** 3, given)
-        assert isinstance(made, Tensor) == isinstance(given, Tensor)
+        made = DERIVATIVES_OF[name](lambda x: (w * x) ** 3, at)
+        assert isinstance(made, Tensor) == isinstance(at, Tensor)
 
 
 def test_values_that_are_nestings() -> None:
