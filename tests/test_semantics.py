@@ -3099,7 +3099,7 @@ def test_an_argument_that_is_differentiated_by_name_only() -> None:
         return a * times * scale
 
     scaled = differentiable(
-        lambda g, y, a, times=1, *, scale=1: g * times * scale,
+        lambda g, y, a, times=1, *, scale=1: g * (times * scale),
         scale=lambda g, y, a, times=1, *, scale=1: np.sum(g * a * times),
     )(scaled)
     x, s = leaf([1.0, 2.0]), leaf(3.0)
@@ -3110,6 +3110,35 @@ def test_an_argument_that_is_differentiated_by_name_only() -> None:
     same(x.grad, 15)
     same(s.grad, 15)
     same(autograd.grad(z, s), 10)
+    for scale in ((2.0, 3.0), [2.0, 3.0]):  # of which a rule gets an array
+        with record():
+            y = scaled(x, 5, scale=scale)
+        y.backward()
+        same(x.grad, [10, 15])
+
+
+@pytest.mark.parametrize("rule", [None, ..., "see elsewhere", lambda g, y, x, n, scale: 0])
+@pytest.mark.parametrize("between", [None, ..., "see elsewhere"])
+@pytest.mark.parametrize("kind", [tuple, list, np.array])
+def test_rules_get_an_array_of_each_list_that_is_one(kind: Any, between: Any, rule: Any) -> None:
+    """Also of a tuple of numbers; and of one in place of which no tensor may stand. Not of what steers a call."""
+    got: list[Any] = []
+
+    def of_first(g: Any, y: Any, x: Any, n: Any, scale: Any) -> Any:
+        got[:] = n, scale
+        return g
+
+    function = differentiable(of_first, between, rule)(lambda x, n, scale: x + 0)
+    x = leaf([1.0, 2.0])
+    try:
+        with record():
+            y = function(x, kind([5.0, 6.0]), kind([2.0, 3.0]))
+        y.backward()
+    finally:
+        del DERIVATIVES[function]
+    for argument, has_rule, expected in zip(got, (between, rule), ([5, 6], [2, 3]), strict=True):
+        assert isinstance(argument, np.ndarray if has_rule or kind is np.array else kind)
+        np.testing.assert_array_equal(argument, expected)
 
 
 def test_functions_without_a_derivative_name_the_tensor_however_it_is_given() -> None:
