@@ -3121,7 +3121,7 @@ def test_an_argument_that_is_differentiated_by_name_only() -> None:
 @pytest.mark.parametrize("between", [None, ..., "see elsewhere"])
 @pytest.mark.parametrize("kind", [tuple, list, np.array])
 def test_rules_get_an_array_of_each_list_that_is_one(kind: Any, between: Any, rule: Any) -> None:
-    """Also of a tuple of numbers; and of one in place of which no tensor may stand. Not of what steers a call."""
+    """Also of a tuple of numbers, where no tensor may stand; not of what steers a call."""
     got: list[Any] = []
 
     def of_first(g: Any, y: Any, x: Any, n: Any, scale: Any) -> Any:
