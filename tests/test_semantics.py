@@ -3038,6 +3038,26 @@ def test_a_zero_that_was_computed_is_no_selection(function: Any) -> None:
     assert np.isnan(x.grad.item())
 
 
+@pytest.mark.parametrize("turn", [1, -1])
+@pytest.mark.parametrize(
+    "pick",
+    [
+        lambda y, i: np.where(np.arange(2) == i, y, 0),
+        lambda y, i: y[i:][:1],
+        lambda y, i: np.take(y, [i]),
+        lambda y, i: np.compress(np.arange(2) == i, y),
+    ],
+)
+def test_what_one_of_two_selections_takes_is_used(pick: Any, turn: int) -> None:
+    """Whichever comes first."""
+    x = leaf([0.0, 4.0])
+    with record(), np.errstate(divide="ignore"):
+        y = np.sqrt(x)
+        z = sum(pick(y, i).sum() for i in [0, 1][::turn])
+        z.backward()
+    same(x.grad, [np.inf, 0.25])
+
+
 def test_what_is_added_up_in_place_belongs_to_nothing_else() -> None:
     """The gradient of a sum goes to both terms; what is taken of one of them does not reach the other."""
     x, c = leaf([1.0, 2.0, 4.0]), np.array([3.0, 5.0, 7.0])
