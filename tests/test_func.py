@@ -1,6 +1,8 @@
 """Functions that make derivatives of functions: against closed forms, and against each other."""
 
+import tracemalloc
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, NamedTuple
 
 import dask.array
@@ -214,6 +216,11 @@ RULES: dict[str, tuple[Any, tuple[int, ...]]] = {
     "product of a stack": (lambda g: (g @ TALL)[1], (2, 2, 7)),
     "stack on the right": (lambda g: (LEFT.T @ g)[1], (2, 4, 3)),
     "product with ones like it": (lambda g: SIX @ (np.ones_like(g).T @ g), (3, 3)),
+    "elements at places made of it": (lambda g: g[np.zeros_like(g[:, 0], int)] * SIX, (2, 3)),
+    "others at places made of it": (lambda g: SIX[np.zeros_like(g[:, 0], int) + 1] * g, (2, 3)),
+    "product along other axes": (lambda g: np.matmul(g, TALL, axes=[(1, 0), (0, 1), (0, 1)]), (7, 2)),
+    "product of a vector that is cast": (lambda g: ((2 * g).astype(float) @ TALL) * SIX, (7,)),
+    "product with a vector that is cast": (lambda g: (TALL.T @ (2 * g).astype(float)) * SIX, (7,)),
     "product with itself apart": (lambda g: np.sum(g) @ SIX if np.ndim(np.sum(g)) else np.sum(g) * SIX, (2,)),
 }
 INDICES: list[Any] = [
@@ -339,12 +346,33 @@ def test_a_jacobian_is_no_view_of_what_it_was_made_of(f: Any) -> None:
     np.testing.assert_array_equal(V.array, RIGHT)
 
 
+def test_so_many_rows_at_once_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if what takes the most is made between the value and the variable."""
+    monkeypatch.setattr(batching, "MOST", 1 << 15)
+    wide, x = np.random.default_rng(0).normal(size=(1, 1 << 11)), np.linspace(1, 2, 40)
+
+    def f(x: Any) -> Any:
+        return np.mean(np.exp(x[:, None] * wide), axis=1)
+
+    f(x)
+    tracemalloc.start()
+    J = jacobian(f)(x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_allclose(J, np.diag(np.mean(wide * np.exp(x[:, None] * wide), axis=1)))
+    assert peak < 20 * (x.size * wide.size * 8)
+
+
 def test_a_jacobian_of_an_array_of_dask_s_is_one() -> None:
     x = dask.array.ones(3, chunks=2)
     assert repr(tensor(x)).startswith("tensor(dask.array<")  # nothing is computed to print it
     for J in (jacobian(lambda x: 2 * x * x)(x), hessian(lambda x: np.sum(x**3) * 2 / 3)(x)):
         assert isinstance(J, dask.array.Array)
         np.testing.assert_array_equal(J.compute(), 4 * np.eye(3))
+    for a, b in ((x, np.ones(3)), (np.ones(3), x)):
+        for J in jacobian(lambda a, b: a * b, (0, 1))(a, b):
+            assert isinstance(J, dask.array.Array)
+            np.testing.assert_array_equal(J.compute(), np.eye(3))
 
 
 def test_arguments_by_name_are_passed_on() -> None:
@@ -357,6 +385,12 @@ def test_arguments_by_name_are_passed_on() -> None:
     np.testing.assert_allclose(elementwise_grad(power)(x, 1.0, n=3), 3 * x**2)
     np.testing.assert_allclose(jacobian(power)(x, 1.0, n=3), np.diag(3 * x**2))
     np.testing.assert_allclose(hessian(lambda x, n: np.sum(power(x, 1.0, n)))(x, n=3), np.diag(6 * x))
+    cubes = partial(power, n=3)  # which has no name
+    assert grad(cubes)(2.0, 5.0) == 60
+    np.testing.assert_allclose(jacobian(cubes)(x, 1.0), np.diag(3 * x**2))
+    np.testing.assert_allclose(vjp(cubes, x, 1.0)[1](x)[0], 3 * x**3)
+    with pytest.raises(IndexError, match=r"but functools\.partial\(.* was given 2 arguments"):
+        grad(cubes, 2)(2.0, 5.0)
 
 
 def test_a_rule_that_makes_the_same_of_any_gradient() -> None:
@@ -440,6 +474,19 @@ def test_a_module_stands_for_its_parameters() -> None:
     assert list(gradient) == ["w", "b"]
     np.testing.assert_allclose(gradient["w"], 2 * X.T @ residual)
     np.testing.assert_allclose(gradient["b"], 2 * np.sum(residual))
+    nested = grad(lambda p: p["scale"] * np.sum(p["models"][0](X) ** 2))({"models": [model], "scale": 3.0})
+    assert nested == {
+        "models": [{"w": pytest.approx(3 * gradient["w"]), "b": pytest.approx(3 * gradient["b"])}],
+        "scale": pytest.approx(np.sum(residual**2)),
+    }
+    J = np.append(X, np.ones((2, 1)), axis=1)
+    second = hessian(lambda model: np.sum(model(X) ** 2))(model)
+    np.testing.assert_allclose(np.block([[second["w"]["w"], second["w"]["b"][:, None]]]), 2 * J.T[:2] @ J)
+    np.testing.assert_allclose(np.append(second["b"]["w"], second["b"]["b"]), 2 * J.T[2] @ J)
+    t = {"b": 0.5, "w": np.array([1.0, -1.0])}
+    np.testing.assert_allclose(jvp(lambda model: model(X), [model], [t])[1], J @ [1, -1, 0.5])
+    product = hvp(lambda model: np.sum(model(X) ** 2), model, t)
+    np.testing.assert_allclose(np.append(product["w"], product["b"]), 2 * J.T @ J @ [1, -1, 0.5])
     assert not np.any(model.w.grad.array)  # nothing was stored
 
 
@@ -463,6 +510,9 @@ def test_dtypes_stay(dtype: Any) -> None:
     assert gradient.dtype == jacobian(np.square)(x).dtype == hessian(lambda x: np.sum(x**3))(x).dtype == dtype
     assert jacobian(lambda x: x[:0])(x).dtype == jacobian(lambda x: np.ones(3))(x).dtype == dtype
     assert grad(lambda x: 3.0)(x).dtype == elementwise_grad(np.exp)(x).dtype == dtype
+    one_by_one = jacobian(lambda x: np.stack([np.cumsum(x), x], axis=1))(x)
+    np.testing.assert_array_equal(one_by_one, [[[1, 0], [1, 0]], [[1, 1], [0, 1]]])
+    assert one_by_one.dtype == jacobian(lambda x: x * x * x + np.flip(x))(x).dtype == dtype
     assert vjp(np.sin, x)[1](x)[0].dtype == jvp(np.sin, [x], [x])[1].dtype == dtype
     assert hvp(lambda x: np.sum(x**3), x, x).dtype == dtype
 
@@ -492,6 +542,37 @@ def test_whole_numbers_count_as_floating_ones(dtype: Any) -> None:
     ):
         assert got.dtype == np.float64
         np.testing.assert_allclose(got, expected, rtol=1e-15)
+
+
+@pytest.mark.parametrize("made", [np.matrix, np.ma.array])
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_arguments_with_operators_of_their_own_are_errors(made: Any) -> None:
+    """With an array in its place, the function would be another one."""
+    x = made([[1.0, 2.0], [3.0, 4.0]])
+
+    def f(x: Any) -> Any:
+        return np.sum(x * x)
+
+    for call in (
+        lambda: grad(f)(x),
+        lambda: value_and_grad(lambda y, p: f(p["x"][0]), 1)(1.0, {"x": [x]}),
+        lambda: hessian(f)(x),
+        lambda: vjp(f, x),
+        lambda: jvp(f, [np.ones((2, 2))], [x]),
+    ):
+        with pytest.raises(TypeError, match=r"has operators of its own: pass np\.asarray"):
+            call()
+
+
+def test_a_rule_that_reads_a_gradient() -> None:
+    """As it is when the rows are made."""
+    w, x = tensor([2.0, 5.0]), np.array([1.0, 2.0])
+    w.attach_grad()
+    scaled = differentiable(lambda g, y, x: 0 * w * g + g * w.grad)(lambda x: x * w.grad.array)
+    for factors in ([3.0, 7.0], [1.0, -1.0]):
+        w.grad = factors
+        for at in (x, tensor(x)):
+            np.testing.assert_array_equal(tensor(jacobian(scaled)(at)).array, np.diag(factors))
 
 
 def test_arguments_are_neither_attached_nor_written() -> None:
@@ -695,13 +776,24 @@ def test_dicts_are_paired_by_key() -> None:
     assert hvp(lambda p: p["a"] ** 2 * p["b"], p, v) == {"a": 46, "b": 4}
 
 
+@pytest.mark.parametrize("shape", [(), (2,)], ids=str)
+@pytest.mark.parametrize("kind", [np.array, tensor])
 @pytest.mark.parametrize(("function", "slope"), [(np.exp, np.exp), (np.sin, np.cos)])
-def test_a_pullback_remembers_its_own_values(function: Any, slope: Any) -> None:
-    x = np.array([1.0, 2.0])
-    value, pullback = vjp(function, x)
-    expected = slope(x)
-    value[:], x[:] = 0, 9
-    np.testing.assert_array_equal(pullback(np.ones(2))[0], expected)
+def test_a_pullback_remembers_its_own_values(
+    function: Any, slope: Any, kind: Any, shape: tuple[int, ...]
+) -> None:
+    """Also of one number, and of what is inside of something; and it may be asked again."""
+    x, inside = (kind(np.full(shape, number)) for number in (1.0, 2.0))
+    (value, more), pullback = vjp(lambda x, p: (function(x), function(p["a"][0])), x, {"a": [inside]})
+    expected = [slope(np.full(shape, number)) for number in (1.0, 2.0)]
+    for changed in (x, inside, value, more):
+        if not isinstance(changed, np.generic):
+            changed[...] = 9
+    for _ in range(2):
+        by_x, by_p = pullback((np.ones(shape), np.ones(shape)))
+        for got, truth in zip((by_x, by_p["a"][0]), expected, strict=True):
+            assert isinstance(got, Tensor) == (kind is tensor)
+            np.testing.assert_array_equal(tensor(got).array, truth)
 
 
 def test_inside_record_captured_tensors_keep_their_gradient() -> None:
@@ -714,6 +806,37 @@ def test_inside_record_captured_tensors_keep_their_gradient() -> None:
     np.testing.assert_array_equal(w.grad.array, [2 * 3 + 2, 4 * 4 + 4])
 
 
+#: of a function and an array, their derivatives along the ones, if it is (w x)**3 in each element
+DERIVATIVES_OF: dict[str, Any] = {
+    "grad": lambda f, x: grad(lambda x: np.sum(f(x)))(x),
+    "value_and_grad": lambda f, x: value_and_grad(lambda x: np.sum(f(x)))(x)[1],
+    "elementwise_grad": lambda f, x: elementwise_grad(f)(x),
+    "jacobian": lambda f, x: np.sum(jacobian(f)(x), axis=1),
+    "jacobian, row by row": lambda f, x: np.sum(jacobian(lambda x: np.cumsum(f(x))[::-1])(x), axis=1)[0],
+    "hessian": lambda f, x: np.sum(hessian(lambda x: np.sum(f(x) * x))(x), axis=1) / 4 * x,
+    "vjp": lambda f, x: vjp(f, x)[1](np.ones(2))[0],
+    "jvp": lambda f, x: jvp(f, [x], [np.ones(2)])[1],
+    "hvp": lambda f, x: hvp(lambda x: np.sum(f(x) * x), x, np.ones(2)) / 4 * x,
+}
+
+
+@pytest.mark.parametrize("name", DERIVATIVES_OF)
+def test_what_is_captured_by_a_function_is_recorded(name: str) -> None:
+    """Inside record(), also where what the function is given are arrays."""
+    w, x = tensor([2.0, -1.0]), np.array([3.0, 5.0])
+    w.attach_grad()
+    for at in (x, tensor(x)):
+        with record():
+            loss = np.sum(DERIVATIVES_OF[name](lambda x: (w * x) ** 3, at))
+        loss.backward()
+        expected = 9 * w.array**2 * x**2
+        if name in ("hessian", "hvp"):
+            expected = expected * x
+        np.testing.assert_allclose(w.grad.array, expected)
+        made = DERIVATIVES_OF[name](lambda x: (w * x) ** 3, at)
+        assert isinstance(made, Tensor) == isinstance(at, Tensor)
+
+
 def test_values_that_are_nestings() -> None:
     def f(x: Any) -> Any:
         return {"twice": 2 * x, "square": x**2}
@@ -724,7 +847,18 @@ def test_values_that_are_nestings() -> None:
     np.testing.assert_array_equal(slope["twice"], 2 * t)
     np.testing.assert_array_equal(slope["square"], 2 * x * t)
     _, pullback = vjp(f, x)
-    np.testing.assert_array_equal(pullback({"square": t, "twice": t})[0], 2 * t + 2 * x * t)
+    for one, other in ((t, t), (tensor(t), t), (t, tensor(t))):
+        gradient = pullback({"square": one, "twice": other})[0]
+        assert isinstance(gradient, Tensor) != (one is other)
+        np.testing.assert_array_equal(tensor(gradient).array, 2 * t + 2 * x * t)
+
+
+def test_the_gradient_of_a_sum_of_all_parts() -> None:
+    """Of functions that work element by element, and make several of each; also numbers and nothing."""
+    x = np.array([1.0, 3.0])
+    for f in (lambda x: {"square": x**2, "more": [x**3, 5.0]}, lambda x: (x**2, [], x**3)):
+        np.testing.assert_array_equal(elementwise_grad(f)(x), 2 * x + 3 * x**2)
+    np.testing.assert_array_equal(elementwise_grad(lambda x: [])(x), [0, 0])
 
 
 @pytest.mark.parametrize("nested", [lambda x: {"a": x}, lambda x: [x], lambda x: (x,), lambda x: ()])
@@ -739,6 +873,8 @@ def test_vectors_of_another_form_are_errors() -> None:
         hvp(lambda x: np.sum(x**3), np.ones(2), np.ones((3, 2)))
     with pytest.raises(ValueError, match=r"vector of shape \(3,\) for an argument of shape \(2,\)"):
         hvp(lambda x: np.sum(3 * x), np.ones(2), np.ones(3))
+    with pytest.raises(ValueError, match=r"vector of shape \(\) for an argument of shape \(2,\)"):
+        hvp(lambda x: np.sum(3 * x), np.ones(2), 1.0)
     with pytest.raises(ValueError, match=r"vector of shape \(2, 1\) for an argument of shape \(2,\)"):
         hvp(lambda x: np.sum(x**3), np.ones(2), np.ones((2, 1)))
     with pytest.raises(ValueError, match="2 arguments need 2 tangents, not 1"):
@@ -752,6 +888,7 @@ FORMS: dict[str, tuple[Any, list[Any]]] = {
     ),
     "a list": ([1.0, 2.0], [[1.0], [1.0, 2.0, 3.0], {0: 1.0, 1: 2.0}, np.ones(2), 1.0, ()]),
     "a tuple": ((1.0, [2.0]), [(1.0,), (1.0, [2.0], 3.0), (1.0, [2.0, 3.0]), (1.0, 2.0), (1.0, [])]),
+    "a dict in another order": ({"v": 1.0, "u": 2.0}, [{"u": 1.0}, {"v": 1.0, "w": 2.0}]),
     "a dict of lists": ({"u": [1.0, 2.0]}, [{"u": [1.0]}, {"u": [1.0, 2.0, 3.0]}, {"u": {}}, [[1.0, 2.0]]]),
 }
 

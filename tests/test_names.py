@@ -56,6 +56,7 @@ def test_every_exported_name_is_there_and_listed():
         assert name in dir(d2l)
 
 
+TABLE = np.arange(6.0, dtype=np.float32).reshape(2, 3)
 RANGES = [(3,), (0,), (-3,), (1, 0), (-3, 0), (0, 0), (3, 0, -1), (0, 3, 2), (1, 2.5, 0.5), (3, None, 2)]
 
 
@@ -86,6 +87,32 @@ RANGES = [(3,), (0,), (-3,), (1, 0), (-3, 0), (0, 0), (3, 0, -1), (0, 3, 2), (1,
             (lambda dtype=dtype: d2l.linspace(-1, 1, 4, dtype), np.linspace(-1, 1, 4, dtype=dtype))
             for dtype in (int, np.float32, np.float64, np.int8)
         ),
+        *(
+            (lambda make=make, given=given: make(d2l)(*given, dtype=np.float32), make(np)(*given, dtype="f"))
+            for make, given in [
+                (lambda module: module.zeros, (2,)),
+                (lambda module: module.ones, ((2, 1),)),
+                (lambda module: module.full, ((2,), 7)),
+                (lambda module: module.eye, (2, 3)),
+                (lambda module: module.arange, (3,)),
+            ]
+        ),
+        *(
+            (lambda made=made, how=how: made(TABLE, *how[0], **how[1]), expected(TABLE, *how[0], **how[1]))
+            for how in [((), {}), ((0,), {}), ((), {"axis": 1, "keepdims": True})]
+            for made, expected in [
+                (d2l.reduce_sum, np.sum),
+                (d2l.reduce_mean, np.mean),
+                (d2l.reduce_max, np.max),
+            ]
+        ),
+        (lambda: d2l.cumsum(TABLE, axis=0, dtype=float), np.cumsum(TABLE, 0, float)),
+        (
+            lambda: d2l.linalg.norm(d2l.tensor(TABLE), axis=1, keepdims=True),
+            np.sqrt([[5.0], [50.0]], dtype="f"),
+        ),
+        (lambda: d2l.full((2,), 7), np.full(2, 7)),
+        (lambda: d2l.concat([TABLE, TABLE], 1), np.concatenate([TABLE, TABLE], 1)),
         (lambda: d2l.random.randint(3, 4), np.array(3)),
         (lambda: d2l.random.uniform(2, 2), np.array(2.0)),
     ],
@@ -95,6 +122,40 @@ def test_the_books_names(made, expected):
     assert isinstance(result, d2l.Tensor)
     assert result.dtype == expected.dtype
     np.testing.assert_array_equal(result.numpy(), expected)
+
+
+def test_random_numbers_are_those_of_numpys_generator():
+    for shape in ((), (3,), (2, 3), (0,)):
+        for ours, theirs in (
+            (lambda shape: d2l.rand(*shape), lambda shape: np.random.uniform(0, 1, shape)),
+            (lambda shape: d2l.randn(*shape), lambda shape: np.random.normal(0, 1, shape)),
+            (lambda shape: d2l.normal(2, 0.5, shape), lambda shape: np.random.normal(2, 0.5, shape)),
+            (lambda shape: d2l.random.rand(*shape), lambda shape: np.random.rand(*shape)),
+        ):
+            np.random.seed(5)
+            made = ours(shape)
+            np.random.seed(5)
+            assert isinstance(made, d2l.Tensor)
+            np.testing.assert_array_equal(made.array, theirs(shape))
+
+
+def test_numbers_that_are_no_arrays_stay():
+    assert type(d2l.ndim([1, 2])) is type(d2l.size(d2l.ones(3))) is int
+    assert d2l.result_type(np.float32, np.int8) == np.float32
+
+
+def test_reshaped_arrays_are_copies_and_tensors_are_not():
+    """So that what is recorded stays so, and NumPy's array is not written unnoticed."""
+    a, x = np.zeros(4), d2l.tensor(np.zeros(4))
+    for own, made in ((a, d2l.reshape(a, (2, 2))), (x.array, d2l.reshape(x, 2, 2))):
+        made[0, 0] = 5.0
+        assert own[0] == (0 if own is a else 5)
+    x.attach_grad()
+    with d2l.record():
+        y = d2l.reduce_sum(d2l.reshape(x, -1, 2), 0) @ np.array([1.0, 2.0])
+        assert d2l.size(x) == 4
+    y.backward()
+    np.testing.assert_array_equal(x.grad.array, [1, 2, 1, 2])
 
 
 def test_random_shapes_size_and_numpy():

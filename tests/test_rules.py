@@ -775,7 +775,7 @@ METHODS: dict[str, tuple[Any, ...]] = {
     "prod": (1,),
     "real": (),
     "repeat": (2, 1),
-    "take": ([0, 2], 1),
+    "take": ([0, 2], -1),
     "trace": (1,),
 }
 #: the functions of those that are called in another way than the method
@@ -798,11 +798,12 @@ def test_every_method_that_an_array_has_too_is_tested() -> None:
     assert shared - {"ptp"} == METHODS.keys() | OWN  # NumPy 2.0 has a ptp that but raises
 
 
+@pytest.mark.parametrize("shape", [(2, 3), (2, 1, 3)], ids=str)
 @pytest.mark.parametrize("lies", [np.ascontiguousarray, np.asfortranarray], ids=["C", "F"])
 @pytest.mark.parametrize("name", METHODS)
-def test_methods(name: str, lies: Any) -> None:
+def test_methods(name: str, lies: Any, shape: tuple[int, ...]) -> None:
     """Methods are NumPy's functions, and do what the methods of an array do; also with fewer arguments."""
-    data = lies([[0.3, -1.2, 2.0], [0.7, 0.1, -0.4]])
+    data = lies(np.reshape([0.3, -1.2, 2.0, 0.7, 0.1, -0.4], shape))
     of_tensor, of_array = getattr(asarray(data), name), getattr(data, name)
     pairs = [] if callable(of_array) else [(of_tensor, of_array)]
     calls: list[tuple[Any, Any]] = [(METHODS[name][:count], {}) for count in range(len(METHODS[name]) + 1)]

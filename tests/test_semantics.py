@@ -2134,7 +2134,8 @@ def test_functions_that_may_write_into_their_argument_write_into_out_as_others(w
 
 def test_attributes_that_a_tensor_has_not() -> None:
     x = tensor([1.0, 2.0])
-    assert (x.nbytes, x.itemsize) == (16, 8)
+    for array in (x.array, np.ones((2, 3), np.float32), np.ones(3, np.clongdouble), np.ones((), bool)):
+        assert (tensor(array).nbytes, tensor(array).itemsize) == (array.nbytes, array.itemsize)
     assert not hasattr(Tensor, "__getattr__")  # with which Python looks for each attribute in a slower way
     for name, message in {
         "sort": r"a Tensor has no attribute 'sort': write np\.sort\(x, \.\.\.\)$",
@@ -3295,6 +3296,26 @@ def test_a_zero_that_was_computed_is_no_selection(function: Any) -> None:
     assert np.isnan(x.grad.item())
 
 
+@pytest.mark.parametrize("turn", [1, -1])
+@pytest.mark.parametrize(
+    "pick",
+    [
+        lambda y, i: np.where(np.arange(2) == i, y, 0),
+        lambda y, i: y[i:][:1],
+        lambda y, i: np.take(y, [i]),
+        lambda y, i: np.compress(np.arange(2) == i, y),
+    ],
+)
+def test_what_one_of_two_selections_takes_is_used(pick: Any, turn: int) -> None:
+    """Whichever comes first."""
+    x = leaf([0.0, 4.0])
+    with record(), np.errstate(divide="ignore"):
+        y = np.sqrt(x)
+        z = sum(pick(y, i).sum() for i in [0, 1][::turn])
+        z.backward()
+    same(x.grad, [np.inf, 0.25])
+
+
 def test_what_is_added_up_in_place_belongs_to_nothing_else() -> None:
     """The gradient of a sum goes to both terms; what is taken of one of them does not reach the other."""
     x, c = leaf([1.0, 2.0, 4.0]), np.array([3.0, 5.0, 7.0])
@@ -3356,7 +3377,7 @@ def test_an_argument_that_is_differentiated_by_name_only() -> None:
         return a * times * scale
 
     scaled = differentiable(
-        lambda g, y, a, times=1, *, scale=1: g * times * scale,
+        lambda g, y, a, times=1, *, scale=1: g * (times * scale),
         scale=lambda g, y, a, times=1, *, scale=1: np.sum(g * a * times),
     )(scaled)
     x, s = leaf([1.0, 2.0]), leaf(3.0)
@@ -3367,6 +3388,35 @@ def test_an_argument_that_is_differentiated_by_name_only() -> None:
     same(x.grad, 15)
     same(s.grad, 15)
     same(autograd.grad(z, s), 10)
+    for scale in ((2.0, 3.0), [2.0, 3.0]):  # of which a rule gets an array
+        with record():
+            y = scaled(x, 5, scale=scale)
+        y.backward()
+        same(x.grad, [10, 15])
+
+
+@pytest.mark.parametrize("rule", [None, ..., "see elsewhere", lambda g, y, x, n, scale: 0])
+@pytest.mark.parametrize("between", [None, ..., "see elsewhere"])
+@pytest.mark.parametrize("kind", [tuple, list, np.array])
+def test_rules_get_an_array_of_each_list_that_is_one(kind: Any, between: Any, rule: Any) -> None:
+    """Also of a tuple of numbers, where no tensor may stand; not of what steers a call."""
+    got: list[Any] = []
+
+    def of_first(g: Any, y: Any, x: Any, n: Any, scale: Any) -> Any:
+        got[:] = n, scale
+        return g
+
+    function = differentiable(of_first, between, rule)(lambda x, n, scale: x + 0)
+    x = leaf([1.0, 2.0])
+    try:
+        with record():
+            y = function(x, kind([5.0, 6.0]), kind([2.0, 3.0]))
+        y.backward()
+    finally:
+        del DERIVATIVES[function]
+    for argument, has_rule, expected in zip(got, (between, rule), ([5, 6], [2, 3]), strict=True):
+        assert isinstance(argument, np.ndarray if has_rule or kind is np.array else kind)
+        np.testing.assert_array_equal(argument, expected)
 
 
 def test_functions_without_a_derivative_name_the_tensor_however_it_is_given() -> None:

@@ -5,8 +5,8 @@
 >>> grad(lambda x: np.sum(x**3))(np.array([1.0, 2.0]))
 array([ 3., 12.])
 
-What is differentiated with respect to may be an array, a number, any nesting of dicts, lists and tuples of
-them, or a `Module`, which stands for the dict of its parameters. The derivative comes in the same form. A
+What is differentiated with respect to may be an array, a number, a `Module`, which stands for the dict of its
+parameters, or any nesting of dicts, lists and tuples of them. The derivative comes in the same form. A
 function that does not depend on it has the derivative zero.
 
 The results can be differentiated again: `grad(grad(f))`. Where a Tensor goes in, and inside `record()`,
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from .batching import each
+from .calls import unwrapped
 from .scope import MODE, RECORDING, TRACING, record
 from .tensor import Tensor, asarray, gradients_at, with_gradients
 
@@ -52,7 +53,7 @@ class Traced:
         with record():
             chosen = {i: _map(lambda leaf: _variable(leaf, copy), args[i]) for i in positions}
             self.value = f(*(chosen.get(i, arg) for i, arg in enumerate(args)), **options)
-        parameters = [getattr(v := chosen[i], "named_parameters", lambda v=v: v)() for i in positions]
+        parameters = [_map(_parameters, chosen[i]) for i in positions]
         self.variables: Any = tuple(parameters) if several is argnums else parameters[0]
 
     def pull(self, head: Any, v: Any) -> Any:
@@ -81,8 +82,7 @@ class Traced:
         count, variables = head_array.size, list(_leaves(self.variables))
         if not count:
             return _map(lambda v: self.out(np.zeros_like(v, shape=(0, *v.shape))), self.variables)
-        tracked = isinstance(head, Tensor) and head.tape is not None
-        if count > 1 and tracked and all(isinstance(v.array, np.ndarray) for v in variables):
+        if count > 1 and all(isinstance(v.array, np.ndarray) for v in variables):
             made = each(lambda one: list(_leaves(self.pull(head, one))), head_array, not self.tensors)
             if made is not None:
                 return _map(lambda _: self.out(made.pop(0)), self.variables)
@@ -102,10 +102,15 @@ def _variable(leaf: Any, copy: bool) -> Any:
         return leaf
     if isinstance(leaf, Tensor) and leaf.tape is not None:
         return np.positive(leaf)  # in a derivative of a derivative: a place of its own in the outer graph
-    array = asarray(leaf).array
+    array = asarray(unwrapped(leaf)).array
     variable = asarray(array.copy() if copy else array, None if array.dtype.kind in "fc" else float)
     variable.attach_grad()
     return variable
+
+
+def _parameters(leaf: Any) -> Any:
+    """What a module stands for; anything else for itself."""
+    return leaf.named_parameters() if hasattr(leaf, "named_parameters") else leaf
 
 
 def _map(function: Function, *trees: Any) -> Any:
@@ -264,8 +269,7 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any,
     if len(args) != len(tangents):
         raise ValueError(f"{len(args)} arguments need {len(args)} tangents, not {len(tangents)}")
     value, pullback = vjp(f, *args)
-    zeros = _map(lambda part: np.zeros_like(part, dtype=np.result_type(part, np.float16)), value)
-    return value, _pulled(pullback, zeros, tuple(tangents))
+    return value, _pulled(pullback, _map(np.zeros_like, value), tuple(tangents))
 
 
 def jacobian(f: Function, argnums: Argnums = 0) -> Function:

@@ -109,7 +109,7 @@ def linspace(start: float, stop: float, num: int = 50, dtype: Any = None) -> Ten
     >>> linspace(0, 1, 3)
     tensor([0. , 0.5, 1. ])
     """
-    return tensor(np.linspace(start, stop, num, dtype=dtype), dtype)
+    return tensor(np.linspace(start, stop, num, dtype=dtype))
 
 
 def eye(n: int, m: int | None = None, dtype: Any = None) -> Tensor:

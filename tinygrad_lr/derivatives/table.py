@@ -118,8 +118,8 @@ class Derivative:
         of_names = zip(self.names, rules, strict=False)
         #: the names of arguments that have a rule, or a text for one
         self.ruled = {*(name for name, rule in of_names if rule), *self.named_rules}
-        #: the position of the first of them behind those that are `known`
-        self.later = next((i for i, rule in enumerate(rules) if i > self.known and rule), NOWHERE)
+        #: the position of the first of them that is not among the `known`
+        self.later = next((i for i, rule in enumerate(rules) if i >= self.known and rule), NOWHERE)
         #: the position of `out`, in functions that take it by position
         self.out = self.names.index("out") if "out" in self.names else NOWHERE
         #: and that of `where`, the mask of what is summed
