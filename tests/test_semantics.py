@@ -959,7 +959,8 @@ def test_a_head_gradient_of_any_dtype(dtype: Any, create_graph: bool) -> None:
     ],
     ids=range(7),
 )
-def test_rules_get_gradients_in_the_dtype_of_the_results(head: Any) -> None:
+@pytest.mark.parametrize("other", [np.float32, np.float64])
+def test_rules_get_gradients_in_the_dtype_of_the_results(head: Any, other: Any) -> None:
     """Whatever the head gradient's is, and also in place of a result that nothing was made of."""
     dtypes = []
 
@@ -967,12 +968,12 @@ def test_rules_get_gradients_in_the_dtype_of_the_results(head: Any) -> None:
         dtypes.extend(part.dtype for part in g)
         return g[0] + g[1]
 
-    both = differentiable(rule)(lambda a: (a, a.copy()))
+    both = differentiable(rule)(lambda a: (a, a.astype(other)))
     x = leaf([1.0, 2.0], np.float32)
     with record():
         y, _ = both(x * 1)
     y.backward(head)
-    assert dtypes == [np.float32, np.float32]
+    assert dtypes == [np.float32, other]
 
 
 def test_gradients_of_several_dtypes_from_rules_add_up() -> None:
@@ -1651,6 +1652,18 @@ def test_a_change_to_one_array_of_a_list_is_found(number: int) -> None:
         y.backward()
 
 
+@pytest.mark.parametrize("number", [0, 1, 2, 3])
+def test_a_change_to_one_of_many_arguments_is_found(number: int) -> None:
+    """Whichever it is; the rule may read it or not."""
+    x, given = leaf([1.0, 2.0, 3.0]), [tensor(a) for a in ([0.5, 0.5], [1.0, 3.0], [5.0, 6.0], 0.0)]
+    with record():
+        y = np.interp(given[0] * x[0], *given[1:])
+    changed = given[number]
+    changed -= 0.125
+    with pytest.raises(ModifiedError, match=r"np\.(multiply|interp) .* was changed in place"):
+        y.backward()
+
+
 @pytest.mark.parametrize("number", [0, 1, 5])
 def test_a_change_to_one_of_many_results_is_found(number: int) -> None:
     x = leaf([1.0, 2.0])
@@ -1794,6 +1807,23 @@ def test_arrays_with_operators_of_their_own_are_refused(kind: Any, f: Any) -> No
     x = leaf([[1.0, 2.0], [3.0, 4.0]])
     with record(), pytest.raises((TypeError, LostGradientError), match=r"pass np.asarray\(|np.asarray would"):
         f(x, kind([[1.0, 2.0], [3.0, 4.0]]))
+
+
+@pytest.mark.parametrize("f", [np.multiply, operator.mul, lambda x, m: m * x, lambda x, m: np.stack([x, m])])
+def test_arrays_of_a_subclass_take_part(f: Any, tmp_path: Path) -> None:
+    """Such as one in a file, that has the operators of all arrays; and what is written into it is noticed."""
+    m = np.memmap(tmp_path / "m", float, "w+", shape=(2, 3))
+    m[...] = [[1, 2, 3], [4, 5, 6]]
+    x = leaf([[2.0, 3.0], [4.0, 5.0]])
+    for view in (m[:, :2], m[:, 1:][:, ::-1][::-1]):
+        with record():
+            y = f(x, view)
+        y.backward(retain_graph=True)
+        same(x.grad, view if y.ndim == 2 else 1)
+        constant = asarray(m)
+        constant += 1
+        with pytest.raises(ModifiedError):
+            y.backward()
 
 
 @pytest.mark.parametrize("f", [operator.mul, operator.matmul, lambda x, s: s * x, lambda x, s: s @ x])
@@ -2216,10 +2246,15 @@ def test_detect_anomaly_names_the_operation_and_the_line() -> None:
 
 
 @pytest.mark.parametrize("scope", SCOPES)
-def test_detect_anomaly_stays_on_in_every_other_scope(scope: Any) -> None:
+@pytest.mark.parametrize("train", [False, True])
+def test_detect_anomaly_stays_on_in_every_other_scope(scope: Any, train: bool) -> None:
     with detect_anomaly(), scope():
         x = leaf(0.0)
-        with record(), np.errstate(divide="ignore"), pytest.raises(AnomalyError):
+        with (
+            record(train_mode=train),
+            np.errstate(divide="ignore"),
+            pytest.raises(AnomalyError, match=r"np\.sqrt, called at file"),
+        ):
             np.sqrt(x).backward()
 
 
@@ -2312,16 +2347,69 @@ def test_detect_anomaly_knows_only_of_elementwise_functions_what_an_element_met(
         ([0.0, 4.0], [1.0, 0.0], False),  # infinite
     ],
 )
+@pytest.mark.parametrize("selected", [False, True])
 def test_detect_anomaly_blames_a_gradient_of_zero_only_where_it_made_nan(
-    at: list[float], head: Any, met: bool
+    at: list[float], head: Any, met: bool, selected: bool
 ) -> None:
+    """Also of what a selection has left something out of."""
     x = leaf(at)
     with np.errstate(all="ignore"), detect_anomaly(), record():
-        y = np.sqrt(x)
+        y = np.sqrt(np.concatenate([x, x])[1::-1][::-1] * 1 if selected else x)
+        y = y[...] if selected else y
         y = y.sum() if isinstance(head, float) else y
-        with pytest.raises(AnomalyError, match=r"np\.sqrt.* in [12] of 2") as caught:
+        with pytest.raises(AnomalyError, match=r"np\.sqrt.* in [12] of 2 .*output shape \(2,\)") as caught:
             y.backward(head)
     assert ("met an infinite" in str(caught.value)) == met
+
+
+HEADS_WITH_NAN: dict[str, Callable[[Any, Any], Any]] = {
+    "concatenate": lambda x, w: np.concatenate([x, w]),
+    "concatenate behind a constant": lambda x, w: np.concatenate([[1.0, 2.0], x, w])[2:],
+    "block": lambda x, w: np.block([[x], [w, 1.0]]),
+    "split": lambda x, w: np.split(x, [1])[0],
+    "modf": lambda x, w: np.modf(x)[0],
+    "eigh": lambda x, w: np.linalg.eigh(np.outer(x, x) + np.diag([1.0, 2.0]))[0],
+    "lstsq": lambda x, w: np.linalg.lstsq(np.eye(2), x)[0],
+}
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("name", HEADS_WITH_NAN)
+def test_detect_anomaly_names_a_call_of_or_with_several_arrays(name: str, create_graph: bool) -> None:
+    """They may have several shapes."""
+    x, w = leaf([0.5, 2.0]), leaf([3.0])
+    with detect_anomaly(), record():
+        y, here = HEADS_WITH_NAN[name](x, w), HEADS_WITH_NAN[name].__code__.co_firstlineno
+        head = np.zeros(y.shape)
+        head.flat[0] = np.nan
+        with pytest.raises(AnomalyError, match=r"is NaN in \d of \d elements") as caught:
+            y.backward(head, create_graph=create_graph)
+    assert f'file "{__file__}", line {here}' in str(caught.value)
+
+
+def test_detect_anomaly_does_not_ask_what_constants_get() -> None:
+    x, head = leaf([0.5]), np.array([[np.inf, 1.0], [np.nan, 1.0]])
+    with detect_anomaly(), record():
+        y = np.block([[np.ones(1), x], [1.0, x]])
+        y.backward(head)
+    same(x.grad, 2)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda x: np.sqrt(x * 1)[:1],
+        lambda x: np.where([True, False], np.sqrt(x * 1), 0),
+        lambda x: np.sqrt(x) + x,
+        lambda x: x + np.sqrt(x),
+    ],
+)
+def test_detect_anomaly_names_what_made_it_behind_a_selection_and_beside_others(step: Any) -> None:
+    x = leaf([0.0, 4.0])
+    with detect_anomaly(), record(), np.errstate(divide="ignore"):
+        y = step(x)
+        with pytest.raises(AnomalyError, match=r"np\.sqrt.*infinite in 1 of 2"):
+            y.backward()
 
 
 def test_detect_anomaly_around_backward_only_asks_for_more() -> None:
@@ -2795,7 +2883,8 @@ def test_wrong_rules_are_told(monkeypatch: pytest.MonkeyPatch, rule: Any, error:
 def test_a_rule_may_return_what_broadcasts_with_its_argument(monkeypatch: pytest.MonkeyPatch) -> None:
     """More axes and elements are summed; any other shape is an error, also beside nothing."""
     shapes = [shape for ndim in range(3) for shape in itertools.product((0, 1, 3), repeat=ndim)]
-    for shape, returned in itertools.product(shapes, repeat=2):
+    more = [*shapes, *itertools.product((1, 3), repeat=3)]
+    for shape, returned in itertools.product(shapes, more):
         rules = (lambda g, y, x, returned=returned: np.ones(returned),)
         monkeypatch.setitem(DERIVATIVES, np.cbrt, Derivative(np.cbrt, rules))
         x = leaf(np.ones(shape))
@@ -3228,6 +3317,22 @@ def test_what_errors_are() -> None:
             assert error.__bases__ == BASES.get(error, (AutogradError,)), name
 
 
+def test_errors_of_ones_own_tell_what_they_are_given() -> None:
+    """Also without a docstring, as all are under `python -OO`; and they can be copied and pickled."""
+
+    class OwnError(GraphFreedError):
+        pass
+
+    assert str(OwnError("as it is, {x}")) == "as it is, {x}"
+    assert str(OwnError(tensor="x")) == "{'tensor': 'x'}"
+    x = leaf([1.0])
+    with pytest.raises(NotRecordedError) as caught:
+        (x * 2).backward()
+    for duplicate in (copy.copy(caught.value), pickle.loads(pickle.dumps(caught.value))):
+        assert type(duplicate) is NotRecordedError
+        assert str(duplicate) == str(caught.value)
+
+
 THROUGH: dict[str, Callable[[Any, Any], Any]] = {
     "add": lambda a, b: a + b,
     "subtract": lambda a, b: a - b,
@@ -3481,9 +3586,9 @@ def test_why_there_is_no_gradient(name: str) -> None:
 
 @pytest.mark.parametrize("create_graph", [False, True])
 def test_anomalies_of_gradients_that_are_recorded_too(create_graph: bool) -> None:
-    x = leaf([0.0, 1.0])
+    x, w = leaf([0.0, 1.0]), leaf([2.0, 1.0])
     with record(), np.errstate(divide="ignore"), detect_anomaly():
-        y = np.sqrt(x)
+        y = w * np.sqrt(x)
         with pytest.raises(AnomalyError, match=r"np\.sqrt"):
             y.backward(create_graph=create_graph)
 
