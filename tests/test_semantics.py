@@ -212,14 +212,58 @@ def test_options_of_the_methods_of_ufuncs() -> None:
         np.multiply.outer(x, w, out=into)
 
 
+class OwnList(list[Any]):
+    pass
+
+
+class Pair(NamedTuple):
+    first: Any
+    second: Any
+
+
+KEYS: list[Callable[[Any], Any]] = [
+    *(lambda i: i, lambda i: (i,), lambda i: (i, None), lambda i: (..., i)),
+    *(lambda i: Pair(None, i), lambda i: Pair(i, None)),
+    *(
+        lambda i: [*np.atleast_1d(i)],
+        lambda i: OwnList(np.atleast_1d(i)),
+        lambda i: (np.atleast_1d(i).tolist(),),
+    ),
+    *(lambda i: (None, OwnList(np.atleast_1d(i))), lambda i: Pair(..., np.atleast_1d(i).tolist())),
+]
+ENDS: list[Callable[[Any], Any]] = [
+    *(lambda i: slice(i, 2), lambda i: slice(i), lambda i: slice(0, i), lambda i: slice(i, None, 2)),
+    *(lambda i: slice(None, None, i), lambda i: slice(1, 3, i), lambda i: slice(0, i, i)),
+    *(lambda i: (slice(i, 2), None), lambda i: (None, slice(i)), lambda i: Pair(..., slice(1, None, i))),
+]
+
+
 @pytest.mark.parametrize("index", [np.array(1), np.array([1]), np.array([False, True, False])], ids=str)
-def test_an_index_is_kept_as_it_was(index: Any) -> None:
-    x = leaf([1.0, 2.0, 4.0])
+@pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))
+@pytest.mark.parametrize("view", [lambda i: i, lambda i: i[...], lambda i: i.view(np.memmap)], ids=range(3))
+def test_an_index_is_kept_as_it_was(index: Any, key: Any, view: Any) -> None:
+    x, index = leaf([1.0, 2.0, 4.0]), index.copy()
+    given = key(view(index))
     with record():
-        y = x[index] * x[1]
+        y = np.sum(x[given] * x[1])
     index[...] = 0
+    for part in [given, *given] if isinstance(given, tuple) else [given]:
+        if isinstance(part, list):
+            part[:] = [0]
     y.backward()
     same(x.grad, [0, 4, 0])
+
+
+@pytest.mark.parametrize("key", ENDS, ids=range(len(ENDS)))
+def test_the_ends_of_a_slice_are_kept_as_they_were(key: Any) -> None:
+    x, index = leaf([1.0, 2.0, 4.0]), np.array(1)
+    with record():
+        y = np.sum(x[key(index)] * 3)
+    index[...] = 2
+    y.backward()
+    expected = np.zeros(3)
+    expected[key(1)] = 3
+    same(x.grad, expected)
 
 
 def test_each_node_is_another() -> None:
@@ -450,6 +494,21 @@ def test_attach_on_an_intermediate_after_its_use_and_across_blocks() -> None:
     same(x.grad, 19 * 6)
 
 
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("number", range(4))
+def test_attach_on_one_of_several_results(number: int, create_graph: bool) -> None:
+    x = leaf(np.arange(8.0))
+    with record():
+        parts = np.split(2 * x, 4)
+        parts[number].attach_grad()
+        y = np.sum(
+            np.concatenate([part for i, part in enumerate(parts) if i != 2 or number == 2] + parts) ** 2
+        )
+    y.backward(create_graph=create_graph)
+    same(parts[number].grad, 4 * parts[number].array)
+    same(x.grad, np.where((np.arange(8) // 2 == 2) & (number != 2), 8, 16) * np.arange(8.0))
+
+
 def test_attach_on_an_intermediate_with_null_and_drop() -> None:
     x = leaf(3.0)
     with record():
@@ -670,6 +729,7 @@ def test_recording_is_local_to_the_task() -> None:
     [
         (np.exp, "np.exp"),
         (np.multiply.outer, "np.multiply.outer"),
+        (scipy.special.xlogy.outer, "scipy.special.xlogy.outer"),
         (np.linalg.norm, "np.linalg.norm"),
         (scipy.special.erf, "scipy.special.erf"),
         (scipy.special.logsumexp, "scipy.special.logsumexp"),
@@ -1652,6 +1712,53 @@ def test_a_change_to_one_array_of_a_list_is_found(number: int) -> None:
         y.backward()
 
 
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_change_to_one_array_of_nested_lists_is_found(number: int) -> None:
+    """Also where only another list has a gradient."""
+    a, others = leaf([1.0]), [tensor([2.0]) for _ in range(3)]
+    with record():
+        y = np.block([[a, others[0]], [others[1], others[2]]])
+    changed = others[number]
+    changed += 1
+    with pytest.raises(ModifiedError):
+        y.backward()
+
+
+HOWS: dict[str, Callable[[Any], Any]] = {
+    "attached": lambda y: (y.attach_grad(), y.sum())[1],
+    "behind a selection": lambda y: y[:1].sum(),
+    "behind several results": lambda y: np.split(y, 2)[0],
+    "behind a list": lambda y: np.concatenate([y, y]),
+    "before another block": lambda y: carried_on(y),
+    "before a written number": lambda y: written_after(y.sum()),
+}
+
+
+def carried_on(y: Any) -> Any:
+    with record():
+        return y * 3
+
+
+def written_after(y: Any) -> Any:
+    constant = tensor(3.0)
+    constant += 1
+    return y * constant
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("scope", [contextlib.nullcontext, detect_anomaly])
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_change_is_found_wherever_the_call_is(how: str, scope: Any, create_graph: bool) -> None:
+    x, c = leaf([1.0, 2.0]), tensor([3.0, 4.0])
+    with scope():
+        with record():
+            y = x * c
+            z = HOWS[how](y)
+        c -= 1
+        with pytest.raises(ModifiedError, match=r"argument 1 of np\.multiply"):
+            z.backward(create_graph=create_graph)
+
+
 @pytest.mark.parametrize("number", [0, 1, 2, 3])
 def test_a_change_to_one_of_many_arguments_is_found(number: int) -> None:
     """Whichever it is; the rule may read it or not."""
@@ -2516,11 +2623,17 @@ def test_an_array_that_was_written_dies_with_its_tensor() -> None:
 
 
 @pytest.mark.usefixtures("no_collector")
-def test_a_tape_ends_with_its_scope() -> None:
-    """Nothing remembers it for a scope that may never come."""
+@pytest.mark.parametrize("inner", SCOPES)
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_tape_ends_with_its_scope(inner: Any, fails: bool) -> None:
+    """Nothing remembers it for a scope that may never come, whatever other scopes were within."""
     x = leaf([1.0, 2.0])
     ref = weakref.ref(x)
     with record():
+        with contextlib.suppress(KeyError), inner():
+            y = x * 2
+            if fails:
+                raise KeyError
         y = x * 2
     del x, y
     assert ref() is None
@@ -2752,6 +2865,26 @@ def test_a_function_of_ones_own() -> None:
     same(x.grad, [0.6, 2])
     assert isinstance(leaky(np.array([1.0])), np.ndarray)
     del DERIVATIVES[leaky]
+
+
+@pytest.mark.parametrize("kind", ["twice", b"twice", range(1, 3), [1, 2]], ids=str)
+def test_a_text_is_no_list_of_numbers(kind: Any) -> None:
+    """Whatever else there is among the arguments; a list is one."""
+    given = []
+
+    @differentiable(..., lambda g, y, kind, x: 2 * g)
+    def own(kind: Any, x: Any) -> Any:
+        given.append(kind)
+        return 2 * x
+
+    x = leaf(1.0)
+    with record():
+        y = np.sum(own(kind, [x, 2.0]) + own(kind=kind, x=[3.0, x]))
+    y.backward()
+    same(x.grad, 4)
+    of_text = isinstance(kind, (str, bytes))
+    assert [type(value) for value in given] == [type(kind) if of_text else np.ndarray] * 2
+    del DERIVATIVES[own]
 
 
 def test_a_function_of_ones_own_that_has_no_derivative() -> None:
