@@ -1717,7 +1717,7 @@ def test_a_change_to_one_array_of_nested_lists_is_found(number: int) -> None:
     """Also where only another list has a gradient."""
     a, others = leaf([1.0]), [tensor([2.0]) for _ in range(3)]
     with record():
-        y = np.block([[a, others[0]], [others[1], others[2]]])
+        y = np.block([[[a], [others[0]]], [[others[1]], [others[2]]]])
     changed = others[number]
     changed += 1
     with pytest.raises(ModifiedError):

@@ -159,7 +159,7 @@ def _sweep_tape(
                 fits = False
             if not fits:
                 made = _fitted(made, argument, broadcast, row.function)
-            if anomaly and row is not PACK:  # of a list its reader was asked
+            if anomaly:
                 for part in _reaching(whole(made), tape, parent):
                     _check_finite(part, given[0], row, value, (tape.places or {}).get(index))
             if parent not in gradients:
