@@ -936,6 +936,65 @@ def test_heads_of_many_blocks_are_swept_in_the_order_of_their_tapes() -> None:
     same(x.grad, 3_000)
 
 
+def block(f: Callable[..., Any], *args: Any) -> Any:
+    with record():
+        return f(*args)
+
+
+def test_what_arrives_from_several_blocks_is_added_up_for_each_leaf_alone() -> None:
+    """The younger block passes one array on to both of them; and no digit is lost on the way."""
+    x, w, c = leaf([1.0, 2.0]), leaf([3.0, 4.0]), np.array([5.0, 6.0])
+    older, younger = block(lambda: x * c), block(lambda: (x + w) * c)
+    of_x, of_w = autograd.grad([older, younger], [x, w])
+    same(of_x, 2 * c)
+    same(of_w, c)
+    x, fine = leaf([1.0], np.float32), np.array([0.75 * 2**-24])  # of which two are more than half a digit
+    heads = [block(lambda f=f: x * f) for f in (fine, np.ones(1, np.float32), fine)]
+    same(autograd.grad(heads, x), np.array([1 + 2**-23], np.float32))
+
+
+SELECTING: list[Callable[[Any], Any]] = [
+    lambda y: y[1:].sum(),
+    lambda y: np.where([False, True], y, 0).sum(),
+    lambda y: np.split(y, 2)[1].sum(),
+    lambda y: np.max(y + np.zeros((3, 2))) * 1.0,
+]
+
+
+@pytest.mark.parametrize("attached", [False, True])
+@pytest.mark.parametrize("between", [False, True])
+@pytest.mark.parametrize("users", [*itertools.product(SELECTING, repeat=2)], ids=range(len(SELECTING) ** 2))
+def test_what_is_left_out_by_all_later_blocks(users: Any, between: bool, attached: bool) -> None:
+    """Of a root, or of what another block made of it; until one of them uses all of it."""
+    x = leaf([0.0, 4.0])
+    root = block(np.sqrt, x)
+    y = block(lambda: root * 1.0) if between else root
+    if attached:
+        root.attach_grad()
+        y.attach_grad()
+    heads = [block(user, y) for user in users]
+    with np.errstate(divide="ignore"):
+        autograd.backward(heads, retain_graph=True)
+        same(x.grad, [0, 0.5])
+        if attached:
+            same(root.grad, [0, 2])
+        for whole in (lambda: y * 3, lambda: y[...] * 3):
+            with np.errstate(invalid="ignore"):
+                autograd.backward([*heads, block(whole)], retain_graph=True)
+            same(x.grad, [np.inf, 1.25])
+
+
+@pytest.mark.parametrize("select", SELECTING, ids=range(len(SELECTING)))
+def test_what_a_later_block_leaves_out_is_used_by_its_own(select: Any) -> None:
+    x = leaf([0.0, 4.0])
+    with record():
+        y = np.sqrt(x) * 1.0
+        z = y * 3
+    with np.errstate(divide="ignore"):
+        autograd.backward([z, block(select, y)])
+    same(x.grad, [np.inf, 1])
+
+
 @pytest.mark.usefixtures("no_collector")
 def test_a_thread_in_the_context_of_another_keeps_no_tape() -> None:
     """It never leaves the scope that it records in, whatever scopes it has left by an exception."""
@@ -3335,7 +3394,11 @@ def test_an_argument_that_is_differentiated_by_name_only() -> None:
 
 def test_functions_without_a_derivative_name_the_tensor_however_it_is_given() -> None:
     x = leaf([2.0, 1.0])
-    for call in (lambda: np.unique(x), lambda: np.unique(ar=x), lambda: np.setdiff1d(x.array, ar2=x)):
+    c = tensor([2.0, 3.0])
+    for call in (
+        *(lambda: np.unique(x), lambda: np.unique(ar=x), lambda: np.setdiff1d(x.array, ar2=x)),
+        *(lambda: np.setdiff1d(c, x), lambda: np.setdiff1d(x, c), lambda: np.setdiff1d(ar2=x, ar1=c)),
+    ):
         with record(), pytest.raises(NoDerivativeError, match="`x`"):
             call()
 
