@@ -1942,6 +1942,21 @@ def test_an_index_found_elsewhere_is_read_at_each_call(key: Any) -> None:
     assert compiled.traces == 1
 
 
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_an_exponent_found_elsewhere_is_read_at_each_call(order: int) -> None:
+    """In gradients of every order, in which numbers are computed of it alone."""
+    x, exponent = np.array([1.5, 2.0]), np.array([3.0, 4.0])
+    made = lambda x: x**exponent  # noqa: E731
+    for _ in range(order):
+        made = elementwise_grad(made)
+    compiled = compile(made)
+    for _ in range(3):
+        factor = np.prod([exponent - i for i in range(order)], axis=0)
+        np.testing.assert_allclose(compiled(x), factor * x ** (exponent - order), rtol=1e-12)
+        exponent += 0.5
+    assert compiled.traces == 1
+
+
 def test_gradients_of_large_arrays_are_stored_by_blocks() -> None:
     w, x = tensor(np.arange(12.0).reshape(6, 2)), np.ones((6, 2))
     w.attach_grad()

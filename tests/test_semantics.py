@@ -1331,6 +1331,12 @@ def test_errors_name_the_variable_or_the_attribute() -> None:
     model = SimpleNamespace(weight=tensor([1.0, 2.0]))
     with pytest.raises(NothingAttachedError, match=r"`model\.weight` \(shape \(2,\), dtype float64\)"):
         model.weight.backward()
+
+    class Settings:
+        weight = tensor([1.0, 2.0])
+
+    with pytest.raises(NothingAttachedError, match=r"`Settings\.weight` \(shape \(2,\)"):
+        Settings.weight.backward()
     module: dict[str, Any] = {"net": model}
     exec("def run():\n    net.weight.backward()", module)
     with pytest.raises(NothingAttachedError, match=r"`net\.weight` \(shape"):
@@ -1816,6 +1822,17 @@ def test_a_change_is_found_wherever_the_call_is(how: str, scope: Any, create_gra
         c -= 1
         with pytest.raises(ModifiedError, match=r"argument 1 of np\.multiply"):
             z.backward(create_graph=create_graph)
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_change_of_what_a_gradient_was_made_of_is_found(create_graph: bool) -> None:
+    x, head = leaf([1.0, 2.0]), tensor([3.0, 4.0])
+    with record():
+        y = x**2
+    slope = autograd.grad(y, x, head, create_graph=True)
+    head -= 1
+    with pytest.raises(ModifiedError, match=r"argument \d of np\.multiply"):
+        slope.backward(create_graph=create_graph)
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 3])
@@ -3341,7 +3358,8 @@ def test_what_is_added_up_in_place_keeps_its_digits() -> None:
 
 
 @pytest.mark.parametrize("factor", [1, 2])
-def test_the_gradient_of_indexing_is_added_up_in_place(factor: int) -> None:
+@pytest.mark.parametrize("whole", [False, True])
+def test_the_gradient_of_indexing_is_added_up_in_place(factor: int, whole: bool) -> None:
     """Rows taken one by one cost no more memory than the whole, of a leaf as of what is computed from it."""
     x = leaf(np.ones((400, 100)))
     with record():
@@ -3349,13 +3367,13 @@ def test_the_gradient_of_indexing_is_added_up_in_place(factor: int) -> None:
         total = tensor(0.0)
         for row in y:
             total = total + row[0]
-        total = total + y.sum()
+        total = total + y.sum() if whole else total
     tracemalloc.start()
     total.backward()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 8 * x.array.nbytes
-    same(x.grad, factor * np.where(np.arange(100) == 0, 2, 1) * np.ones((400, 1)))
+    same(x.grad, factor * ((np.arange(100) == 0) + whole * np.ones((400, 1))))
 
 
 # ---- several results, arguments by name, and writes that functions do by themselves -----------------------
