@@ -1281,8 +1281,9 @@ def test_already_freed(sweep: Any) -> None:
         y = x * 2
     sweep(y)
     assert x.grad.node is None  # nothing is recorded of it
-    with pytest.raises(GraphFreedError, match=r"already freed.*retain_graph=True"):
-        y.backward()
+    for scope, create_graph in itertools.product((contextlib.nullcontext, detect_anomaly), (False, True)):
+        with scope(), pytest.raises(GraphFreedError, match=r"already freed.*retain_graph=True"):
+            y.backward(create_graph=create_graph)
     assert not issubclass(GraphFreedError, NotRecordedError | NothingAttachedError)
     assert y.origin is None
 
@@ -1756,6 +1757,8 @@ def test_a_change_between_two_uses_is_found() -> None:
         lambda c: np.broadcast_to(c[::2], (3, 2)),
         lambda c: np.lib.stride_tricks.sliding_window_view(c, 2),
         lambda c: asarray(np.lib.stride_tricks.as_strided(c.array, (3, 2), (8, 8))),
+        lambda c: asarray(np.lib.stride_tricks.as_strided(c.array[...], (3, 2), (8, 8))),
+        lambda c: asarray(np.asarray(c.array.view(np.memmap))[None, :2]),
     ],
 )
 def test_a_change_through_a_view_made_before_recording_is_found(view: Any) -> None:
@@ -2596,6 +2599,15 @@ def test_detect_anomaly_names_what_made_it_behind_a_selection_and_beside_others(
             y.backward()
 
 
+def test_detect_anomaly_blames_no_gradient_of_zero_beside_what_is_summed() -> None:
+    x, w = tensor([np.nan, 5.0]), leaf([1.0])
+    with detect_anomaly(), record():
+        y = w * x
+        with pytest.raises(AnomalyError, match=r"np\.multiply.* is NaN in 1 of 1") as caught:
+            y.backward(np.array([1.0, 0.0]))
+    assert "met an infinite" not in str(caught.value)
+
+
 def test_detect_anomaly_around_backward_only_asks_for_more() -> None:
     x = leaf([0.0])
     with record():
@@ -2942,6 +2954,20 @@ def test_a_function_of_ones_own() -> None:
     same(x.grad, [0.6, 2])
     assert isinstance(leaky(np.array([1.0])), np.ndarray)
     del DERIVATIVES[leaky]
+
+
+def test_a_function_of_ones_own_behind_a_selection() -> None:
+    """Nothing is known of where its rule moves elements: it gets the gradient, zeros and all."""
+    own = differentiable(lambda g, y, x: np.sum(g, 0) / (2 * np.sqrt(x)))(
+        lambda x: np.stack([np.sqrt(x)] * 3)
+    )
+    x = leaf([0.0, 4.0])
+    with record():
+        y = own(x)[:2]
+    with np.errstate(divide="ignore"):
+        y.backward()
+    same(x.grad, [np.inf, 0.5])
+    del DERIVATIVES[own]
 
 
 @pytest.mark.parametrize("kind", ["twice", b"twice", range(1, 3), [1, 2]], ids=str)
@@ -4031,6 +4057,13 @@ def test_changes_of_options_are_found_or_have_no_effect() -> None:
     w -= 0.5
     with pytest.raises(ModifiedError, match=r"argument weights of np.average"):
         y.backward()
+    for name, call in {"where": np.sum, "weights": np.average}.items():
+        constant = tensor([True, False] if name == "where" else [1.0, 3.0])
+        with record():
+            y = call(x, **{name: constant})
+        constant[...] = 1
+        with pytest.raises(ModifiedError, match=rf"argument {name} of np"):
+            y.backward()
 
 
 def test_a_number_that_is_indexed_several_times() -> None:
