@@ -1342,6 +1342,16 @@ def test_errors_name_the_variable_or_the_attribute() -> None:
     exec("def run():\n    net.weight.backward()", module)
     with pytest.raises(NothingAttachedError, match=r"`net\.weight` \(shape"):
         module["run"]()
+
+    def deep(n: int, *given: Tensor) -> None:
+        deep(n - 1, *given) if n else given[0].backward()
+
+    with pytest.raises(NothingAttachedError, match=r"`model\.weight` \(shape"):
+        deep(9, model.weight)
+    module["shared"] = model.weight
+    exec("def run(own):\n    own.backward()", module)
+    with pytest.raises(NothingAttachedError, match=r"`own` \(shape"):
+        module["run"](model.weight)
     prompt = ModuleType("builtins")  # where Python's prompt keeps the latest result
     prompt._ = tensor(1.0)  # type: ignore[attr-defined]
     for unnamed in (lambda: tensor(1.0), lambda: prompt._):
@@ -2695,6 +2705,34 @@ def test_backward_frees_the_graph_as_it_goes() -> None:
     loss.backward()
     assert [ref() for ref in arrays] == [None, None]
     same(loss, 20 * np.e)
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("attached", [False, True])
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda a: np.concatenate([a, 2 * a]),
+        lambda a: np.block([[a], [2 * a]]),
+        lambda a: np.split(a, 2)[1],
+        lambda a: np.modf(a)[0],
+        lambda a: np.average(np.ones(10), weights=a),
+        lambda a: np.where(a > 0, a, 0),
+        lambda a: a[1:] * a[:-1],
+    ],
+)
+def test_backward_frees_what_every_kind_of_call_has_kept(step: Any, attached: bool) -> None:
+    x = leaf(np.ones(10))
+    with record():
+        a = np.exp(x)
+        loss = np.sum(step(a) * 1.0)
+    if attached:
+        a.attach_grad()
+    ref = weakref.ref(a.array)
+    del a
+    assert ref() is not None
+    loss.backward()
+    assert ref() is None
 
 
 @pytest.mark.usefixtures("no_collector")
