@@ -600,6 +600,14 @@ def test_each_scope_within_each_other(scopes: Any) -> None:
     assert (is_recording(), is_training()) == (False, False)
 
 
+@pytest.mark.parametrize("training", [np.True_, np.False_, 1, 0])
+def test_a_mode_is_any_truth_value(training: Any) -> None:
+    for scope, recording in ((record, True), (pause, False)):
+        for given in (scope(training), scope(train_mode=training)):
+            with train_mode(), given:
+                assert (is_recording(), is_training()) == (recording, bool(training))
+
+
 def test_all_names_of_autograd_are_exported() -> None:
     public = {name for name, value in vars(autograd).items() if callable(value) and not name.startswith("_")}
     assert set(autograd.__all__) == public
