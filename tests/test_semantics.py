@@ -603,8 +603,8 @@ def test_each_scope_within_each_other(scopes: Any) -> None:
 @pytest.mark.parametrize("training", [np.True_, np.False_, 1, 0])
 def test_a_mode_is_any_truth_value(training: Any) -> None:
     for scope, recording in ((record, True), (pause, False)):
-        for given in (scope(training), scope(train_mode=training)):
-            with train_mode(), given:
+        for mode in (scope(training), scope(train_mode=training)):
+            with train_mode(), mode:
                 assert (is_recording(), is_training()) == (recording, bool(training))
 
 
