@@ -3430,6 +3430,40 @@ def test_what_is_added_up_in_place_keeps_its_digits() -> None:
     same(x.grad, np.array([1 + 2**-23, 0], np.float32))
 
 
+def test_a_gradient_that_is_one_number_keeps_its_digits() -> None:
+    """Where it is summed over a broadcast axis: what is left of two that cancel is less than a digit."""
+    x, many = leaf(np.ones(2, np.float32)), np.zeros((2, 2))
+    with record():
+        y = (x * 1 + many).sum() * (1 + 2**-30) - (x * 1 + many).sum()
+        z = x * 1
+        y = y + (z + many).sum() * (1 + 2**-30) - (z + many).sum()
+    y.backward()
+    same(x.grad, np.full(2, 2**-28, np.float32))
+
+
+LISTS_AMONG_ARRAYS: dict[str, Callable[[Any], Any]] = {
+    "concatenate": lambda x: np.concatenate([x, [1.0, 2.0], (x[0], 3.0)]),
+    "stack": lambda x: np.stack([[1.0, x[1]], x, range(2)]),
+    "vstack": lambda x: np.vstack([x, [[1.0, 2.0], x]]),
+    "choose": lambda x: np.choose([0, 1], [x, [x[0], 3.0]]),
+    "select": lambda x: np.select([[True, False], [False, True]], [x, [x[0], x[0]]]),
+}
+
+
+@pytest.mark.parametrize("name", LISTS_AMONG_ARRAYS)
+def test_lists_of_numbers_and_tensors_among_arrays(name: str) -> None:
+    """They have the gradients that arrays of the same have."""
+    function = LISTS_AMONG_ARRAYS[name]
+    x = leaf([0.5, 2.0])
+    with record():
+        y = function(x)
+        head = 1.0 + np.arange(y.size).reshape(y.shape)
+    slope = autograd.grad(y, x, head)
+    same(y, function(x.array))
+    for i, unit in enumerate(np.eye(2)):
+        same(slope[i], np.sum(head * (function(x.array + unit) - function(x.array))))
+
+
 @pytest.mark.parametrize("factor", [1, 2])
 @pytest.mark.parametrize("whole", [False, True])
 def test_the_gradient_of_indexing_is_added_up_in_place(factor: int, whole: bool) -> None:
