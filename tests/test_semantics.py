@@ -3441,6 +3441,30 @@ def test_a_gradient_that_is_one_number_keeps_its_digits() -> None:
     same(x.grad, np.full(2, 2**-28, np.float32))
 
 
+@pytest.mark.parametrize("f", [np.multiply, operator.mul, lambda x, o: o * x, lambda x, o: np.multiply(o, x)])
+def test_what_can_be_made_an_array_is_one(f: Any) -> None:
+    class Column:
+        """As those of data frames; it knows nothing else of NumPy."""
+
+        def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+            return np.array([3.0, 4.0], dtype)
+
+    x = leaf([1.0, 2.0])
+    with record():
+        y = f(x, Column())
+    y.backward()
+    same(x.grad, [3, 4])
+
+
+def test_what_was_dropped_is_a_constant_from_then_on() -> None:
+    x = leaf(3.0)
+    with record():
+        y = x * 2
+        x.drop_grad()
+        assert (x * 2).node is (np.add(x, 1)).node is None
+    assert y.node is not None
+
+
 LISTS_AMONG_ARRAYS: dict[str, Callable[[Any], Any]] = {
     "concatenate": lambda x: np.concatenate([x, [1.0, 2.0], (x[0], 3.0)]),
     "stack": lambda x: np.stack([[1.0, x[1]], x, range(2)]),
