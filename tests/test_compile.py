@@ -2204,6 +2204,35 @@ def test_a_write_at_an_index_among_the_arguments(indices: Any) -> None:
         np.testing.assert_array_equal(x.array, expected)
 
 
+@pytest.mark.parametrize("key", [lambda i: i, lambda i: (i,), lambda i: (i, None), lambda i: (None, i)])
+def test_an_index_found_elsewhere_is_read_at_each_call(key: Any) -> None:
+    """In the gradient as in the value."""
+    index = np.array([0])
+    compiled = compile(value_and_grad(lambda x: np.sum(x[key(index)] ** 2)))
+    x = np.array([1.0, 2.0, 3.0])
+    for i in range(3):
+        index[0] = i
+        value, gradient = compiled(x)
+        assert value == x[i] ** 2
+        np.testing.assert_array_equal(gradient, np.where(np.arange(3) == i, 2 * x, 0))
+    assert compiled.traces == 1
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_an_exponent_found_elsewhere_is_read_at_each_call(order: int) -> None:
+    """In gradients of every order, in which numbers are computed of it alone."""
+    x, exponent = np.array([1.5, 2.0]), np.array([3.0, 4.0])
+    made = lambda x: x**exponent  # noqa: E731
+    for _ in range(order):
+        made = elementwise_grad(made)
+    compiled = compile(made)
+    for _ in range(3):
+        factor = np.prod([exponent - i for i in range(order)], axis=0)
+        np.testing.assert_allclose(compiled(x), factor * x ** (exponent - order), rtol=1e-12)
+        exponent += 0.5
+    assert compiled.traces == 1
+
+
 def test_gradients_of_large_arrays_are_stored_by_blocks() -> None:
     w, x = tensor(np.arange(12.0).reshape(6, 2)), np.ones((6, 2))
     w.attach_grad()

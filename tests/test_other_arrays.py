@@ -374,7 +374,15 @@ def test_nothing_of_a_dask_array_has_the_gradient_zero(name: str) -> None:
     np.testing.assert_array_equal(got, np.zeros((4, 3)))
 
 
-@pytest.mark.parametrize("program", [lambda a: a[a > 0].sum(), lambda a: (2 * a[a > 0]).sum()])
+@pytest.mark.parametrize(
+    "program",
+    [
+        lambda a: a[a > 0].sum(),
+        lambda a: (2 * a[a > 0]).sum(),
+        lambda a: a[a[:, 0] > 0].sum(),
+        lambda a: a[:, a[0] > 0].sum(),
+    ],
+)
 def test_what_a_mask_selects_from_dask_arrays_has_no_known_shape(program: Any) -> None:
     a = asarray(dask.array.from_array(A, chunks=(2, 3)))
     a.attach_grad()

@@ -226,14 +226,58 @@ def test_options_of_the_methods_of_ufuncs() -> None:
         np.multiply.outer(x, w, out=into)
 
 
+class OwnList(list[Any]):
+    pass
+
+
+class Pair(NamedTuple):
+    first: Any
+    second: Any
+
+
+KEYS: list[Callable[[Any], Any]] = [
+    *(lambda i: i, lambda i: (i,), lambda i: (i, None), lambda i: (..., i)),
+    *(lambda i: Pair(None, i), lambda i: Pair(i, None)),
+    *(
+        lambda i: [*np.atleast_1d(i)],
+        lambda i: OwnList(np.atleast_1d(i)),
+        lambda i: (np.atleast_1d(i).tolist(),),
+    ),
+    *(lambda i: (None, OwnList(np.atleast_1d(i))), lambda i: Pair(..., np.atleast_1d(i).tolist())),
+]
+ENDS: list[Callable[[Any], Any]] = [
+    *(lambda i: slice(i, 2), lambda i: slice(i), lambda i: slice(0, i), lambda i: slice(i, None, 2)),
+    *(lambda i: slice(None, None, i), lambda i: slice(1, 3, i), lambda i: slice(0, i, i)),
+    *(lambda i: (slice(i, 2), None), lambda i: (None, slice(i)), lambda i: Pair(..., slice(1, None, i))),
+]
+
+
 @pytest.mark.parametrize("index", [np.array(1), np.array([1]), np.array([False, True, False])], ids=str)
-def test_an_index_is_kept_as_it_was(index: Any) -> None:
-    x = leaf([1.0, 2.0, 4.0])
+@pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))
+@pytest.mark.parametrize("view", [lambda i: i, lambda i: i[...], lambda i: i.view(np.memmap)], ids=range(3))
+def test_an_index_is_kept_as_it_was(index: Any, key: Any, view: Any) -> None:
+    x, index = leaf([1.0, 2.0, 4.0]), index.copy()
+    given = key(view(index))
     with record():
-        y = x[index] * x[1]
+        y = np.sum(x[given] * x[1])
     index[...] = 0
+    for part in [given, *given] if isinstance(given, tuple) else [given]:
+        if isinstance(part, list):
+            part[:] = [0]
     y.backward()
     same(x.grad, [0, 4, 0])
+
+
+@pytest.mark.parametrize("key", ENDS, ids=range(len(ENDS)))
+def test_the_ends_of_a_slice_are_kept_as_they_were(key: Any) -> None:
+    x, index = leaf([1.0, 2.0, 4.0]), np.array(1)
+    with record():
+        y = np.sum(x[key(index)] * 3)
+    index[...] = 2
+    y.backward()
+    expected = np.zeros(3)
+    expected[key(1)] = 3
+    same(x.grad, expected)
 
 
 def test_each_node_is_another() -> None:
@@ -520,6 +564,21 @@ def test_attach_on_an_intermediate_after_its_use_and_across_blocks() -> None:
     same(x.grad, 19 * 6)
 
 
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("number", range(4))
+def test_attach_on_one_of_several_results(number: int, create_graph: bool) -> None:
+    x = leaf(np.arange(8.0))
+    with record():
+        parts = np.split(2 * x, 4)
+        parts[number].attach_grad()
+        y = np.sum(
+            np.concatenate([part for i, part in enumerate(parts) if i != 2 or number == 2] + parts) ** 2
+        )
+    y.backward(create_graph=create_graph)
+    same(parts[number].grad, 4 * parts[number].array)
+    same(x.grad, np.where((np.arange(8) // 2 == 2) & (number != 2), 8, 16) * np.arange(8.0))
+
+
 def test_attach_on_an_intermediate_with_null_and_drop() -> None:
     x = leaf(3.0)
     with record():
@@ -630,6 +689,14 @@ def test_each_scope_within_each_other(scopes: Any) -> None:
             stack.enter_context(scope())
             assert (is_recording(), is_training()) == states[-1]
     assert (is_recording(), is_training()) == (False, False)
+
+
+@pytest.mark.parametrize("training", [np.True_, np.False_, 1, 0])
+def test_a_mode_is_any_truth_value(training: Any) -> None:
+    for scope, recording in ((record, True), (pause, False)):
+        for mode in (scope(training), scope(train_mode=training)):
+            with train_mode(), mode:
+                assert (is_recording(), is_training()) == (recording, bool(training))
 
 
 def test_all_names_of_autograd_are_exported() -> None:
@@ -761,6 +828,7 @@ def test_recording_is_local_to_the_task() -> None:
     [
         (np.exp, "np.exp"),
         (np.multiply.outer, "np.multiply.outer"),
+        (scipy.special.xlogy.outer, "scipy.special.xlogy.outer"),
         (np.linalg.norm, "np.linalg.norm"),
         (scipy.special.erf, "scipy.special.erf"),
         (scipy.special.logsumexp, "scipy.special.logsumexp"),
@@ -967,6 +1035,65 @@ def test_heads_of_many_blocks_are_swept_in_the_order_of_their_tapes() -> None:
     same(x.grad, 3_000)
 
 
+def block(f: Callable[..., Any], *args: Any) -> Any:
+    with record():
+        return f(*args)
+
+
+def test_what_arrives_from_several_blocks_is_added_up_for_each_leaf_alone() -> None:
+    """The younger block passes one array on to both of them; and no digit is lost on the way."""
+    x, w, c = leaf([1.0, 2.0]), leaf([3.0, 4.0]), np.array([5.0, 6.0])
+    older, younger = block(lambda: x * c), block(lambda: (x + w) * c)
+    of_x, of_w = autograd.grad([older, younger], [x, w])
+    same(of_x, 2 * c)
+    same(of_w, c)
+    x, fine = leaf([1.0], np.float32), np.array([0.75 * 2**-24])  # of which two are more than half a digit
+    heads = [block(lambda f=f: x * f) for f in (fine, np.ones(1, np.float32), fine)]
+    same(autograd.grad(heads, x), np.array([1 + 2**-23], np.float32))
+
+
+SELECTING: list[Callable[[Any], Any]] = [
+    lambda y: y[1:].sum(),
+    lambda y: np.where([False, True], y, 0).sum(),
+    lambda y: np.split(y, 2)[1].sum(),
+    lambda y: np.max(y + np.zeros((3, 2))) * 1.0,
+]
+
+
+@pytest.mark.parametrize("attached", [False, True])
+@pytest.mark.parametrize("between", [False, True])
+@pytest.mark.parametrize("users", [*itertools.product(SELECTING, repeat=2)], ids=range(len(SELECTING) ** 2))
+def test_what_is_left_out_by_all_later_blocks(users: Any, between: bool, attached: bool) -> None:
+    """Of a root, or of what another block made of it; until one of them uses all of it."""
+    x = leaf([0.0, 4.0])
+    root = block(np.sqrt, x)
+    y = block(lambda: root * 1.0) if between else root
+    if attached:
+        root.attach_grad()
+        y.attach_grad()
+    heads = [block(user, y) for user in users]
+    with np.errstate(divide="ignore"):
+        autograd.backward(heads, retain_graph=True)
+        same(x.grad, [0, 0.5])
+        if attached:
+            same(root.grad, [0, 2])
+        for whole in (lambda: y * 3, lambda: y[...] * 3):
+            with np.errstate(invalid="ignore"):
+                autograd.backward([*heads, block(whole)], retain_graph=True)
+            same(x.grad, [np.inf, 1.25])
+
+
+@pytest.mark.parametrize("select", SELECTING, ids=range(len(SELECTING)))
+def test_what_a_later_block_leaves_out_is_used_by_its_own(select: Any) -> None:
+    x = leaf([0.0, 4.0])
+    with record():
+        y = np.sqrt(x) * 1.0
+        z = y * 3
+    with np.errstate(divide="ignore"):
+        autograd.backward([z, block(select, y)])
+    same(x.grad, [np.inf, 1])
+
+
 @pytest.mark.usefixtures("no_collector")
 def test_a_thread_in_the_context_of_another_keeps_no_tape() -> None:
     """It never leaves the scope that it records in, whatever scopes it has left by an exception."""
@@ -1051,7 +1178,8 @@ def test_a_head_gradient_of_any_dtype(dtype: Any, create_graph: bool) -> None:
     ids=range(7),
 )
 @pytest.mark.parametrize("create_graph", [False, True])
-def test_rules_get_gradients_in_the_dtype_of_the_results(head: Any, create_graph: bool) -> None:
+@pytest.mark.parametrize("other", [np.float32, np.float64])
+def test_rules_get_gradients_in_the_dtype_of_the_results(head: Any, other: Any, create_graph: bool) -> None:
     """Whatever the head gradient's is, and also in place of a result that nothing was made of."""
     dtypes = []
 
@@ -1059,12 +1187,12 @@ def test_rules_get_gradients_in_the_dtype_of_the_results(head: Any, create_graph
         dtypes.extend(part.dtype for part in g)
         return g[0] + g[1]
 
-    both = differentiable(rule)(lambda a: (a, a.copy()))
+    both = differentiable(rule)(lambda a: (a, a.astype(other)))
     x = leaf([1.0, 2.0], np.float32)
     with record():
         y, _ = both(x * 1)
     y.backward(head, create_graph=create_graph)
-    assert dtypes == [np.float32, np.float32]
+    assert dtypes == [np.float32, other]
 
 
 def test_gradients_of_several_dtypes_from_rules_add_up() -> None:
@@ -1263,8 +1391,9 @@ def test_already_freed(sweep: Any) -> None:
         y = x * 2
     sweep(y)
     assert x.grad.node is None  # nothing is recorded of it
-    with pytest.raises(GraphFreedError, match=r"already freed.*retain_graph=True"):
-        y.backward()
+    for scope, create_graph in itertools.product((contextlib.nullcontext, detect_anomaly), (False, True)):
+        with scope(), pytest.raises(GraphFreedError, match=r"already freed.*retain_graph=True"):
+            y.backward(create_graph=create_graph)
     assert not issubclass(GraphFreedError, NotRecordedError | NothingAttachedError)
     assert y.origin is None
 
@@ -1313,10 +1442,26 @@ def test_errors_name_the_variable_or_the_attribute() -> None:
     model = SimpleNamespace(weight=tensor([1.0, 2.0]))
     with pytest.raises(NothingAttachedError, match=r"`model\.weight` \(shape \(2,\), dtype float64\)"):
         model.weight.backward()
+
+    class Settings:
+        weight = tensor([1.0, 2.0])
+
+    with pytest.raises(NothingAttachedError, match=r"`Settings\.weight` \(shape \(2,\)"):
+        Settings.weight.backward()
     module: dict[str, Any] = {"net": model}
     exec("def run():\n    net.weight.backward()", module)
     with pytest.raises(NothingAttachedError, match=r"`net\.weight` \(shape"):
         module["run"]()
+
+    def deep(n: int, *given: Tensor) -> None:
+        deep(n - 1, *given) if n else given[0].backward()
+
+    with pytest.raises(NothingAttachedError, match=r"`model\.weight` \(shape"):
+        deep(9, model.weight)
+    module["shared"] = model.weight
+    exec("def run(own):\n    own.backward()", module)
+    with pytest.raises(NothingAttachedError, match=r"`own` \(shape"):
+        module["run"](model.weight)
     prompt = ModuleType("builtins")  # where Python's prompt keeps the latest result
     prompt._ = tensor(1.0)  # type: ignore[attr-defined]
     for unnamed in (lambda: tensor(1.0), lambda: prompt._):
@@ -1325,15 +1470,16 @@ def test_errors_name_the_variable_or_the_attribute() -> None:
 
 
 def test_the_place_of_an_error_is_outside_of_this_package_only() -> None:
-    """A package beside it may have a longer name, as the one that draws has."""
+    """A package beside it may have a longer name, as the one that draws has; what it compiles is its own."""
     own = errors.PACKAGE
-    names = {file: {"place": errors.place} for file in (f"{own[:-1]}_viz{own[-1]}x.py", f"{own}tape.py")}
+    files = f"{own[:-1]}_viz{own[-1]}x.py", f"{own}tape.py", "<compiled step>"
+    names = {file: {"place": errors.place} for file in files}
     places = []
     for file, scope in names.items():
         exec(compile("def f():\n    return place()", file, "exec"), scope)
         places.append(scope["f"]())
     assert places[0] == f'file "{next(iter(names))}", line 2'
-    assert f'file "{__file__}"' in places[1]
+    assert all(f'file "{__file__}"' in place for place in places[1:])
 
 
 # ---- autograd.grad ----------------------------------------------------------------------------------------
@@ -1828,6 +1974,8 @@ def test_a_change_between_two_uses_is_found() -> None:
         lambda c: np.broadcast_to(c[::2], (3, 2)),
         lambda c: np.lib.stride_tricks.sliding_window_view(c, 2),
         lambda c: asarray(np.lib.stride_tricks.as_strided(c.array, (3, 2), (8, 8))),
+        lambda c: asarray(np.lib.stride_tricks.as_strided(c.array[...], (3, 2), (8, 8))),
+        lambda c: asarray(np.asarray(c.array.view(np.memmap))[None, :2]),
     ],
 )
 def test_a_change_through_a_view_made_before_recording_is_found(view: Any) -> None:
@@ -1847,6 +1995,76 @@ def test_a_change_to_one_array_of_a_list_is_found(number: int) -> None:
         y = np.concatenate([a, *others])
     others[number] += 1
     with pytest.raises(ModifiedError):
+        y.backward()
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_change_to_one_array_of_nested_lists_is_found(number: int) -> None:
+    """Also where only another list has a gradient."""
+    a, others = leaf([1.0]), [tensor([2.0]) for _ in range(3)]
+    with record():
+        y = np.block([[[a], [others[0]]], [[others[1]], [others[2]]]])
+    changed = others[number]
+    changed += 1
+    with pytest.raises(ModifiedError):
+        y.backward()
+
+
+HOWS: dict[str, Callable[[Any], Any]] = {
+    "attached": lambda y: (y.attach_grad(), y.sum())[1],
+    "behind a selection": lambda y: y[:1].sum(),
+    "behind several results": lambda y: np.split(y, 2)[0],
+    "behind a list": lambda y: np.concatenate([y, y]),
+    "before another block": lambda y: carried_on(y),
+    "before a written number": lambda y: written_after(y.sum()),
+}
+
+
+def carried_on(y: Any) -> Any:
+    with record():
+        return y * 3
+
+
+def written_after(y: Any) -> Any:
+    constant = tensor(3.0)
+    constant += 1
+    return y * constant
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("scope", [contextlib.nullcontext, detect_anomaly])
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_change_is_found_wherever_the_call_is(how: str, scope: Any, create_graph: bool) -> None:
+    x, c = leaf([1.0, 2.0]), tensor([3.0, 4.0])
+    with scope():
+        with record():
+            y = x * c
+            z = HOWS[how](y)
+        c -= 1
+        with pytest.raises(ModifiedError, match=r"argument 1 of np\.multiply"):
+            z.backward(create_graph=create_graph)
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_change_of_what_a_gradient_was_made_of_is_found(create_graph: bool) -> None:
+    x, head = leaf([1.0, 2.0]), tensor([3.0, 4.0])
+    with record():
+        y = x**2
+    slope = autograd.grad(y, x, head, create_graph=True)
+    head -= 1
+    with pytest.raises(ModifiedError, match=r"argument \d of np\.multiply"):
+        slope.backward(create_graph=create_graph)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3])
+def test_a_change_to_one_of_many_arguments_is_found(number: int) -> None:
+    """Whichever it is; the rule may read it or not."""
+    x, given = leaf([1.0, 2.0, 3.0]), [tensor(a) for a in ([0.5, 0.5], [1.0, 3.0], [5.0, 6.0], 0.0)]
+    with record():
+        y = np.interp(given[0] * x[0], *given[1:])
+    changed = given[number]
+    changed -= 0.125
+    with pytest.raises(ModifiedError, match=r"np\.(multiply|interp) .* was changed in place"):
         y.backward()
 
 
@@ -1993,6 +2211,23 @@ def test_arrays_with_operators_of_their_own_are_refused(kind: Any, f: Any) -> No
     x = leaf([[1.0, 2.0], [3.0, 4.0]])
     with record(), pytest.raises((TypeError, LostGradientError), match=r"pass np.asarray\(|np.asarray would"):
         f(x, kind([[1.0, 2.0], [3.0, 4.0]]))
+
+
+@pytest.mark.parametrize("f", [np.multiply, operator.mul, lambda x, m: m * x, lambda x, m: np.stack([x, m])])
+def test_arrays_of_a_subclass_take_part(f: Any, tmp_path: Path) -> None:
+    """Such as one in a file, that has the operators of all arrays; and what is written into it is noticed."""
+    m = np.memmap(tmp_path / "m", float, "w+", shape=(2, 3))
+    m[...] = [[1, 2, 3], [4, 5, 6]]
+    x = leaf([[2.0, 3.0], [4.0, 5.0]])
+    for view in (m[:, :2], m[:, 1:][:, ::-1][::-1]):
+        with record():
+            y = f(x, view)
+        y.backward(retain_graph=True)
+        same(x.grad, view if y.ndim == 2 else 1)
+        constant = asarray(m)
+        constant += 1
+        with pytest.raises(ModifiedError):
+            y.backward()
 
 
 @pytest.mark.parametrize("f", [operator.mul, operator.matmul, lambda x, s: s * x, lambda x, s: s @ x])
@@ -2420,10 +2655,15 @@ def test_detect_anomaly_names_the_operation_and_the_line() -> None:
 
 
 @pytest.mark.parametrize("scope", SCOPES)
-def test_detect_anomaly_stays_on_in_every_other_scope(scope: Any) -> None:
+@pytest.mark.parametrize("train", [False, True])
+def test_detect_anomaly_stays_on_in_every_other_scope(scope: Any, train: bool) -> None:
     with detect_anomaly(), scope():
         x = leaf(0.0)
-        with record(), np.errstate(divide="ignore"), pytest.raises(AnomalyError):
+        with (
+            record(train_mode=train),
+            np.errstate(divide="ignore"),
+            pytest.raises(AnomalyError, match=r"np\.sqrt, called at file"),
+        ):
             np.sqrt(x).backward()
 
 
@@ -2517,16 +2757,78 @@ def test_detect_anomaly_knows_only_of_elementwise_functions_what_an_element_met(
         ([0.0, 4.0], [1.0, 0.0], False),  # infinite
     ],
 )
+@pytest.mark.parametrize("selected", [False, True])
 def test_detect_anomaly_blames_a_gradient_of_zero_only_where_it_made_nan(
-    at: list[float], head: Any, met: bool
+    at: list[float], head: Any, met: bool, selected: bool
 ) -> None:
+    """Also of what a selection has left something out of."""
     x = leaf(at)
     with np.errstate(all="ignore"), detect_anomaly(), record():
-        y = np.sqrt(x)
+        y = np.sqrt(np.concatenate([x, x])[1::-1][::-1] * 1 if selected else x)
+        y = y[...] if selected else y
         y = y.sum() if isinstance(head, float) else y
-        with pytest.raises(AnomalyError, match=r"np\.sqrt.* in [12] of 2") as caught:
+        with pytest.raises(AnomalyError, match=r"np\.sqrt.* in [12] of 2 .*output shape \(2,\)") as caught:
             y.backward(head)
     assert ("met an infinite" in str(caught.value)) == met
+
+
+HEADS_WITH_NAN: dict[str, Callable[[Any, Any], Any]] = {
+    "concatenate": lambda x, w: np.concatenate([x, w]),
+    "concatenate behind a constant": lambda x, w: np.concatenate([[1.0, 2.0], x, w])[2:],
+    "block": lambda x, w: np.block([[x], [w, 1.0]]),
+    "split": lambda x, w: np.split(x, [1])[0],
+    "modf": lambda x, w: np.modf(x)[0],
+    "eigh": lambda x, w: np.linalg.eigh(np.outer(x, x) + np.diag([1.0, 2.0]))[0],
+    "lstsq": lambda x, w: np.linalg.lstsq(np.eye(2), x)[0],
+}
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("name", HEADS_WITH_NAN)
+def test_detect_anomaly_names_a_call_of_or_with_several_arrays(name: str, create_graph: bool) -> None:
+    """They may have several shapes."""
+    x, w = leaf([0.5, 2.0]), leaf([3.0])
+    with detect_anomaly(), record():
+        y, here = HEADS_WITH_NAN[name](x, w), HEADS_WITH_NAN[name].__code__.co_firstlineno
+        head = np.zeros(y.shape)
+        head.flat[0] = np.nan
+        with pytest.raises(AnomalyError, match=r"is NaN in \d of \d elements") as caught:
+            y.backward(head, create_graph=create_graph)
+    assert f'file "{__file__}", line {here}' in str(caught.value)
+
+
+def test_detect_anomaly_does_not_ask_what_constants_get() -> None:
+    x, head = leaf([0.5]), np.array([[np.inf, 1.0], [np.nan, 1.0]])
+    with detect_anomaly(), record():
+        y = np.block([[np.ones(1), x], [1.0, x]])
+        y.backward(head)
+    same(x.grad, 2)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda x: np.sqrt(x * 1)[:1],
+        lambda x: np.where([True, False], np.sqrt(x * 1), 0),
+        lambda x: np.sqrt(x) + x,
+        lambda x: x + np.sqrt(x),
+    ],
+)
+def test_detect_anomaly_names_what_made_it_behind_a_selection_and_beside_others(step: Any) -> None:
+    x = leaf([0.0, 4.0])
+    with detect_anomaly(), record(), np.errstate(divide="ignore"):
+        y = step(x)
+        with pytest.raises(AnomalyError, match=r"np\.sqrt.*infinite in 1 of 2"):
+            y.backward()
+
+
+def test_detect_anomaly_blames_no_gradient_of_zero_beside_what_is_summed() -> None:
+    x, w = tensor([np.nan, 5.0]), leaf([1.0])
+    with detect_anomaly(), record():
+        y = w * x
+        with pytest.raises(AnomalyError, match=r"np\.multiply.* is NaN in 1 of 1") as caught:
+            y.backward(np.array([1.0, 0.0]))
+    assert "met an infinite" not in str(caught.value)
 
 
 def test_detect_anomaly_around_backward_only_asks_for_more() -> None:
@@ -2619,6 +2921,34 @@ def test_backward_frees_the_graph_as_it_goes() -> None:
 
 
 @pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("attached", [False, True])
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda a: np.concatenate([a, 2 * a]),
+        lambda a: np.block([[a], [2 * a]]),
+        lambda a: np.split(a, 2)[1],
+        lambda a: np.modf(a)[0],
+        lambda a: np.average(np.ones(10), weights=a),
+        lambda a: np.where(a > 0, a, 0),
+        lambda a: a[1:] * a[:-1],
+    ],
+)
+def test_backward_frees_what_every_kind_of_call_has_kept(step: Any, attached: bool) -> None:
+    x = leaf(np.ones(10))
+    with record():
+        a = np.exp(x)
+        loss = np.sum(step(a) * 1.0)
+    if attached:
+        a.attach_grad()
+    ref = weakref.ref(a.array)
+    del a
+    assert ref() is not None
+    loss.backward()
+    assert ref() is None
+
+
+@pytest.mark.usefixtures("no_collector")
 def test_an_array_that_was_written_dies_with_its_tensor() -> None:
     """The clock of writes keeps neither it nor its number, which another array may have later."""
     known = len(CLOCK.last)
@@ -2633,11 +2963,17 @@ def test_an_array_that_was_written_dies_with_its_tensor() -> None:
 
 
 @pytest.mark.usefixtures("no_collector")
-def test_a_tape_ends_with_its_scope() -> None:
-    """Nothing remembers it for a scope that may never come."""
+@pytest.mark.parametrize("inner", SCOPES)
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_tape_ends_with_its_scope(inner: Any, fails: bool) -> None:
+    """Nothing remembers it for a scope that may never come, whatever other scopes were within."""
     x = leaf([1.0, 2.0])
     ref = weakref.ref(x)
     with record():
+        with contextlib.suppress(KeyError), inner():
+            y = x * 2
+            if fails:
+                raise KeyError
         y = x * 2
     del x, y
     assert ref() is None
@@ -2914,6 +3250,40 @@ def test_a_function_of_ones_own() -> None:
     del DERIVATIVES[leaky]
 
 
+def test_a_function_of_ones_own_behind_a_selection() -> None:
+    """Nothing is known of where its rule moves elements: it gets the gradient, zeros and all."""
+    own = differentiable(lambda g, y, x: np.sum(g, 0) / (2 * np.sqrt(x)))(
+        lambda x: np.stack([np.sqrt(x)] * 3)
+    )
+    x = leaf([0.0, 4.0])
+    with record():
+        y = own(x)[:2]
+    with np.errstate(divide="ignore"):
+        y.backward()
+    same(x.grad, [np.inf, 0.5])
+    del DERIVATIVES[own]
+
+
+@pytest.mark.parametrize("kind", ["twice", b"twice", range(1, 3), [1, 2]], ids=str)
+def test_a_text_is_no_list_of_numbers(kind: Any) -> None:
+    """Whatever else there is among the arguments; a list is one."""
+    given = []
+
+    @differentiable(..., lambda g, y, kind, x: 2 * g)
+    def own(kind: Any, x: Any) -> Any:
+        given.append(kind)
+        return 2 * x
+
+    x = leaf(1.0)
+    with record():
+        y = np.sum(own(kind, [x, 2.0]) + own(kind=kind, x=[3.0, x]))
+    y.backward()
+    same(x.grad, 4)
+    of_text = isinstance(kind, (str, bytes))
+    assert [type(value) for value in given] == [type(kind) if of_text else np.ndarray] * 2
+    del DERIVATIVES[own]
+
+
 def test_a_function_of_ones_own_that_has_no_derivative() -> None:
     """Its arguments have names all the same."""
 
@@ -3043,7 +3413,8 @@ def test_wrong_rules_are_told(monkeypatch: pytest.MonkeyPatch, rule: Any, error:
 def test_a_rule_may_return_what_broadcasts_with_its_argument(monkeypatch: pytest.MonkeyPatch) -> None:
     """More axes and elements are summed; any other shape is an error, also beside nothing."""
     shapes = [shape for ndim in range(3) for shape in itertools.product((0, 1, 3), repeat=ndim)]
-    for shape, returned in itertools.product(shapes, repeat=2):
+    more = [*shapes, *itertools.product((1, 3), repeat=3)]
+    for shape, returned in itertools.product(shapes, more):
         rules = (lambda g, y, x, returned=returned: np.ones(returned),)
         monkeypatch.setitem(DERIVATIVES, np.cbrt, Derivative(np.cbrt, rules))
         x = leaf(np.ones(shape))
@@ -3338,8 +3709,67 @@ def test_what_is_added_up_in_place_keeps_its_digits() -> None:
     same(x.grad, np.array([1 + 2**-23, 0], np.float32))
 
 
+def test_a_gradient_that_is_one_number_keeps_its_digits() -> None:
+    """Where it is summed over a broadcast axis: what is left of two that cancel is less than a digit."""
+    x, many = leaf(np.ones(2, np.float32)), np.zeros((2, 2))
+    with record():
+        y = (x * 1 + many).sum() * (1 + 2**-30) - (x * 1 + many).sum()
+        z = x * 1
+        y = y + (z + many).sum() * (1 + 2**-30) - (z + many).sum()
+    y.backward()
+    same(x.grad, np.full(2, 2**-28, np.float32))
+
+
+@pytest.mark.parametrize("f", [np.multiply, operator.mul, lambda x, o: o * x, lambda x, o: np.multiply(o, x)])
+def test_what_can_be_made_an_array_is_one(f: Any) -> None:
+    class Column:
+        """As those of data frames; it knows nothing else of NumPy."""
+
+        def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+            return np.array([3.0, 4.0], dtype)
+
+    x = leaf([1.0, 2.0])
+    with record():
+        y = f(x, Column())
+    y.backward()
+    same(x.grad, [3, 4])
+
+
+def test_what_was_dropped_is_a_constant_from_then_on() -> None:
+    x = leaf(3.0)
+    with record():
+        y = x * 2
+        x.drop_grad()
+        assert (x * 2).node is (np.add(x, 1)).node is None
+    assert y.node is not None
+
+
+LISTS_AMONG_ARRAYS: dict[str, Callable[[Any], Any]] = {
+    "concatenate": lambda x: np.concatenate([x, [1.0, 2.0], (x[0], 3.0)]),
+    "stack": lambda x: np.stack([[1.0, x[1]], x, range(2)]),
+    "vstack": lambda x: np.vstack([x, [[1.0, 2.0], x]]),
+    "choose": lambda x: np.choose([0, 1], [x, [x[0], 3.0]]),
+    "select": lambda x: np.select([[True, False], [False, True]], [x, [x[0], x[0]]]),
+}
+
+
+@pytest.mark.parametrize("name", LISTS_AMONG_ARRAYS)
+def test_lists_of_numbers_and_tensors_among_arrays(name: str) -> None:
+    """They have the gradients that arrays of the same have."""
+    function = LISTS_AMONG_ARRAYS[name]
+    x = leaf([0.5, 2.0])
+    with record():
+        y = function(x)
+        head = 1.0 + np.arange(y.size).reshape(y.shape)
+    slope = autograd.grad(y, x, head)
+    same(y, function(x.array))
+    for i, unit in enumerate(np.eye(2)):
+        same(slope[i], np.sum(head * (function(x.array + unit) - function(x.array))))
+
+
 @pytest.mark.parametrize("factor", [1, 2])
-def test_the_gradient_of_indexing_is_added_up_in_place(factor: int) -> None:
+@pytest.mark.parametrize("whole", [False, True])
+def test_the_gradient_of_indexing_is_added_up_in_place(factor: int, whole: bool) -> None:
     """Rows taken one by one cost no more memory than the whole, of a leaf as of what is computed from it."""
     x = leaf(np.ones((400, 100)))
     with record():
@@ -3347,13 +3777,13 @@ def test_the_gradient_of_indexing_is_added_up_in_place(factor: int) -> None:
         total = tensor(0.0)
         for row in y:
             total = total + row[0]
-        total = total + y.sum()
+        total = total + y.sum() if whole else total
     tracemalloc.start()
     total.backward()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 8 * x.array.nbytes
-    same(x.grad, factor * np.where(np.arange(100) == 0, 2, 1) * np.ones((400, 1)))
+    same(x.grad, factor * ((np.arange(100) == 0) + whole * np.ones((400, 1))))
 
 
 # ---- several results, arguments by name, and writes that functions do by themselves -----------------------
@@ -3421,7 +3851,11 @@ def test_rules_get_an_array_of_each_list_that_is_one(kind: Any, between: Any, ru
 
 def test_functions_without_a_derivative_name_the_tensor_however_it_is_given() -> None:
     x = leaf([2.0, 1.0])
-    for call in (lambda: np.unique(x), lambda: np.unique(ar=x), lambda: np.setdiff1d(x.array, ar2=x)):
+    c = tensor([2.0, 3.0])
+    for call in (
+        *(lambda: np.unique(x), lambda: np.unique(ar=x), lambda: np.setdiff1d(x.array, ar2=x)),
+        *(lambda: np.setdiff1d(c, x), lambda: np.setdiff1d(x, c), lambda: np.setdiff1d(ar2=x, ar1=c)),
+    ):
         with record(), pytest.raises(NoDerivativeError, match="`x`"):
             call()
 
@@ -3534,6 +3968,22 @@ def test_what_errors_are() -> None:
     for name, error in vars(errors).items():
         if isinstance(error, type) and issubclass(error, AutogradError) and error is not AutogradError:
             assert error.__bases__ == BASES.get(error, (AutogradError,)), name
+
+
+def test_errors_of_ones_own_tell_what_they_are_given() -> None:
+    """Also without a docstring, as all are under `python -OO`; and they can be copied and pickled."""
+
+    class OwnError(GraphFreedError):
+        pass
+
+    assert str(OwnError("as it is, {x}")) == "as it is, {x}"
+    assert str(OwnError(tensor="x")) == "{'tensor': 'x'}"
+    x = leaf([1.0])
+    with pytest.raises(NotRecordedError) as caught:
+        (x * 2).backward()
+    for duplicate in (copy.copy(caught.value), pickle.loads(pickle.dumps(caught.value))):
+        assert type(duplicate) is NotRecordedError
+        assert str(duplicate) == str(caught.value)
 
 
 THROUGH: dict[str, Callable[[Any, Any], Any]] = {
@@ -3871,9 +4321,9 @@ def test_rules_see_the_mode_around_backward(scope: Any, create_graph: bool) -> N
 
 @pytest.mark.parametrize("create_graph", [False, True])
 def test_anomalies_of_gradients_that_are_recorded_too(create_graph: bool) -> None:
-    x = leaf([0.0, 1.0])
+    x, w = leaf([0.0, 1.0]), leaf([2.0, 1.0])
     with record(), np.errstate(divide="ignore"), detect_anomaly():
-        y = np.sqrt(x)
+        y = w * np.sqrt(x)
         with pytest.raises(AnomalyError, match=r"np\.sqrt"):
             y.backward(create_graph=create_graph)
 
@@ -4211,6 +4661,13 @@ def test_changes_of_options_are_found_or_have_no_effect() -> None:
     w -= 0.5
     with pytest.raises(ModifiedError, match=r"argument weights of np.average"):
         y.backward()
+    for name, call in {"where": np.sum, "weights": np.average}.items():
+        constant = tensor([True, False] if name == "where" else [1.0, 3.0])
+        with record():
+            y = call(x, **{name: constant})
+        constant[...] = 1
+        with pytest.raises(ModifiedError, match=rf"argument {name} of np"):
+            y.backward()
 
 
 def test_a_number_that_is_indexed_several_times() -> None:

@@ -115,6 +115,9 @@ def _sweep_tape(
                 waiting += call not in gradients
                 gradients.setdefault(call, {})[part] = gradient
                 continue
+            if isinstance(value, tuple) and not retain_graph:  # its parts too, also those without a gradient
+                entries = 1 + len(value)
+                calls[index : index + ENTRY * entries] = FREED_CALL * entries
             if lift is None:
                 into = row.into
             else:
@@ -160,7 +163,8 @@ def _sweep_tape(
             if not fits:
                 made = _fitted(made, argument, broadcast, row.function)
             if anomaly:
-                _check_finite(made, given[0], row, value, (tape.places or {}).get(index))
+                for part in _reaching(whole(made), tape, parent):
+                    _check_finite(part, given[0], row, value, (tape.places or {}).get(index))
             if parent not in gradients:
                 gradients[parent] = made
                 waiting += parent > CONSTANT
@@ -280,10 +284,17 @@ def _check_unmodified(call: Call) -> None:
             raise errors.ModifiedError(what=what, function=function, shape=array.shape)
 
 
+def _reaching(gradient: Any, tape: Tape, place: int) -> list[Any]:
+    """A gradient; or of those of a list of arrays the ones that arrive at a tensor."""
+    if not isinstance(gradient, (list, tuple)):
+        return [gradient]
+    parts = zip(gradient, tape[place].parents, strict=False)
+    return [made for part, at in parts if at != CONSTANT for made in _reaching(part, tape, at)]
+
+
 def _check_finite(gradient: Any, arrived: Any, row: Any, value: Any, place: str | None) -> None:
     """Raise if a rule made NaN or infinity of what arrived."""
-    gradient = whole(gradient)
-    if isinstance(gradient, list) or np.all(np.isfinite(gradient)):
+    if np.all(np.isfinite(gradient)):
         return
     same = row.elementwise and np.shape(arrived) in ((), np.shape(gradient))
     why = errors.ZERO_TIMES_INFINITY if same and np.any(np.isnan(gradient) & (arrived == 0)) else ""
@@ -295,6 +306,6 @@ def _check_finite(gradient: Any, arrived: Any, row: Any, value: Any, place: str 
         bad=np.sum(~np.isfinite(gradient)),
         size=np.size(gradient),
         shape=gradient.shape,
-        output=np.shape(value),
+        output=tuple(map(np.shape, value)) if isinstance(value, tuple) else np.shape(value),
         then=why + then,
     )
