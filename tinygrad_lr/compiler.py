@@ -68,7 +68,7 @@ STEERING |= {"n", "s", "N", "num"}
 #: functions that may read an array in the order of its memory, and the position of the argument for that
 ORDERED = {np.ravel: 1, np.reshape: 2}
 #: files whose functions' names for tensors mean nothing to the user
-LIBRARIES = (PACKAGE, str(Path(np.__file__).parent), typing.__file__)
+LIBRARIES = (PACKAGE, str(Path(np.__file__).parent), typing.__file__, inspect.__file__)
 
 
 class Tracer:
