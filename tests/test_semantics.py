@@ -661,17 +661,19 @@ SCOPES: dict[
 def test_scopes_nest_and_are_restored(scopes: list[Any], fails: bool) -> None:
     def enter(rest: list[Any], state: tuple[bool, bool]) -> None:
         assert (is_recording(), is_training()) == state
-        if rest:
-            recording, training = SCOPES[rest[0]]
-            inside = (
-                state[0] if recording is None else recording,
-                state[1] if training is None else training,
-            )
-            with rest[0]():
-                enter(rest[1:], inside)
-        elif fails:
-            raise KeyError
-        assert (is_recording(), is_training()) == state
+        try:
+            if rest:
+                recording, training = SCOPES[rest[0]]
+                inside = (
+                    state[0] if recording is None else recording,
+                    state[1] if training is None else training,
+                )
+                with rest[0]():
+                    enter(rest[1:], inside)
+            elif fails:
+                raise KeyError
+        finally:
+            assert (is_recording(), is_training()) == state
 
     with contextlib.suppress(KeyError):
         enter(scopes, (False, False))

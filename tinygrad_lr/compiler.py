@@ -220,7 +220,7 @@ class Tracer:
                 line = Line(row.function, *noted, [self.made(array, reads) for array in values])
                 line.several = several
                 number = any(id(v.array) in self.numbers for v in reads[:1]) and row.function in SAME_NUMBER
-                number |= row.function is cast and any(v.array.dtype != value.dtype for v in reads)
+                number |= row.function is cast and any(v.array.dtype != values[0].dtype for v in reads)
                 if number and np.ndim(value) == 0:
                     self.numbers.add(id(value))
                 self.check_shape(line, value)

@@ -115,7 +115,7 @@ def _sweep_tape(
                 waiting += call not in gradients
                 gradients.setdefault(call, {})[part] = gradient
                 continue
-            if isinstance(value, tuple) and not retain_graph:  # its parts too, also those without a gradient
+            if value.__class__ is tuple and not retain_graph:  # its parts too, also those without a gradient
                 entries = 1 + len(value)
                 calls[index : index + ENTRY * entries] = FREED_CALL * entries
             if lift is None:
