@@ -679,6 +679,33 @@ def test_gradients_that_are_views_of_what_is_found_elsewhere() -> None:
         assert head.array[0, 0] >= 1
 
 
+MADE_OF: list[Callable[[Any], Any]] = [
+    *(lambda x: 2 * x, lambda x: x * 3, lambda x: x / 4, lambda x: -x, lambda x: x.T.copy(), np.copy, np.exp),
+    *(np.ones_like, np.zeros_like, lambda x: np.where(x > 1, x, 0), lambda x: x**2, lambda x: x + 0.0),
+    *(lambda x: np.sum(x, axis=0, keepdims=True), lambda x: x @ np.ones((2, 2))),
+]
+READS: list[Callable[[Any], Any]] = [
+    *(*MADE_OF, lambda x: x.T.copy().T, lambda x: x > 1, np.isnan, lambda x: x == 0),
+    *(lambda x: np.where(np.isnan(x), 0, x), lambda x: np.where(x != 0, 3 * x, 0)),
+]
+
+
+@pytest.mark.parametrize("read", READS, ids=range(len(READS)))
+def test_what_is_written_is_no_longer_what_made_it(read: Any) -> None:
+    def function(x: Any, write: Any) -> list[Any]:
+        results = []
+        for make in MADE_OF:
+            a = make(x)
+            before = read(a)
+            write(a)
+            results += [before, read(a)]
+        return results
+
+    x = np.array([[1.0, -2.0], [0.5, 3.0]])
+    for write in (lambda a: operator.iadd(a, 1), lambda a: operator.setitem(a, 0, 5)):
+        check(lambda x, write=write: function(x, write), (x,), (x - 1,))
+
+
 @pytest.mark.parametrize(
     ("target", "shape"),
     [*itertools.product(TARGETS, [(3,)]), *itertools.product(["an argument", "made"], [(1,), ()])],

@@ -68,7 +68,7 @@ STEERING |= {"n", "s", "N", "num"}
 #: functions that may read an array in the order of its memory, and the position of the argument for that
 ORDERED = {np.ravel: 1, np.reshape: 2}
 #: files whose functions' names for tensors mean nothing to the user
-LIBRARIES = (PACKAGE, str(Path(np.__file__).parent), typing.__file__, inspect.__file__)
+LIBRARIES = (PACKAGE, str(Path(np.__file__).parent), typing.__file__)
 
 
 class Tracer:
@@ -207,7 +207,7 @@ class Tracer:
         finally:
             MODE.reset(token)
         several = isinstance(value, (list, tuple))
-        self.check_steering(row.function, args, options)
+        self.check_steering(row, args, options)
         if several or id(value) not in self.known:  # some functions return their argument itself
             given = {name: o for name, o in options.items() if o is not None or name != "out"}
             noted = mapped(self.operand, tuple(args)), mapped(self.operand, given)
@@ -252,14 +252,12 @@ class Tracer:
                 v.array = value
         return all(isinstance(v, Variable) for v in made)
 
-    def check_steering(self, function: Any, args: Any, options: Any) -> None:
+    def check_steering(self, row: Any, args: Any, options: Any) -> None:
         """Raise where what a function of NumPy's does depends on a value that may be another one later."""
+        function = row.function
         if isinstance(function, np.ufunc) or not str(getattr(function, "__module__", "")).startswith("numpy"):
             return
-        try:
-            given = inspect.signature(function).bind(*args, **options).arguments
-        except (TypeError, ValueError):  # it has none
-            given = options
+        given = {**dict(zip(row.names, args, strict=False)), **options}
         for name in STEERING & given.keys():
             steering = variables_in(mapped(self.operand, given[name]))
             if any(not isinstance(v.source, np.ndarray) for v in steering):

@@ -189,7 +189,7 @@ def simplified(program: Program) -> None:
                 continue
             seen[key] = line.made
         for v in line.made:
-            found.makers[id(v)] = line, found.writes if changing else None
+            found.makers[id(v)] = line, found.writes if changing or not fixed else None
             v.base = current(v.base) if v.base is not None else None
         kept.append(line)
     program.lines = kept
