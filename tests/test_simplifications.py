@@ -679,6 +679,21 @@ def test_gradients_that_are_views_of_what_is_found_elsewhere() -> None:
         assert head.array[0, 0] >= 1
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf, -0.0])
+def test_extremes_and_sums_of_what_is_not_finite(special: float, dtype: Any) -> None:
+    functions: list[Any] = [np.max, np.min, np.sum, np.mean, np.nanmax, np.nanmin]
+    pairs: list[Any] = [np.maximum, np.minimum, np.fmax, np.fmin, np.add, np.subtract, np.multiply]
+
+    def function(x: Any) -> Any:
+        axes = [{}, {"axis": 0}, {"axis": 1, "keepdims": True}]
+        return [f(x, **axis) for f in functions for axis in axes], [f(x, x[::-1]) for f in pairs]
+
+    x = np.array([[1.0, special, 0.5], [0.0, 3.0, -2.0], [0.5, -special, special]], dtype)
+    check(function, (np.abs(x),), (x,), (-x,))
+    check(function, (np.ones((3, 3), dtype),), (x,))
+
+
 MADE_OF: list[Callable[[Any], Any]] = [
     *(lambda x: 2 * x, lambda x: x * 3, lambda x: x / 4, lambda x: -x, lambda x: x.T.copy(), np.copy, np.exp),
     *(np.ones_like, np.zeros_like, lambda x: np.where(x > 1, x, 0), lambda x: x**2, lambda x: x + 0.0),
