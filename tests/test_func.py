@@ -20,6 +20,7 @@ from tinygrad_lr import (
     batching,
     compile,
     differentiable,
+    errors,
     is_recording,
     is_training,
     pause,
@@ -488,6 +489,10 @@ def test_a_module_stands_for_its_parameters() -> None:
     product = hvp(lambda model: np.sum(model(X) ** 2), model, t)
     np.testing.assert_allclose(np.append(product["w"], product["b"]), 2 * J.T @ J @ [1, -1, 0.5])
     assert not np.any(model.w.grad.array)  # nothing was stored
+    model.w.attach_grad("null")
+    frozen = grad(lambda model: np.sum(model(X) ** 2))(model)
+    np.testing.assert_array_equal(frozen["w"], [0, 0])
+    assert frozen["b"] == gradient["b"]
 
 
 def test_what_does_not_depend_has_the_derivative_zero() -> None:
@@ -542,6 +547,14 @@ def test_whole_numbers_count_as_floating_ones(dtype: Any) -> None:
     ):
         assert got.dtype == np.float64
         np.testing.assert_allclose(got, expected, rtol=1e-15)
+
+
+@pytest.mark.parametrize("x", [None, "2", ["2", None], {"x": object()}, np.array([1, 2], object)])
+@pytest.mark.parametrize("transform", [grad, elementwise_grad, value_and_grad, jacobian, hessian])
+def test_what_is_no_number_has_no_derivative(transform: Any, x: Any) -> None:
+    """Also where it could be cast: None would be NaN."""
+    with pytest.raises(errors.NotFloatingError, match=r"a tensor of shape .*, dtype (object|<U1) cannot have"):
+        transform(lambda x: 1.0)(x)
 
 
 @pytest.mark.parametrize("made", [np.matrix, np.ma.array])

@@ -7,7 +7,8 @@ array([ 3., 12.])
 
 What is differentiated with respect to may be an array, a number, a `Module`, which stands for the dict of its
 parameters, or any nesting of dicts, lists and tuples of them. The derivative comes in the same form. A
-function that does not depend on it has the derivative zero.
+function that does not depend on it has the derivative zero; a parameter frozen with `grad_req="null"` counts
+as a constant, on which nothing depends.
 
 The results can be differentiated again: `grad(grad(f))`. Where a Tensor goes in, and inside `record()`,
 Tensors come out.
@@ -103,7 +104,7 @@ def _variable(leaf: Any, copy: bool) -> Any:
     if isinstance(leaf, Tensor) and leaf.tape is not None:
         return np.positive(leaf)  # in a derivative of a derivative: a place of its own in the outer graph
     array = asarray(unwrapped(leaf)).array
-    variable = asarray(array.copy() if copy else array, None if array.dtype.kind in "fc" else float)
+    variable = asarray(array.copy() if copy else array, float if array.dtype.kind in "biu" else None)
     variable.attach_grad()
     return variable
 
