@@ -553,7 +553,9 @@ def test_whole_numbers_count_as_floating_ones(dtype: Any) -> None:
 @pytest.mark.parametrize("transform", [grad, elementwise_grad, value_and_grad, jacobian, hessian])
 def test_what_is_no_number_has_no_derivative(transform: Any, x: Any) -> None:
     """Also where it could be cast: None would be NaN."""
-    with pytest.raises(errors.NotFloatingError, match=r"a tensor of shape .*, dtype (object|<U1) cannot have"):
+    with pytest.raises(
+        errors.NotFloatingError, match=r"a tensor of shape .*, dtype (object|<U1) cannot have"
+    ):
         transform(lambda x: 1.0)(x)
 
 
