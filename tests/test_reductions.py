@@ -1391,6 +1391,9 @@ def test_ends_of_a_periodic_interpolation_are_ignored() -> None:
         )
         np.testing.assert_allclose(values[0], np.array([-2 / 1.5, 2 * -2 / 1.5, 3 * 2]) * sign)
         assert values[1:] == [0, 0]
+    points = [7.25, -0.25, 0.5], [0.0, 1.0], [3.0, 5.0]
+    expected = gradients(lambda *points: np.interp(*points, period=2.5), *points)
+    assert_same(gradients(lambda *points: np.interp(*points, 1.0, 1.0, 2.5), *points), expected)
 
 
 def test_a_period_may_be_negative() -> None:
