@@ -363,6 +363,7 @@ def main() -> None:
         at_import = not reach or live.isdisjoint(functions) or "" in contexts
         if failed is False and at_import:
             reach |= {test for test in seconds if test.startswith(AT_IMPORT)}
+            reach |= set().union(*by_line.values()) & set(seconds)  # a number or a table may be read anywhere
             tests, limit = quickest(reach, seconds, arguments.seconds)
             failed = outcome(partial(on_import, fault, source, tests), limit)
         verdict = "endless" if failed is None else "noticed" if failed else "missed"
