@@ -1103,6 +1103,48 @@ SHAPED_BY_VALUES: dict[str, tuple[Any, Any, Any]] = {
     "fft": (lambda x, i: np.abs(np.fft.fft(x, i)), ([1.0, 2.0], 2), ([1.0, 2.0], 1)),
     "diff": (lambda x, i: np.diff(x, i), ([1.0, 2.0, 4.0], 1), ([1.0, 2.0, 4.0], 0)),
     "matrix_power": (lambda x, i: np.linalg.matrix_power(x, i), ([[2.0]], 1), ([[2.0]], 2)),
+    "norm": (lambda x, i: np.linalg.norm(x, i), ([3.0, 4.0], 1), ([3.0, 4.0], 2)),
+    "trace": (lambda x, i: np.trace(x, i), ([[2.0, 3.0]], 0), ([[2.0, 3.0]], 1)),
+    "tril": (lambda x, i: np.tril(x, i), ([[2.0, 3.0]], 0), ([[2.0, 3.0]], 1)),
+    "roll": (lambda x, i: np.roll(x, i), ([1.0, 2.0, 4.0], 1), ([1.0, 2.0, 4.0], 0)),
+    "rollaxis": (lambda x, i: np.rollaxis(x, 1, i), ([[1.0], [2.0]], 0), ([[1.0], [2.0]], 1)),
+    "tensorinv": (
+        lambda x, i: np.linalg.tensorinv(x, ind=i),
+        (np.ones((1, 1, 1)), 1),
+        (np.ones((1, 1, 1)), 2),
+    ),
+    "partition": (lambda x, i: np.partition(x, i)[:1], ([4.0, 2.0, 1.0], 0), ([4.0, 2.0, 1.0], 2)),
+    "polyder": (lambda x, i: np.polyder(x, i), ([1.0, 2.0, 4.0], 1), ([1.0, 2.0, 4.0], 2)),
+    "polyint": (lambda x, i: np.polyint(x, i), ([1.0, 2.0, 4.0], 1), ([1.0, 2.0, 4.0], 2)),
+    "polyfit": (lambda x, i: np.polyfit(x, 2 * x, i), ([1.0, 2.0, 4.0], 1), ([1.0, 2.0, 4.0], 0)),
+    "var": (lambda x, i: np.var(x, ddof=i), ([1.0, 2.0, 4.0], 1), ([1.0, 2.0, 4.0], 0)),
+    "cov": (lambda x, i: np.cov(x, ddof=i), ([1.0, 2.0, 4.0], 1), ([1.0, 2.0, 4.0], 0)),
+    "round": (lambda x, i: np.round(x, i), ([0.25, 1.5], 1), ([0.25, 1.5], 0)),
+    "quantile": (lambda x, i: np.quantile(x, i), ([0.25, 1.5], 1), ([0.25, 1.5], 0)),
+}
+
+
+STEERED_BY: dict[str, Any] = {
+    "axis": lambda x, i: np.sum(x, i),
+    "axes": lambda x, i: np.transpose(x, axes=(i, 1 - i)),
+    "axis1": lambda x, i: np.trace(x[None], axis1=i, axis2=2),
+    "axis2": lambda x, i: np.diagonal(x[None], 0, 2, i),
+    "axisa": lambda x, i: np.cross(x, [1.0, 2.0, 3.0], i),
+    "axisb": lambda x, i: np.cross([1.0, 2.0, 3.0], x, axisb=i),
+    "axisc": lambda x, i: np.cross(x, [1.0, 2.0, 3.0], axisc=i),
+    "source": lambda x, i: np.moveaxis(x, i, 0),
+    "destination": lambda x, i: np.moveaxis(x, 0, destination=i),
+    "shape": lambda x, i: np.broadcast_to(x, (i + 1, 3, 3)),
+    "new_shape": lambda x, i: np.resize(x, (i + 1, 2)),
+    "newshape": lambda x, i: np.reshape(x, (-1, 3 - 2 * i)),  # as it was called up to NumPy 2.0
+    "reps": lambda x, i: np.tile(x, reps=i),
+    "indices_or_sections": lambda x, i: np.split(x, [i]),
+    "pad_width": lambda x, i: np.pad(x, i),
+    "window_shape": lambda x, i: np.lib.stride_tricks.sliding_window_view(x, (1, i + 1)),
+    "n": lambda x, i: np.diff(x, n=i),
+    "s": lambda x, i: np.fft.fft2(x, s=(i + 1, 1)),
+    "N": lambda x, i: np.vander(x[0], i),
+    "num": lambda x, i: np.linspace(x, 1.0, num=i),
 }
 
 
@@ -1121,6 +1163,19 @@ def test_code_for_one_shape_is_not_run_for_another(function: Any, first: Any, se
                     arrays = [np.array(a) for a in call]
                     truth = f(*map(tensor, arrays))
                     np.testing.assert_allclose(unwrapped(compiled(*arrays)), unwrapped(truth), **close)
+
+
+@pytest.mark.parametrize("parameter", STEERED_BY)
+def test_what_says_the_shape_is_a_number_of_python_s(parameter: str) -> None:
+    """Which makes other code for another; one in an array would be taken for data."""
+    x, call = np.arange(9.0).reshape(3, 3), STEERED_BY[parameter]
+    compiled = compile(call)
+    for i in (0, 1, 0):
+        truth = call(x, i)
+        for got, expected in zip(compiled(x, i), truth, strict=True):
+            np.testing.assert_array_equal(got, expected)
+        with pytest.raises(TraceError, match=r"does depends on the value of \w+, and a compiled"):
+            compiled(x, np.array(i))
 
 
 def test_what_says_the_shape_may_be_found_elsewhere() -> None:
