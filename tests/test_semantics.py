@@ -2951,6 +2951,21 @@ def test_backward_frees_what_every_kind_of_call_has_kept(step: Any, attached: bo
 
 
 @pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize(("count", "reached"), [(1, 0), (2, 0), (2, 1), (4, 0), (4, 2), (4, 3)])
+def test_backward_frees_all_results_of_a_call(count: int, reached: int) -> None:
+    """Also those that no gradient has reached."""
+    x = leaf(np.ones(8))
+    with record():
+        parts = np.split(x * 1.0, count)
+        loss = np.sum(parts[reached])
+    refs = [weakref.ref(part.array) for part in parts]
+    del parts
+    assert all(ref() is not None for ref in refs)
+    loss.backward()
+    assert all(ref() is None for ref in refs)
+
+
+@pytest.mark.usefixtures("no_collector")
 def test_an_array_that_was_written_dies_with_its_tensor() -> None:
     """The clock of writes keeps neither it nor its number, which another array may have later."""
     known = len(CLOCK.last)
