@@ -1178,6 +1178,24 @@ def test_what_says_the_shape_is_a_number_of_python_s(parameter: str) -> None:
             compiled(x, np.array(i))
 
 
+@pytest.mark.parametrize(
+    ("write", "sign"),
+    [
+        *((operator.iadd, "+="), (operator.isub, "-="), (operator.imul, "*=")),
+        *((operator.itruediv, "/="), (operator.ipow, "**=")),
+    ],
+)
+def test_each_operator_that_writes(write: Any, sign: str) -> None:
+    def f(x: Any, other: Any) -> Any:
+        y = x + 1.5
+        return write(write(y, other), 3)
+
+    compiled, x, other = compile(f), np.array([1.0, 2.0]), np.array([2.0, 0.5])
+    for way in ways(compiled):
+        np.testing.assert_array_equal(way(x, other), f(x, other))
+    assert f"y {sign} other\n    y {sign} 3\n" in compiled.source
+
+
 def test_what_says_the_shape_may_be_found_elsewhere() -> None:
     """As long as it says the same; the source does as it says."""
     axis, shape, x = np.array(1), np.array([3, 2]), np.arange(6.0).reshape(2, 3)
