@@ -32,6 +32,9 @@ def assert_same(got: Any, expected: Any, digits: float = 16) -> None:
         assert (a.dtype, a.shape) == (b.dtype, b.shape)
         if a.tobytes() == b.tobytes():
             continue
+        if b.dtype.kind == "c":
+            assert_same([a.real, a.imag], [b.real, b.imag], digits)
+            continue
         rtol = digits * float(np.finfo(b.dtype).eps) if b.dtype.kind == "f" else 0
         np.testing.assert_allclose(a, b, rtol=rtol)
         if b.dtype.kind == "f":
@@ -356,10 +359,12 @@ UNIFORM: list[Callable[[Any], Any]] = [  # whose gradients are one number all ov
     lambda w: np.sum(np.expand_dims(w, 0) / 2) + np.sum(np.squeeze(w)),
     lambda w: np.sum(w) * 1e9 + np.sum(w * 1e9),
     lambda w: np.sum(w / 3) + np.sum(np.maximum(w, 0)),
+    lambda w: np.sum(np.dot(w, np.full(2 * w.shape[-1:], 2.0, w.dtype))),
+    lambda w: np.sum(np.dot(np.full(2 * w.shape[:1], 2.0, w.dtype), w)),
 ]
 
 
-@pytest.mark.parametrize("shape", [(), (1,), (1, 1), (3,), (2, 3)], ids=repr)
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1), (3,), (2, 3), (3, 3)], ids=repr)
 def test_numbers_that_were_spread_over_arrays(shape: Any) -> None:
     """Stay arrays of their shape and dtype where there is no array beside them."""
     for loss, dtype in itertools.product(UNIFORM, "df"):
@@ -838,6 +843,9 @@ def test_constants_of_every_dtype() -> None:
         )
         check(lambda x, array=array: np.sum(x + np.zeros(3, array.dtype), dtype=array.dtype), (x,))
         check(lambda x, array=array: [x.astype(array.dtype), np.full_like(x, 1, dtype=array.dtype)], (x,))
+    numbers = [complex(a, b) for a in (0.0, -0.0, 0.1) for b in (-0.0, 0.0, inf, nan)]
+    for several in ([0.0, -0.0], numbers):  # equal, and not the same
+        check(lambda x, several=several: [np.where(x > 1, n, 0) for n in several], (x,))
 
 
 BLOCKED: dict[str, Callable[..., Any]] = {

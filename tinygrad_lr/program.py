@@ -239,7 +239,7 @@ def _key(line: Line) -> Any:
             return tuple((name, part(v)) for name, v in value.items())
         if isinstance(value, slice):
             return (slice, part(value.start), part(value.stop), part(value.step))
-        if isinstance(value, (float, np.floating)):
+        if isinstance(value, (float, complex, np.inexact)):
             return (type(value), repr(value))  # 0.0 == -0.0
         return id(value) if isinstance(value, Variable) else (type(value), value)
 
@@ -314,6 +314,8 @@ def _simpler(line: Line, found: Found) -> Variable | Line | None:
         if like(a) and line.function is np.add and dtype.kind == "i" and type(b) is int and b == 0:
             return a  # type: ignore[no-any-return]
     if dtype.kind != "f" or dtype.itemsize > 8:  # numbers of Python's have digits for no more
+        return None
+    if getattr(line.function, "signature", None) is not None:  # a product of matrices takes no numbers
         return None
     # NumPy computes with a number in the dtype of the array beside it, if there is one
     if any(like(a) and id(a) not in found.uniform for a in args):
@@ -599,6 +601,8 @@ def constant(value: Any) -> str:
         return number if value.dtype == bool else f"np.{value.dtype.name}({number})"
     if isinstance(value, float) and not np.isfinite(value):
         return "np.nan" if np.isnan(value) else "np.inf" if value > 0 else "-np.inf"
+    if isinstance(value, complex):  # what Python prints loses signs of zeros
+        return f"complex({constant(value.real)}, {constant(value.imag)})"
     if isinstance(value, list):
         return f"[{', '.join(map(constant, value))}]"
     return "..." if value is ... else repr(value)
