@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from search import examples
 from tinygrad_lr import Tensor, blocks, record, tensor
 from tinygrad_lr.compiler import compile
 
@@ -754,6 +757,35 @@ def test_what_is_made_before_a_write_has_the_values_from_before(target: str, sha
             )
 
         check(f, (x, y), (np.array(2 * y), np.array(x)))
+
+
+CALLS: dict[str, tuple[Callable[..., Any], int]] = {
+    **{f.__name__: (f, 1) for f in (np.tanh, np.arctan, np.transpose)},
+    **{f.__name__: (f, 2) for f in (np.add, np.minimum, operator.iadd)},
+}
+
+
+@examples(60)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(sorted(CALLS)), *2 * [st.integers(0, 3)]).map(
+            lambda step: (step[0], step[1:])
+        ),
+        min_size=3,
+        max_size=8,
+    )
+)
+def test_what_has_no_name_is_computed_before_what_it_is_made_of_is_written(steps: Any) -> None:
+    """Though the source has it where it is used; each step takes some of the last that were made."""
+
+    def f(x: Any, y: Any) -> Any:
+        made = [x, y]
+        for name, places in steps:
+            made.append(CALLS[name][0](*(made[-1 - i % len(made)] for i in places[: CALLS[name][1]])))
+        return made[-2:]
+
+    x = np.array([[1.0, 2.0], [0.5, 3.0]])
+    check(f, (x, x[::-1] + 1))
 
 
 # ---- axes, conditions, constants and blocks ---------------------------------------------------------------

@@ -661,8 +661,10 @@ def function_text(program: Program, imports: set[str], functions: list[str]) -> 
     uses = Counter(id(v) for line in program.lines for v in line.reads)
     uses.update(id(v) for v in program.outputs)
     inlined: dict[int, tuple[str, int]] = {}
+    memories: dict[int, set[int]] = {}  # of what is inlined, all that its text reads
     rows: list[tuple[str, str]] = []
     taken = {v.name for line in program.lines for v in (*line.reads, *line.made)}
+    changed = {id(line.args[0]) for line in program.lines if line.function in IN_PLACE}  # x.T += 1 is none
     new = (name for number in itertools.count(1) if (name := f"t{number}") not in taken)
 
     def text(value: Any, level: int) -> str:
@@ -703,8 +705,10 @@ def function_text(program: Program, imports: set[str], functions: list[str]) -> 
             rows.append((f"{''.join(v.name + ', ' for v in line.made).strip()} = {written}", ""))
             continue
         (v,) = line.made
-        if not v.name and uses[id(v)] == 1 and len(written) < 50 and _movable(program, number, v):
-            inlined[id(v)] = (written, level)
+        made_from = {i for w in line.reads for i in (id(w.root), *memories.get(id(w), ()))}
+        plain = not v.name and (id(v) not in changed or line.function is operator.getitem)
+        if plain and uses[id(v)] == 1 and len(written) < 50 and _movable(program, number, v, made_from):
+            inlined[id(v)], memories[id(v)] = (written, level), made_from
             continue
         v.name = v.name or next(new)
         rows.append((f"{v.name} = {written}", f"{np.shape(v.array)} {v.array.dtype}"))
@@ -753,9 +757,8 @@ def _writing(line: Line, text: Callable[[Any, int], str]) -> str:
     return expression(line, text)[0]
 
 
-def _movable(program: Program, number: int, v: Variable) -> bool:
-    """Whether what a line makes may be computed where it is used: nothing that it reads is written before."""
-    made_from = {id(w.root) for w in program.lines[number].reads}
+def _movable(program: Program, number: int, v: Variable, made_from: set[int]) -> bool:
+    """Whether what a line makes may be computed where it is used: its memories are not written before."""
     for later in program.lines[number + 1 :]:
         if any(w is v for w in later.reads):
             return True
