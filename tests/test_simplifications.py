@@ -705,7 +705,9 @@ def test_extremes_and_sums_of_what_is_not_finite(special: float, dtype: Any) -> 
 MADE_OF: list[Callable[[Any], Any]] = [
     *(lambda x: 2 * x, lambda x: x * 3, lambda x: x / 4, lambda x: -x, lambda x: x.T.copy(), np.copy, np.exp),
     *(np.ones_like, np.zeros_like, lambda x: np.where(x > 1, x, 0), lambda x: x**2, lambda x: x + 0.0),
-    *(lambda x: np.sum(x, axis=0, keepdims=True), lambda x: x @ np.ones((2, 2))),
+    *(lambda x: np.sum(x, axis=0, keepdims=True), lambda x: x @ np.ones((x.shape[-1], 2))),
+    *(lambda x: np.sum(x, keepdims=True), lambda x: np.sum(x * x, keepdims=True)),
+    lambda x: np.mean(4 * x, axis=(0, 1), keepdims=True),
 ]
 READS: list[Callable[[Any], Any]] = [
     *(*MADE_OF, lambda x: x.T.copy().T, lambda x: x > 1, np.isnan, lambda x: x == 0),

@@ -91,7 +91,9 @@ def lowered(program: Program) -> Program:
     uses = Counter(id(v) for line in program.lines for v in line.reads)
     uses.update(id(v) for v in program.outputs)
     makers: dict[int, Line] = {}
-    rescued = {id(line.args[0]) for line in program.lines if isinstance(line.function, Rescue)}
+    # arrays, also of one number: what is written, and gradients that zeros are written into
+    arrays = {id(line.args[0]) for line in program.lines if isinstance(line.function, Rescue)}
+    arrays |= {id(line.written.root) for line in program.lines if line.written is not None}
 
     def add(line: Line) -> None:
         if line.written is not None:
@@ -147,7 +149,7 @@ def lowered(program: Program) -> Program:
         shapes = [a.array.shape for a in factors] if floats else []
         column = (shape[0], 1)
         how: Line
-        if result.array.size == 1 and not (result.array.ndim and id(result) in rescued):  # a number
+        if result.array.size == 1 and not (result.array.ndim and id(result) in arrays):  # a number
             how = Line(np.vdot, factors, {}, []) if shapes == [shape] * 2 else Line(np.sum, (x,), {}, [])
         elif len(shape) == 2 and len(axes) == 1:
             row, flat = (1, shape[1]), result.array.ndim == 1  # the others keep an axis of length 1
