@@ -89,8 +89,8 @@ BESIDE: list[Callable[[Any, Any], Any]] = [
     lambda x, k: k * x,
     lambda x, k: x / k,
     lambda x, k: k / x,
-    lambda x, k: (x + 0) ** k,
-    lambda x, k: k ** (x + 0),
+    lambda x, k: x**k,
+    lambda x, k: k**x,
     lambda x, k: x // k,
     lambda x, k: k % x,
     lambda x, k: (x < k) | (k == x),
@@ -905,3 +905,18 @@ def test_squares_by_blocks(f: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for n, block in itertools.product((4, 5), (1, 5, 8, 12, 1000)):
         monkeypatch.setattr(blocks, "BLOCK", block)
         check(f, *((rng.uniform(0.5, 1.5, (n, n)), rng.uniform(0.5, 1.5, n)) for _ in range(2)))
+
+
+@pytest.mark.parametrize("dtype", ["?", "b", "B", "i", "q", "e", "f", "d", "g"])
+def test_sums_by_blocks_have_the_dtype_and_the_digits_of_the_whole(
+    dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "LARGE", 12)
+    monkeypatch.setattr(blocks, "BLOCK", 2)
+    functions: list[Callable[[Any], Any]] = [
+        lambda x: np.sum(x * x),
+        lambda x: np.sum((x > 0) & (x < 3)) + np.sum(x + x),
+        lambda x: np.mean(3 * x),
+        lambda x: np.vdot(x * x * x, x),
+    ]
+    check(lambda x: [f(x) for f in functions], (np.ones((3000, 2), dtype),))

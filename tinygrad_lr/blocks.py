@@ -111,8 +111,11 @@ def _group(lines: list[Line], shape: tuple[int, ...]) -> tuple[list[Line], list[
         if any(id(w) in made_rest or id(w) in totals for v in line.reads for w in (v, v.root)):
             return False
         if line.function in (np.vdot, np.sum) and not line.options and line.written is None:
-            floats = all(isinstance(a, Variable) and a.array.shape == shape for a in line.args)
-            return floats and line.made[0].array.size == 1 and any(id(a) in inside for a in line.args)
+            total = line.made[0].array
+            # whole numbers would become floating ones, and half precision be rounded with each block
+            fits = total.size == 1 and total.dtype in (np.float32, np.float64)
+            fits = fits and all(isinstance(a, Variable) and a.array.shape == shape for a in line.args)
+            return fits and any(id(a) in inside for a in line.args)
         if _shape(line) != shape:
             return False
         if line.written is not None:

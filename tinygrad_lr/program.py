@@ -305,6 +305,8 @@ def _simpler(line: Line, found: Found) -> Variable | Line | None:
         return Line(np.multiply, (-number, inner.args[1]), {}, line.made) if number else None
     if len(args) != 2:
         return None
+    if line.function is np.power and dtype == np.int8 and is_number(args[1]) and args[1] == 2:
+        return Line(np.square, (first,), {}, line.made)  # as ** does with truth values; np.power: int64
     a: Any
     b: Any
     for a, b in (args, args[::-1]):
