@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from search import examples
 from tinygrad_lr import Tensor, blocks, record, tensor
 from tinygrad_lr.compiler import compile
+from tinygrad_lr.errors import TraceError
 
 
 def parts(value: Any) -> list[Any]:
@@ -437,6 +438,63 @@ def test_captured_arrays_in_every_layout(layout: str) -> None:
         w.array += 0.5
     assert w.array is start
     assert compiled.traces == given.traces == 1
+
+
+FLAT: list[Callable[[Any], Any]] = [
+    *(np.ravel, lambda y: np.ravel(y, "F"), lambda y: np.ravel(y.T)),
+    *(lambda y: np.reshape(y, -1), lambda y: np.reshape(y, -1, order="F"), lambda y: y.T.reshape((1, -1))),
+    *(lambda y: y.flatten(), lambda y: np.reshape(y, np.shape(y)), lambda y: np.reshape(y[1:], -1)),
+]
+SQUARES = [name for name, layout in LAYOUTS.items() if layout().shape == (3, 3)]
+
+
+@pytest.mark.parametrize("first", SQUARES)
+def test_what_is_a_view_or_a_copy_as_its_argument_lies_in_memory(first: str) -> None:
+    """Keeps its values, though compiled code has its arguments elsewhere; results are nobody else's."""
+
+    def f(x: Any) -> Any:
+        made = [flat(np.exp(x + k)) for k, flat in enumerate(FLAT)]
+        later = [np.sum(np.sin(x + k)) for k in range(4)]
+        return [np.cos(y) for y in made], later, [flat(x) for flat in FLAT], [flat(-x) for flat in FLAT]
+
+    compiled = compile(f)
+    for layout in (first, first, *SQUARES):
+        x = LAYOUTS[layout]()
+        results = parts(compiled(x))
+        assert_same(results, f(x))
+        assert not any(np.shares_memory(a, b) for a, b in itertools.pairwise([x, *results, x]))
+    assert compiled.traces == 1
+
+
+@pytest.mark.parametrize("layout", SQUARES)
+@pytest.mark.parametrize("write", [0, 1])
+def test_writes_into_what_is_a_view_or_a_copy_as_its_argument_lies_in_memory(layout: str, write: int) -> None:
+    """Reach the argument where they do without compiling, or are refused."""
+    kept = 0
+    for make, flat in itertools.product([np.exp, lambda x: -x.T, lambda x: x[::-1], lambda x: x], FLAT):
+
+        def f(x: Any, make: Any = make, flat: Any = flat) -> Any:
+            y = make(x)
+            both = y, flat(y)
+            both[write].__imul__(3)
+            return [t + 1 for t in both]
+
+        x = tensor(0.0)
+        x.array = LAYOUTS[layout]()
+        truth = f(x)
+        with contextlib.suppress(TraceError):
+            compiled = compile(f)
+            for _ in range(3):
+                given = LAYOUTS[layout]()
+                assert_same(compiled(given), truth)
+                assert_same(given, x)
+            kept += 1
+    assert kept > 20
+    with pytest.raises(TraceError, match=r"what np\.ravel makes is a view, .* np\.copy\(x, 'C'\)"):
+        compile(lambda x: np.ravel(np.exp(x.T).T).__imul__(3))(np.ones((2, 3)))
+    mended = compile(lambda x: np.ravel(np.copy(np.exp(x.T).T, "C")).__imul__(3))
+    for _ in range(2):
+        assert_same(mended(np.zeros((2, 3))), np.full(6, 3.0))
 
 
 FACTORS: list[tuple[tuple[int, ...], tuple[int, ...]]] = [

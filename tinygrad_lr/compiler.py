@@ -48,7 +48,18 @@ from .calls import ARRAYS, unwrapped
 from .derivatives import cast, scatter
 from .errors import PACKAGE, TraceError, describe, name_of
 from .executable import Writer, executed, lowered
-from .program import Answer, Line, Program, Variable, called, mapped, simplified, source, variables_in
+from .program import (
+    VIEWING,
+    Answer,
+    Line,
+    Program,
+    Variable,
+    called,
+    mapped,
+    simplified,
+    source,
+    variables_in,
+)
 from .scope import MODE, RECORDING, TRACER, TRACING, Scope
 from .tape import WRITES
 from .tensor import UNATTACHED, Tensor, asarray, recorded, tracked
@@ -590,7 +601,8 @@ class Code:
 
         Returns the number of the row from which on it stores.
         """
-        owned = {id(v) for line in program.lines if not line.written for v in line.made if v.base is None}
+        making = [line for line in program.lines if not line.written and line.function not in VIEWING]
+        owned = {id(v) for line in making for v in line.made if v.base is None}
         gone: set[int] = set()
         held: dict[int, str] = {}  # tensors that were made of variables
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from .derivatives import cast, scatter
 from .derivatives.selections import LEFT_OUT
-from .errors import name_of
+from .errors import TraceError, name_of
 
 Plain = Any  # anything but a variable: a number, a slice, None, a dtype
 
@@ -145,6 +145,7 @@ def simplified(program: Program) -> None:
     number that was spread over an array stays a number, and a selection says once what it selects.
     """
     written = {id(line.written.root) for line in program.lines if line.written is not None}
+    _settle_memory(program, written)
     outside = list({id(v): v for v in (*program.arguments, *program.captured)}.values())
     for v in (
         outside if written else ()
@@ -198,6 +199,39 @@ def simplified(program: Program) -> None:
     _unnest_selections(program)
     program.without_dead_code()
     _rescue(program)
+
+
+def _settle_memory(program: Program, written: set[int]) -> None:
+    """Say of what NumPy copies or not, as its argument lies in memory, how it is here.
+
+    In compiled code the argument may lie otherwise. What was a copy counts as a view, in the memory of the
+    argument; if something is written there or into the copy, it is copied again. Only of what comes from
+    outside it is then for NumPy to say, as it is without compiling.
+    """
+    lines: list[Line] = []
+    for line in program.lines:
+        lines.append(line)
+        source = line.args[0] if line.function in VIEWING and line.args else None
+        if not isinstance(source, Variable):
+            continue
+        (made,) = line.made
+        if made.base is not None:
+            if id(made.root) in written and made.root.source is None and not _lies_by_rows(made.root.array):
+                raise TraceError(
+                    f"what {name_of(line.function)} makes is a view, as its argument lies in memory, and it "
+                    "or its argument is written; in compiled code, where arrays lie otherwise, it would be a "
+                    "copy. Write before it is made, or make it of a copy by rows, np.copy(x, 'C')."
+                )
+        elif not written & {id(made), id(source.root)}:
+            made.base = source
+        elif source.root.source is None:
+            line.made = [Variable(made.array, None, source)]
+            lines.append(Line(np.copy, (line.made[0],), {}, [made]))
+    program.lines = lines
+
+
+def _lies_by_rows(array: Any) -> bool:
+    return not isinstance(array, np.ndarray) or array.flags.c_contiguous
 
 
 class Found:
@@ -273,6 +307,8 @@ def are_moderate(dtype: Any, *factors: Any) -> bool:
 
 #: functions that put the elements of an array into another shape
 RESHAPING = {np.broadcast_to, np.reshape, np.expand_dims, np.squeeze, np.ravel, np.transpose, np.swapaxes}
+#: those whose result is a view or not, as the argument lies in memory
+VIEWING = {np.reshape, np.ravel}
 OR, AND = (np.bitwise_or, np.logical_or), (np.bitwise_and, np.logical_and)
 
 
