@@ -1068,6 +1068,7 @@ SHAPED_BY_VALUES: dict[str, tuple[Any, Any, Any]] = {
     "roots": (lambda x: np.roots(x), ([1.0, -3.0, 2.0],), ([0.0, 1.0, -2.0],)),
     "polydiv": (lambda x: np.polydiv(x, np.array([1.0, 2.0]))[1], ([1.0, 2.0, 3.0],), ([1.0, 2.0, 0.0],)),
     "polymul": (lambda x: np.polymul(x, x), ([1.0, 2.0],), ([0.0, 2.0],)),
+    "polymul by numbers": (lambda x: np.polymul(x, [1.0, 2.0]), ([1.0, 2.0],), ([0.0, 2.0],)),
     "lstsq": (
         lambda x: np.linalg.lstsq(np.stack([x, np.ones(3)]).T, np.array([1.0, 2.0, 4.0]))[1],
         ([1.0, 2.0, 3.0],),
@@ -1544,6 +1545,18 @@ def test_an_array_of_no_elements_is_passed_to_the_source() -> None:
     for way in ways(compiled):
         np.testing.assert_array_equal(way(x), x, strict=True)
     assert "def f(x, c0):" in compiled.source
+
+
+def test_an_array_that_the_source_writes_is_passed_to_it() -> None:
+    """As a default it would keep what was written from call to call; also what is written through a view."""
+    for write in (lambda c: c.__iadd__(1), lambda c: c[1:].__iadd__(1)):
+        found = np.ones(2)
+        compiled = compile(
+            lambda x, write=write, found=found: (write(tinygrad_lr.asarray(found)), found * x)[1]
+        )
+        compiled(np.ones(2))
+        assert "c0=" not in compiled.source
+        assert "found=" not in compiled.source
 
 
 WEIGHTS = np.arange(9.0).reshape(3, 3) ** 2

@@ -225,6 +225,7 @@ def test_reductions(reduction: Any, dtype: str) -> None:
         for function in (
             lambda x, options=options: reduction(x, **options),
             lambda x, options=options, k=k: reduction((2 + k) * x, **options),
+            lambda x, options=options, k=k: reduction(-1 * x, **options),
         )
     ]
     for shape in SHAPES if dtype == "d" else SHAPES[:3]:
@@ -254,6 +255,7 @@ OPTIONED: list[Callable[[Any, Any], Any]] = [
     lambda x, m: np.sum(x, initial=1),
     lambda x, m: np.sum(x, where=m),
     lambda x, m: np.sum(x, where=m, axis=1),
+    lambda x, m: np.sum(x, where=x > 1) + np.max(x, where=x > 1, initial=1),
     lambda x, m: np.sum(3 * x, where=m, axis=0, keepdims=True),
     lambda x, m: np.sum(x, dtype="d"),
     lambda x, m: np.sum(x, keepdims=True),
@@ -321,6 +323,9 @@ BETWEEN: list[Callable[[Any, Any], Any]] = [
     lambda x, y: np.where(x == y, 2 * y, y),
     lambda x, y: np.where(x == x, 2 * y, y),
     lambda x, y: np.where(x == x, y, 0.5),
+    lambda x, y: np.where(x == y, x, [0.5, 1.5, 2.5]) * 2,
+    lambda x, y: np.where(x == y, np.exp(x), np.exp(x)[::-1]) * 2,
+    lambda x, y: np.where(y > 0.8, 0.5 * np.exp(x)[::-1], np.exp(x)[::-1]) * 2,
     lambda x, y: np.where(x > 0.8, np.where(y > 0.8, x, 0), 0),
     lambda x, y: np.where(np.where(x > 0.8, np.where(y > 0.8, 2.0, 3.0), 0), 1, x),
     lambda x, y: np.where(np.where(y > 0.8, 0, 1), x, -x),
@@ -378,7 +383,21 @@ def test_numbers_that_were_spread_over_arrays(shape: Any) -> None:
                 y = loss(w)
             y.backward()
             g = w.grad
-            return y, g * 1, 3 * g, -g, g**2, g + 0.5, g / 4, g - w, g + g, np.maximum(g, 0), g.T, g[...]
+            return (
+                y,
+                g * 1,
+                3 * g,
+                -g,
+                g**2,
+                g + 0.5,
+                g / 4,
+                g - w,
+                -g * w,
+                g + g,
+                np.maximum(g, 0),
+                g.T,
+                g[...],
+            )
 
         w = tensor(np.ones(shape, dtype))
         w.attach_grad()
@@ -532,7 +551,7 @@ def test_sums_of_products(shapes: Any) -> None:
         check(f, *map(tuple, calls))
 
 
-@pytest.mark.parametrize("dtype", ["d", "f", "e"])
+@pytest.mark.parametrize("dtype", ["d", "f", "e", "i"])
 def test_products_of_matrices(dtype: str) -> None:
     """With factors on either side, of vectors and stacks, and of what has another dtype."""
     rng = np.random.default_rng(0)
@@ -544,11 +563,11 @@ def test_products_of_matrices(dtype: str) -> None:
 
     def f(*arrays: Any) -> list[Any]:
         pairs = list(zip(arrays[::2], arrays[1::2], strict=True))
-        made = [a @ b for a, b in pairs]
+        made = [a @ b for a, b in pairs] + [(2 * a) @ (3 * b) for a, b in pairs]
         made += [(2 * a) @ (0.5 * (3 * b)) for a, b in pairs]
         return [*made, *((0.25 * a) @ (4.0 * b.astype("d")) for a, b in pairs)]
 
-    check(f, *(tuple(rng.uniform(0.5, 1.5, s).astype(dtype) for p in shapes for s in p) for _ in range(2)))
+    check(f, *(tuple(rng.uniform(0.5, 3.5, s).astype(dtype) for p in shapes for s in p) for _ in range(2)))
 
 
 # ---- how expressions are written --------------------------------------------------------------------------
@@ -664,6 +683,62 @@ def test_views_see_what_is_written_through_others() -> None:
             return first * 3
 
         check(f, (np.array([1.0, 2.0, 4.0]),))
+
+
+def test_views_of_what_is_left_out() -> None:
+    """Of copies that nobody writes, or of what was made before: whose memory it is nobody takes again."""
+
+    def f(x: Any) -> Any:
+        y = np.exp(x)
+        copies = [+y, np.copy(y), y.astype(float), np.reshape(y, np.shape(y)), np.exp(x), 1 * y]
+        views = [view for copy in copies for view in (copy[1:], copy.T, copy[::-1].T)]
+        later = [np.sum(np.sin(x + k) * np.cos(x - k)) for k in range(3)]
+        return [view * k for k, view in enumerate(views)], later
+
+    check(f, (np.array([[1.0, 2.0], [0.5, 3.0]]),))
+
+
+IN_PLACE = [operator.iadd, operator.isub, operator.imul, operator.itruediv, operator.ifloordiv, operator.imod]
+IN_PLACE += [operator.ipow, lambda x, y: operator.setitem(x, ..., y), lambda x, y: np.maximum(x, y, out=x)]
+
+
+@pytest.mark.parametrize("dtype", ["d", "f", "e", "i", "B", "?"])
+@pytest.mark.parametrize("shape", [(3,), (1,), (), (2, 3)])
+def test_operators_in_place(dtype: str, shape: Any) -> None:
+    """By numbers, and by arrays of one element or as many, of the same dtype and of others."""
+    x = np.reshape(np.arange(1, 1 + np.prod(shape)), shape).astype(dtype)
+    others: list[Any] = [lambda y: 2, lambda y: 0.5, lambda y: y, lambda y: y[:1], lambda y: np.sum(y)]
+    others += [
+        lambda y: y.astype("f"),
+        lambda y: np.sum(y.astype("d")),
+        lambda y: y > 1,
+        lambda y: y[..., ::-1],
+    ]
+    functions = [
+        lambda x, y, op=op, other=other: [op(z := x * x, other(y)), op(z[...], other(y)), z * 2]
+        for op, other in itertools.product(IN_PLACE, others)
+    ]
+    taken = those_that_take(functions, tensor(x), tensor(x))
+    check(lambda x, y: [f(x, y) for f in taken], (x, np.array(x)))
+
+
+def test_sums_before_and_after_a_write_by_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an array whose elements have to be put into a row for that."""
+    monkeypatch.setattr(blocks, "LARGE", 12)
+    monkeypatch.setattr(blocks, "BLOCK", 8)
+
+    def f(w: Any, x: Any) -> Any:
+        before = np.sum(w), np.sum(w * w)
+        w -= np.exp(x) * x
+        return before, np.sum(w), np.sum(w * w)
+
+    compiled, x = compile(f), np.linspace(0, 1, 12).reshape(4, 3)
+    for _ in range(3):
+        w, eager = (np.arange(12.0).reshape(3, 4).T for _ in range(2))
+        t = tensor(0.0)
+        t.array = eager
+        assert_same(compiled(w, x), f(t, x))
+        assert_same(w, eager)
 
 
 RETURNED: dict[str, Callable[[Any, Any], Any]] = {
@@ -851,11 +926,26 @@ def test_what_has_no_name_is_computed_before_what_it_is_made_of_is_written(steps
 # ---- axes, conditions, constants and blocks ---------------------------------------------------------------
 
 
+def test_every_ufunc_is_one_of_its_own() -> None:
+    """Of what could be another function, or none at all."""
+    ufuncs = [f for f in vars(np).values() if isinstance(f, np.ufunc) and f.signature is None]
+    for dtype in "dfi?":
+        x = np.array([[-2.5, -1.0, 0.3], [0.0, 1.5, 3.0]]).astype(dtype)
+        for n in (1, 2):
+            arrays = (x, x[::-1] + x.dtype.type(1))[:n]
+            with contextlib.ExitStack() as stack:
+                stack.enter_context(np.errstate(all="ignore"))
+                taken = those_that_take([f for f in ufuncs if f.nin == n], *map(tensor, arrays))
+            for i in range(2):
+                check(lambda *a, some=taken[i::2]: [f(*a) for f in some], arrays)
+
+
 def test_axes_that_are_exchanged_twice() -> None:
     """By every pair of axes after every other one, of squares, stacks and what has one axis."""
     turns: list[Callable[[Any], Any]] = [np.transpose, lambda x: x.T, lambda x: np.transpose(x, None)]
     turns += [lambda x, i=i, j=j: np.swapaxes(x, i, j) for i in (-2, -1, 0, 1) for j in (-1, 0, 1)]
-    turns += [lambda x: np.transpose(x, (1, 0)), lambda x: np.transpose(x, (-1, 0, 1))]
+    turns += [lambda x, axes=axes: np.transpose(x, axes) for axes in ((1, 0), (-1, 0, 1))]
+    turns += [lambda x, axes=axes: np.transpose(x, axes=axes) for axes in (None, (0, 1), (0, 2, 1))]
     for shape in [(2, 3), (2, 2, 2), (2,)]:
         x = np.reshape(np.arange(np.prod(shape)), shape) + 0.5
         taken = those_that_take(turns, x)
@@ -874,6 +964,7 @@ CONDITIONS: list[Callable[[Any, Any], Any]] = [
     lambda x, y: -x,
     lambda x, y: np.abs(x),
     lambda x, y: np.sign(x),
+    lambda x, y: np.floor(np.where(x, 0.5, 0)),
     lambda x, y: np.where(x, 0, 2),
     lambda x, y: np.where(x, 0.0, 0),
     lambda x, y: np.where(x, 2, 3),

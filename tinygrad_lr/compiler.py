@@ -314,8 +314,15 @@ class Tracer:
 
     def write(self, function: Any, target: Any, args: Any, options: Any) -> None:
         """Note that a call writes into a tensor, or into several."""
+        targets = target if isinstance(target, tuple) else (target,)
+        for array in (getattr(t, "array", t) for t in targets):
+            made = self.known.get(id(array))
+            number = id(array) in self.numbers and isinstance(array, np.ndarray)
+            if number and isinstance(made, Variable) and made.source is None:
+                self.numbers.remove(id(array))  # a truth value of NumPy's, which becomes an array
+                self.lines.append(Line(np.array, (made,), {}, [self.add(array)]))
         args, options = mapped(self.operand, tuple(args)), mapped(self.operand, dict(options))
-        for t in target if isinstance(target, tuple) else (target,):
+        for t in targets:
             variable = self.operand(t)
             if variable.root.source is not None and id(variable.root.array) not in self.reachable:
                 raise TraceError(
