@@ -225,13 +225,14 @@ def test_reductions(reduction: Any, dtype: str) -> None:
         for function in (
             lambda x, options=options: reduction(x, **options),
             lambda x, options=options, k=k: reduction((2 + k) * x, **options),
-            lambda x, options=options, k=k: reduction(-1 * x, **options),
         )
     ]
     for shape in SHAPES if dtype == "d" else SHAPES[:3]:
         x = np.reshape(np.arange(np.prod(shape)) % 7 + 1, shape).astype(dtype)
         taken = those_that_take(functions, x)
         check(lambda x, taken=taken: [f(x) for f in taken], (x,), (np.array(3 - x if dtype != "?" else ~x),))
+    for options in ({}, {"axis": 0}, {"axis": 1, "keepdims": True}):
+        check(lambda x, options=options: reduction(-1 * x, **options), (np.arange(6.0).reshape(2, 3),))
 
 
 def test_sums_in_another_dtype_than_that_of_the_result() -> None:
@@ -323,8 +324,8 @@ BETWEEN: list[Callable[[Any, Any], Any]] = [
     lambda x, y: np.where(x == y, 2 * y, y),
     lambda x, y: np.where(x == x, 2 * y, y),
     lambda x, y: np.where(x == x, y, 0.5),
-    lambda x, y: np.where(x == y, x, [0.5, 1.5, 2.5]) * 2,
-    lambda x, y: np.where(x == y, np.exp(x), np.exp(x)[::-1]) * 2,
+    lambda x, y: np.where(x == y, np.exp(x + 1), np.exp(x + 1)[::-1]) * 2,
+    lambda x, y: np.where(x == x, np.exp(x + 2), np.exp(x + 2)[::-1]) * 2,
     lambda x, y: np.where(y > 0.8, 0.5 * np.exp(x)[::-1], np.exp(x)[::-1]) * 2,
     lambda x, y: np.where(x > 0.8, np.where(y > 0.8, x, 0), 0),
     lambda x, y: np.where(np.where(x > 0.8, np.where(y > 0.8, 2.0, 3.0), 0), 1, x),
@@ -563,7 +564,7 @@ def test_products_of_matrices(dtype: str) -> None:
 
     def f(*arrays: Any) -> list[Any]:
         pairs = list(zip(arrays[::2], arrays[1::2], strict=True))
-        made = [a @ b for a, b in pairs] + [(2 * a) @ (3 * b) for a, b in pairs]
+        made = [a @ b for a, b in pairs] + [(5 * a) @ (7 * b) for a, b in pairs]
         made += [(2 * a) @ (0.5 * (3 * b)) for a, b in pairs]
         return [*made, *((0.25 * a) @ (4.0 * b.astype("d")) for a, b in pairs)]
 
@@ -679,8 +680,9 @@ def test_views_see_what_is_written_through_others() -> None:
         def f(x: Any, one: Any = one, other: Any = other, target: Any = target, write: Any = write) -> Any:
             y = target(x)
             first, second = one(y), other(y)
+            before = first * 3
             write(second)
-            return first * 3
+            return before, first * 3
 
         check(f, (np.array([1.0, 2.0, 4.0]),))
 
@@ -926,6 +928,23 @@ def test_what_has_no_name_is_computed_before_what_it_is_made_of_is_written(steps
 # ---- axes, conditions, constants and blocks ---------------------------------------------------------------
 
 
+def test_indices_and_options_that_differ_in_one_part() -> None:
+    """Are not taken for one another."""
+    ends: list[Any] = [None, 0, 1, 3, -1]
+    keys: list[Any] = [slice(*key) for key in itertools.product(ends, ends, [None, 1, 2, -1])]
+    keys += [1, (1,), [1], [1, 2], (1, 2), [True, False, True, False], (slice(1, 2), 0), (0, slice(1, 2))]
+    x = np.arange(16.0).reshape(4, 4)
+    for some in (keys[::2], keys[1::2]):
+        check(lambda x, some=some: [x[key] * 2 for key in some], (x,))
+    several = [
+        lambda x: np.modf(x),
+        lambda x: np.modf(x)[::-1],
+        lambda x: np.split(x, 2),
+        lambda x: np.split(x, 4),
+    ]
+    check(lambda x: [f(x) for f in several], (x / 3,))
+
+
 def test_every_ufunc_is_one_of_its_own() -> None:
     """Of what could be another function, or none at all."""
     ufuncs = [f for f in vars(np).values() if isinstance(f, np.ufunc) and f.signature is None]
@@ -994,6 +1013,7 @@ def test_conditions_of_selections(dtype: str) -> None:
             return [
                 np.where(c, z, 0),
                 np.where(c, 0, 3 * z),
+                np.where(c, z + 9, 0) * y,
                 np.where(c, 1.5, z * z),
                 np.where(c, np.where(d, z - 1, 0), 0),
                 np.where(c, -np.where(c, z - 2, 0) * y, 0),

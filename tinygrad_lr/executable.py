@@ -620,8 +620,7 @@ class Writer:
             return self._select_rarely(line, v, dying)
         if any(isinstance(x, Variable) and kind(x) != kind(v) for x in (a, b)):
             return False
-        known = all(isinstance(x, Variable) or is_number(x) for x in (a, b))
-        if known and self._makers.get(id(condition)) is np.equal:
+        if self._makers.get(id(condition)) is np.equal:
             return self._select_rarely(line, v, dying)
         x = a if isinstance(a, Variable) else b
         if not isinstance(x, Variable) or not is_zero(b if x is a else a):
@@ -726,7 +725,8 @@ class Writer:
             arrays = [getattr(x, "array", x) for x in args]
             if all(np.ndim(x) in (1, 2) and x.dtype == made.array.dtype for x in arrays):
                 return f"{self.text(a)}.dot({self.text(args[1])})", ", "
-        if function in REDUCTIONS and ndim >= 0 and len(args) == 1 and options.keys() <= {"axis", "keepdims"}:
+        fixed = len(args) == 1 and options.keys() <= {"axis", "keepdims"} and not variables_in(options)
+        if function in REDUCTIONS and ndim >= 0 and fixed:
             words = [f"{k}={self.text(v)}" for k, v in ({"axis": None} | options).items()]
             return f"{self.bind(REDUCTIONS[function], 'f')}({', '.join([self.text(a), *words])})", ", out="
         if isinstance(function, np.ufunc) and function.nout == 1 and not options:
