@@ -934,8 +934,7 @@ def test_indices_and_options_that_differ_in_one_part() -> None:
     keys: list[Any] = [slice(*key) for key in itertools.product(ends, ends, [None, 1, 2, -1])]
     keys += [1, (1,), [1], [1, 2], (1, 2), [True, False, True, False], (slice(1, 2), 0), (0, slice(1, 2))]
     x = np.arange(16.0).reshape(4, 4)
-    for some in (keys[::2], keys[1::2]):
-        check(lambda x, some=some: [x[key] * 2 for key in some], (x,))
+    check(lambda x: [x[key] * 2 for key in keys], (x,))
     several = [
         lambda x: np.modf(x),
         lambda x: np.modf(x)[::-1],
