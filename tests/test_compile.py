@@ -1062,6 +1062,13 @@ def test_a_mask_that_takes_another_number_later_raises() -> None:
     with pytest.raises(TraceError, match="a mask takes 3 elements now"):
         compiled(x)
 
+    index, mask = np.array([0]), np.array([True, False, False])
+    beside = compile(lambda x: np.sum(x[index, mask]))
+    assert beside(x[None]) == beside(x[None]) == 1
+    mask[1] = True
+    with pytest.raises(TraceError, match="a mask takes 2 elements now"):
+        beside(x[None])
+
 
 #: functions whose results have a shape that depends on values, and two calls for which it is another
 SHAPED_BY_VALUES: dict[str, tuple[Any, Any, Any]] = {
@@ -1401,6 +1408,40 @@ def use_after_write(w: Any, x: Any) -> Any:
     top = np.max(np.cos(w), axis=0)
     w -= x
     return before * w + top
+
+
+@differentiable(lambda g, y, x, axis=(0,), keepdims=True: g + 0 * x)
+def total(x: Any, axis: Any = (0,), keepdims: bool = True) -> Any:
+    return np.sum(x, axis, keepdims=keepdims)
+
+
+def test_options_of_ones_own_functions_are_passed_as_they_are() -> None:
+    """Though NumPy's own would do the same without them."""
+    compiled = compile(
+        lambda x: [total(x, keepdims=False) * 2, total(x, axis=(1,), keepdims=False), total(x)]
+    )
+    x = np.arange(6.0).reshape(2, 3)
+    for _ in range(2):
+        for got, truth in zip(compiled(x), (2 * x.sum(0), x.sum(1), x.sum(0, keepdims=True)), strict=True):
+            np.testing.assert_array_equal(got, truth, strict=True)
+
+
+def test_arrays_found_elsewhere_that_share_memory() -> None:
+    """What is written into one is seen in the others."""
+    w = tensor([1.0, 2.0, 4.0])
+    turned, part = tinygrad_lr.asarray(w.array[::-1]), tinygrad_lr.asarray(w.array[1:])
+
+    def f(x: Any) -> Any:
+        before = 2 * turned, 3 * part
+        w.__iadd__(x)
+        return *before, 2 * turned, 3 * part
+
+    compiled, x = compile(f), np.array([1.0, -1.0, 0.5])
+    for _ in range(3):
+        before, after = w.numpy().copy(), w.numpy() + x
+        truths = 2 * before[::-1], 3 * before[1:], 2 * after[::-1], 3 * after[1:]
+        for got, truth in zip(compiled(x), truths, strict=True):
+            np.testing.assert_array_equal(got, truth)
 
 
 def ends(a: Any) -> Any:
@@ -2044,6 +2085,21 @@ def test_an_exception_of_compiled_code_says_what_it_may_have_changed() -> None:
         compiled(w, v, x, np.array([2]))
     assert caught.value.__notes__ == [
         "changing is compiled and stopped half-way: v, w, the gradient of w may be changed in part"
+    ]
+
+    def storing(w: Any, x: Any, i: Any) -> Any:
+        with record():
+            loss = (w * w * x).sum()
+        loss.backward()
+        return x[i]
+
+    stored = compile(storing)
+    for _ in range(3):
+        stored(w, x, np.array([1]))
+    with pytest.raises(IndexError) as caught:
+        stored(w, x, np.array([2]))
+    assert caught.value.__notes__ == [
+        "storing is compiled and stopped half-way: the gradient of w may be changed in part"
     ]
     before = compile(lambda v, x, i: (v.__iadd__(x[i]), None)[1])
     before(v, x, np.array([0]))
@@ -2746,6 +2802,17 @@ def test_one_truth_value_given_twice_is_not_one_argument(make: Any) -> None:
         if make is FLAGS["tensors of scalars"]:
             found[0].array = np.True_
             np.testing.assert_array_equal(compiled(a, b, c=[c])[3:5], [not flags[0], flags[1]])
+
+
+def test_the_source_of_arguments_that_are_given_several_times() -> None:
+    """Has a parameter for each."""
+    compiled = compile(lambda a, b, c, d, e: a + 2 * b + 3 * c + 4 * d + 5 * e)
+    x, y = np.array([1.0, 2.0]), np.array([3.0, 5.0])
+    for arrays in ((x, y, y, x, x), (y, y, y, x, x), (x, y, x, y, y)):
+        compiled(*arrays)
+        compiled.name = "f"
+        for way in ways(compiled):
+            np.testing.assert_array_equal(way(*arrays), sum(n * a for n, a in enumerate(arrays, 1)))
 
 
 def test_one_number_given_twice_is_not_one_argument() -> None:

@@ -77,10 +77,10 @@ def check(function: Callable[..., Any], *calls: tuple[Any, ...]) -> Any:
 f16, f32, f64, inf, nan = np.float16, np.float32, np.float64, np.inf, np.nan
 NUMBERS: dict[str, list[Any]] = {
     "d": [0, 1, 2, -1, True, 0.0, -0.0, 1.0, 0.1, 1e-310, 1e-200, 1e308, inf, nan, f32(0.1), f64(2), -inf],
-    "f": [2, 1.0, -0.0, 0.1, 1e-40, 1e5, 1e-200, f16(3), f32(0.1), f32(1e-40), f32(1), f64(0.1), f64(0)],
+    "f": [2, 1.0, -0.0, 0.1, 1e-40, 1e5, 1e-200, f16(3), *map(f32, (0.1, 1e-40, 1)), *map(f64, (0, 0.1, 1, 2))],
     "e": [0.1, 1e-7, 2, -0.0, f16(3), f64(0.1), np.array(0.5), np.array(2, "f")],
     "g": [3, 0.1],
-    "q": [2, 1, 0, -1, True, 2.0, f32(0.1), np.int8(2)],
+    "q": [2, 1, 0, -1, True, 1.0, 2.0, f32(0.1), np.int8(2)],
     "b": [2, True, np.int64(3)],
     "B": [2, 1, 0, True],
     "?": [2, 1, 0, True, False],
@@ -326,6 +326,7 @@ BETWEEN: list[Callable[[Any, Any], Any]] = [
     lambda x, y: np.where(x == x, y, 0.5),
     lambda x, y: np.where(x == y, np.exp(x + 1), np.exp(x + 1)[::-1]) * 2,
     lambda x, y: np.where(x == x, np.exp(x + 2), np.exp(x + 2)[::-1]) * 2,
+    lambda x, y: np.where(y == x, np.exp(x + 3)[::-1], np.exp(x + 3)) * 2,
     lambda x, y: np.where(y > 0.8, 0.5 * np.exp(x)[::-1], np.exp(x)[::-1]) * 2,
     lambda x, y: np.where(x > 0.8, np.where(y > 0.8, x, 0), 0),
     lambda x, y: np.where(np.where(x > 0.8, np.where(y > 0.8, 2.0, 3.0), 0), 1, x),
