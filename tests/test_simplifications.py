@@ -77,7 +77,8 @@ def check(function: Callable[..., Any], *calls: tuple[Any, ...]) -> Any:
 f16, f32, f64, inf, nan = np.float16, np.float32, np.float64, np.inf, np.nan
 NUMBERS: dict[str, list[Any]] = {
     "d": [0, 1, 2, -1, True, 0.0, -0.0, 1.0, 0.1, 1e-310, 1e-200, 1e308, inf, nan, f32(0.1), f64(2), -inf],
-    "f": [2, 1.0, -0.0, 0.1, 1e-40, 1e5, 1e-200, f16(3), *map(f32, (0.1, 1e-40, 1)), *map(f64, (0, 0.1, 1, 2))],
+    "f": [2, 1.0, -0.0, 0.1, 1e-40, 1e5, 1e-200, f16(3), f32(0.1), f32(1e-40), f32(1),
+          *map(f64, (0, 0.1, 1, 2))],
     "e": [0.1, 1e-7, 2, -0.0, f16(3), f64(0.1), np.array(0.5), np.array(2, "f")],
     "g": [3, 0.1],
     "q": [2, 1, 0, -1, True, 1.0, 2.0, f32(0.1), np.int8(2)],
