@@ -2710,6 +2710,20 @@ def test_an_argument_that_the_function_finds_elsewhere_too(find: Any, turned: in
         assert compiled.traces == traces  # each has a program that is kept
 
 
+def test_the_source_for_arguments_that_share_memory() -> None:
+    """Computes what has no name before it is written through another argument."""
+
+    def f(x: Any, y: Any) -> Any:
+        made = [np.sin(y)]
+        x.__iadd__(1)
+        return made[0] * x
+
+    compiled = compile(f)
+    for way in ways(compiled):
+        x = np.array([1.0, 2.0, 4.0])
+        np.testing.assert_array_equal(way(x, x[::-1]), np.sin([4.0, 2.0, 1.0]) * [2, 3, 5])
+
+
 def test_an_argument_that_lies_on_an_array_that_the_function_writes() -> None:
     """Whether it is traced with such a one or with another."""
     for order in ("ab", "ba"):

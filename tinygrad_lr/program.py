@@ -82,6 +82,7 @@ class Program:
         self.tensors = False  # whether tensors come out
         self.same: list[Any] = []  # of each variable in the result, the source whose tensor it is, or None
         self.stored: list[tuple[Any, Variable]] = []
+        self.shared: set[int] = set()  # the ids of variables from outside that share memory with others
 
     @property
     def numbers(self) -> list[Variable]:
@@ -152,6 +153,7 @@ def simplified(program: Program) -> None:
     ):  # an array that shares memory with one that is written is written too
         if any(w is not v and np.may_share_memory(v.array, w.array) for w in outside):
             written.add(id(v))
+            program.shared.add(id(v))
     instead: dict[int, Any] = {}  # of variables that are no longer made
     found = Found()
     seen: dict[Any, list[Variable]] = {}
@@ -800,6 +802,9 @@ def _movable(program: Program, number: int, v: Variable, made_from: set[int]) ->
     for later in program.lines[number + 1 :]:
         if any(w is v for w in later.reads):
             return True
-        if later.written is not None and id(later.written.root) in made_from:
+        written = set() if later.written is None else {id(later.written.root)}
+        if written & program.shared:
+            written |= program.shared
+        if written & made_from:
             return False
     return not any(line.written is not None for line in program.lines[number + 1 :])
