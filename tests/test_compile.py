@@ -2204,6 +2204,10 @@ DISTINCT: dict[str, tuple[Any, Any]] = {
     "options": (lambda x, y: x * y, lambda x: ((x,), {"y": x + 1})),
     "empty options": (lambda x, y: x * 2, lambda x: ((x,), {"y": []})),
     "dicts": (lambda d: d["a"] * d["b"], lambda x: (({"a": x, "b": x + 1},), {})),
+    "nestings": (
+        lambda d, e: d[0]["a"] * d[1] + e["b"][0],
+        lambda x: (([{"a": x}, x + 1], {"b": (x * x,)}), {}),
+    ),
     "numbers": (lambda x, k: x * k, lambda x: ((x, np.float64(x[0, 0])), {})),
     "named tuples": (lambda x: Pair(x - 1, high=x + 1), lambda x: ((x,), {})),
     "no signature": (dict, lambda x: ((), {"a": x, "b": x + 1})),
@@ -2228,15 +2232,29 @@ def test_arguments_and_results_of_every_form(function: Any, call: Any) -> None:
     for _ in range(3):
         args, options = call(rng.normal(size=(40, 3)))
         truth = function(*args, **options)
-        arrays = [*args, *options.values()]
         made = compiled(*args, **options)
         assert type(made) is type(truth)
-        given = [a for a in arrays if isinstance(a, (np.ndarray, np.generic))]
-        given += [part for a in arrays if isinstance(a, dict) for part in a.values()]
+        given = [a for a in parts([*args, options]) if a.size]
         for got in (made, run_source(compiled, *given), run_source(compiled, *given, form="executed")):
             for a, b in zip(parts(got), parts(truth), strict=True):
                 np.testing.assert_allclose(a, b, rtol=1e-6 if a.dtype == np.float32 else 1e-12)
     assert compiled.traces == 1
+
+
+def test_arguments_are_given_in_another_way_each_time() -> None:
+    def f(x: Any, k: Any = 2.0, **more: Any) -> Any:
+        return x * k + sum(more.values())
+
+    x, y = np.array([1.0, 2.0]), np.array([3.0, 5.0])
+    calls: list[Any] = [
+        *(lambda f: f(x), lambda f: f(y), lambda f: f(x, 3.0), lambda f: f(x, y), lambda f: f(x=x)),
+        *(lambda f: f(x, k=3.0), lambda f: f(x, k=y), lambda f: f(k=x, x=y), lambda f: f(x, a=y)),
+        *(lambda f: f(x, b=y), lambda f: f(x, a=y, b=x), lambda f: f(x, b=x, a=1.0)),
+    ]
+    for one, other in itertools.permutations(calls, 2):
+        compiled = compile(f)
+        for call in (one, one, other, one, other):
+            np.testing.assert_array_equal(call(compiled), call(f))
 
 
 def parts(value: Any) -> list[Any]:

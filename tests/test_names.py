@@ -136,7 +136,7 @@ def test_random_numbers_are_those_of_numpys_generator():
             made = ours(shape)
             np.random.seed(5)
             assert isinstance(made, d2l.Tensor)
-            np.testing.assert_array_equal(made.array, theirs(shape))
+            np.testing.assert_array_equal(made.array, np.array(theirs(shape)), strict=True)
 
 
 def test_numbers_that_are_no_arrays_stay():

@@ -1324,6 +1324,17 @@ def test_correlations(rowvar: bool, second: int | None) -> None:
     check_gradients(function, *data)
 
 
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("ddof", [None, 0, 1])
+@pytest.mark.parametrize("counts", [None, np.array([1, 3, 1, 2])], ids=["each once", "counts"])
+def test_covariances_by_weights(bias: bool, ddof: int | None, counts: Any) -> None:
+    """With all that says what they are divided by; with derivatives of both orders."""
+    rows, weights = np.sin(np.arange(8.0)).reshape(2, 4), np.array([1.0, 3.0, 2.0, 0.5])
+    options = {"bias": bias, "ddof": ddof, "fweights": counts}
+    check_gradients(lambda m: np.cov(m, **options), rows)
+    check_gradients(lambda m, w: np.cov(m, aweights=w, **options), rows, weights)
+
+
 @pytest.mark.parametrize("ddof", [0, 1])
 def test_the_scale_of_weights_of_covariances_has_no_say(ddof: int) -> None:
     rows, weights = np.sin(np.arange(8.0)).reshape(2, 4), np.array([1.0, 3.0, 2.0, 0.5])

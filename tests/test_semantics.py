@@ -1870,6 +1870,7 @@ def test_in_place_keeps_shape_and_dtype() -> None:
 
 WRITES: dict[str, Callable[[Any], Any]] = {
     "t += 1": lambda t: operator.iadd(t, 1),
+    "t += t": lambda t: operator.iadd(t, t),
     "t -= 1": lambda t: operator.isub(t, 1),
     "t /= 2": lambda t: operator.itruediv(t, 2),
     "t //= 0.05": lambda t: operator.ifloordiv(t, 0.05),
