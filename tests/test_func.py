@@ -522,6 +522,15 @@ def test_dtypes_stay(dtype: Any) -> None:
     assert hvp(lambda x: np.sum(x**3), x, x).dtype == dtype
 
 
+@pytest.mark.parametrize("made", [(0,), (0, 3), (2, 0)], ids=repr)
+@pytest.mark.parametrize("shape", [(), (2,), (2, 3), (0,)], ids=repr)
+def test_jacobians_of_nothing_have_the_shape_of_any(made: Any, shape: Any) -> None:
+    x = np.ones(shape)
+    for f in (lambda x: np.resize(x, made), lambda x: np.sum(x) * np.ones(made), lambda x: np.ones(made)):
+        assert jacobian(f)(x).shape == (*made, *shape)
+        assert hessian(lambda x, f=f: np.sum(f(x)))(x).shape == 2 * shape
+
+
 @pytest.mark.parametrize("dtype", [bool, *"bBhHiIlLqQ"])
 def test_whole_numbers_count_as_floating_ones(dtype: Any) -> None:
     """Of double precision, however short they are: a gradient may be no whole number, or a large one."""
