@@ -519,6 +519,31 @@ def test_writes_into_what_is_a_view_or_a_copy_as_its_argument_lies_in_memory(lay
         assert_same(mended(np.zeros((2, 3))), np.full(6, 3.0))
 
 
+@pytest.mark.parametrize("flat", [np.ravel, lambda y: np.reshape(y, (3, -1)), lambda y: np.reshape(y.T, -1)])
+@pytest.mark.parametrize("written", ["what is flat", "what it is made of"])
+def test_views_or_copies_as_the_arguments_lie_in_memory(flat: Any, written: str) -> None:
+    """Whichever is traced first; also beside an argument that lies otherwise, or a number."""
+
+    def f(x: Any, w: Any, k: Any) -> Any:
+        y = x * k
+        z = flat(y)
+        if written == "what is flat":
+            z += 1
+        else:
+            y += w
+        return y, z, w * 1
+
+    by_rows, by_columns = np.arange(6.0).reshape(2, 3), np.asfortranarray(np.arange(1.0, 7).reshape(2, 3))
+    layouts = list(itertools.product([by_rows, by_columns], repeat=2))
+    for first, second in itertools.permutations(layouts, 2):
+        compiled = compile(f)
+        with contextlib.suppress(TraceError):
+            for arrays in (first, first, second, second, first):
+                made, truth = compiled(*arrays, np.float64(2.0)), f(*arrays, np.float64(2.0))
+                for got, expected in zip(made, truth, strict=True):
+                    np.testing.assert_array_equal(got, expected)
+
+
 FACTORS: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
     *(((3, 3), s) for s in [(3, 3), (3, 1), (1, 3), (3,), (1, 1), (1,), ()]),
     *(((4, 3), s) for s in [(4, 3), (4, 1), (1, 3), (3,), (1, 1)]),

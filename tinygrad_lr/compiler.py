@@ -55,6 +55,7 @@ from .program import (
     Program,
     Variable,
     called,
+    lies_by_rows,
     mapped,
     simplified,
     source,
@@ -393,6 +394,7 @@ class Traced:
         _key((args, options), leaves)
         self.pinned = pinned
         self.among, self.overlap = _overlap(leaves), _overlap((*leaves, *self.found))
+        self.by_rows = [lies_by_rows(getattr(leaf, "array", leaf)) for leaf in leaves]
         for line in (*program.lines, *self.lowered.lines):
             for v in (*line.reads, *line.made, *program.arguments):  # let go of the values
                 v.array = np.broadcast_to(np.empty((), v.array.dtype), v.array.shape)
@@ -435,6 +437,9 @@ class Code:
         self.misses += [f"a{place} is not {self._bind(leaf)}" for place, leaf in traced.pinned.items()]
         every = "".join(f"a{place}, " for place in range(len(self.leaves)))
         found = "".join(f"{self._bind(t)}, " for t in traced.found)
+        if traced.program.by_memory:
+            for array, by_rows in zip(self.names, traced.by_rows, strict=True):
+                self.misses.append(f"{array}.flags.c_contiguous is not {by_rows}")
         attached = any(leaf.grad_req for leaf in self.leaves)
         if traced.among or attached or any(isinstance(place, int) for place in traced.written):
             self.misses.append(f"{self._bind(_overlap)}(({every})) != {traced.among}")

@@ -83,6 +83,7 @@ class Program:
         self.same: list[Any] = []  # of each variable in the result, the source whose tensor it is, or None
         self.stored: list[tuple[Any, Variable]] = []
         self.shared: set[int] = set()  # the ids of variables from outside that share memory with others
+        self.by_memory = False  # whether it is right only for arguments that lie in memory as they did
 
     @property
     def numbers(self) -> list[Variable]:
@@ -218,7 +219,7 @@ def _settle_memory(program: Program, written: set[int]) -> None:
             continue
         (made,) = line.made
         if made.base is not None:
-            if id(made.root) in written and made.root.source is None and not _lies_by_rows(made.root.array):
+            if id(made.root) in written and made.root.source is None and not lies_by_rows(made.root.array):
                 raise TraceError(
                     f"what {name_of(line.function)} makes is a view, as its argument lies in memory, and it "
                     "or its argument is written; in compiled code, where arrays lie otherwise, it would be a "
@@ -227,12 +228,13 @@ def _settle_memory(program: Program, written: set[int]) -> None:
         elif not written & {id(made), id(source.root)}:
             made.base = source
         elif source.root.source is None:
+            program.by_memory = True
             line.made = [Variable(made.array, None, source)]
             lines.append(Line(np.copy, (line.made[0],), {}, [made]))
     program.lines = lines
 
 
-def _lies_by_rows(array: Any) -> bool:
+def lies_by_rows(array: Any) -> bool:
     return not isinstance(array, np.ndarray) or array.flags.c_contiguous
 
 
