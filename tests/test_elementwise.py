@@ -1026,3 +1026,25 @@ def test_slopes_of_lengths_and_angles_at_any_scale(scale: float) -> None:
             partials(function, scale * a, scale * b), partials(function, a, b), strict=True
         ):
             np.testing.assert_allclose(got, expected * scale**power, rtol=1e-13)
+
+
+@pytest.mark.parametrize("near", [5e-324, 1e-300, 1e-9])
+@pytest.mark.parametrize(
+    "function",
+    [
+        *(np.absolute, np.fabs, np.real_if_close, np.nan_to_num, np.ptp, np.max, np.min, np.median, np.sort),
+        *(np.cumsum, np.maximum.accumulate, np.fmin.accumulate, np.maximum.reduce),
+        *(lambda x: np.maximum(x, 0), lambda x: np.minimum(0.0, x), lambda x: np.fmax(x, 0)),
+        *(lambda x: np.fmin(x, 0), lambda x: np.copysign(x, 1), lambda x: np.heaviside(x, x)),
+        *(lambda x: np.heaviside(x[::-1], x), lambda x: np.clip(x, 0, 1), lambda x: np.clip(2.0, -1, x)),
+        *(lambda x: np.clip(-2.0, x, 0), lambda x: np.maximum(x, -x), lambda x: np.maximum(x, x[::-1])),
+        *(lambda x: np.where(x > 0, x, 2 * x), lambda x: np.max(x, initial=0.0)),
+        *(lambda x: np.linalg.norm(x, 1), lambda x: np.linalg.norm(x, np.inf), lambda x: np.remainder(x, 3)),
+        *(lambda x: np.percentile(x, [0, 100]), lambda x: np.interp(x, [-1.0, 0.0, 1.0], [3.0, 5.0, 9.0])),
+    ],
+    ids=lambda f: name_of(f) if f.__module__ != __name__ else None,
+)
+def test_beside_a_kink_the_slope_is_that_of_its_side(function: Any, near: float) -> None:
+    """However near: only equal numbers are tied."""
+    x = np.array([1.0, -1.0, -3.0, 2.0]) / 4
+    np.testing.assert_array_equal(gradient(function, x * (4 * near)), gradient(function, x))
