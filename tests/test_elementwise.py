@@ -1028,7 +1028,6 @@ def test_slopes_of_lengths_and_angles_at_any_scale(scale: float) -> None:
             np.testing.assert_allclose(got, expected * scale**power, rtol=1e-13)
 
 
-@pytest.mark.parametrize("near", [5e-324, 1e-300, 1e-9])
 @pytest.mark.parametrize(
     "function",
     [
@@ -1044,7 +1043,9 @@ def test_slopes_of_lengths_and_angles_at_any_scale(scale: float) -> None:
     ],
     ids=lambda f: name_of(f) if f.__module__ != __name__ else None,
 )
-def test_beside_a_kink_the_slope_is_that_of_its_side(function: Any, near: float) -> None:
+def test_beside_a_kink_the_slope_is_that_of_its_side(function: Any) -> None:
     """However near: only equal numbers are tied."""
-    x = np.array([1.0, -1.0, -3.0, 2.0]) / 4
-    np.testing.assert_array_equal(gradient(function, x * (4 * near)), gradient(function, x))
+    x = np.array([1.0, -1.0, -3.0, 2.0])
+    slopes = gradient(function, x / 4)
+    for near in (5e-324, 1e-300, 1e-9):
+        np.testing.assert_array_equal(gradient(function, x * near), slopes)

@@ -72,8 +72,8 @@ def calls_at_a_time(function: Any) -> int:
     """About as many as there are pairs of options; but those of ufuncs are the same for all of them."""
     count = max(len(ROWS[function].options), 1)
     if isinstance(function, np.ufunc) or isinstance(getattr(function, "__self__", None), np.ufunc):
-        return min(count, 6)
-    return max(count, min(math.comb(count, 2), 10))
+        return min(count, 5)
+    return min(max(count, math.comb(count, 2)), 8)
 
 
 @pytest.mark.parametrize("function", [f for f in ROWS if f in DOMAINS], ids=name_of)

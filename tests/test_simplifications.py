@@ -733,8 +733,11 @@ IN_PLACE = [operator.iadd, operator.isub, operator.imul, operator.itruediv, oper
 IN_PLACE += [operator.ipow, lambda x, y: operator.setitem(x, ..., y), lambda x, y: np.maximum(x, y, out=x)]
 
 
-@pytest.mark.parametrize("dtype", ["d", "f", "e", "i", "B", "?"])
-@pytest.mark.parametrize("shape", [(3,), (1,), (), (2, 3)])
+@pytest.mark.parametrize(
+    ("dtype", "shape"),
+    [*itertools.product("dfi?", [(3,), (1,), (), (2, 3)]), ("e", (3,)), ("B", (3,))],
+    ids=repr,
+)
 def test_operators_in_place(dtype: str, shape: Any) -> None:
     """By numbers, and by arrays of one element or as many, of the same dtype and of others."""
     x = np.reshape(np.arange(1, 1 + np.prod(shape)), shape).astype(dtype)
