@@ -37,7 +37,7 @@ from tinygrad_lr import (
 )
 from tinygrad_lr.calls import unwrapped
 from tinygrad_lr.cli import main
-from tinygrad_lr.compiler import CACHE_SIZE, _watcher, compile
+from tinygrad_lr.compiler import CACHE_SIZE, STEERING, _watcher, compile
 from tinygrad_lr.derivatives.linalg import real_eig
 from tinygrad_lr.derivatives.selections import LEFT_OUT
 from tinygrad_lr.errors import (
@@ -1171,6 +1171,10 @@ def test_code_for_one_shape_is_not_run_for_another(function: Any, first: Any, se
                     arrays = [np.array(a) for a in call]
                     truth = f(*map(tensor, arrays))
                     np.testing.assert_allclose(unwrapped(compiled(*arrays)), unwrapped(truth), **close)
+
+
+def test_every_parameter_that_steers_has_a_call() -> None:
+    assert set(STEERED_BY) == STEERING
 
 
 @pytest.mark.parametrize("parameter", STEERED_BY)

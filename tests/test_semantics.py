@@ -3963,7 +3963,7 @@ def test_an_attachment_outlives_a_wrong_one() -> None:
 
 
 def test_functions_of_scipy_are_told_from_those_of_numpy_with_their_names() -> None:
-    special = pytest.importorskip("scipy.special")
+    special = pytest.importorskip("scipy.special", reason="SciPy is not installed: its names are NOT tested")
     for name in ("cbrt", "exp2", "expm1", "log1p", "sinc", "exp10", "erf"):
         of_scipy, of_numpy = getattr(special, name), getattr(np, name, None)
         assert errors.name_of(of_scipy) == ("np." if of_scipy is of_numpy else "scipy.special.") + name

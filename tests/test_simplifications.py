@@ -522,7 +522,7 @@ def test_writes_into_what_is_a_view_or_a_copy_as_its_argument_lies_in_memory(lay
 @pytest.mark.parametrize("flat", [np.ravel, lambda y: np.reshape(y, (3, -1)), lambda y: np.reshape(y.T, -1)])
 @pytest.mark.parametrize("written", ["what is flat", "what it is made of"])
 def test_views_or_copies_as_the_arguments_lie_in_memory(flat: Any, written: str) -> None:
-    """Whichever is traced first; also beside an argument that lies otherwise, or a number."""
+    """Whichever is traced first, or refused; also beside an argument that lies otherwise, or a number."""
 
     def f(x: Any, w: Any, k: Any) -> Any:
         y = x * k

@@ -149,9 +149,8 @@ def simplified(program: Program) -> None:
     written = {id(line.written.root) for line in program.lines if line.written is not None}
     _settle_memory(program, written)
     outside = list({id(v): v for v in (*program.arguments, *program.captured)}.values())
-    for v in (
-        outside if written else ()
-    ):  # an array that shares memory with one that is written is written too
+    # an array that shares memory with one that is written is written too
+    for v in outside if written else ():
         if any(w is not v and np.may_share_memory(v.array, w.array) for w in outside):
             written.add(id(v))
             program.shared.add(id(v))
