@@ -636,10 +636,25 @@ def test_errors_say_what_to_write(make: Any, error: type[Exception], message: st
     assert str(caught.value) == message
 
 
-def test_abstract_parts_have_no_use_of_their_own() -> None:
-    for use in (lambda: nn.Loss()(1.0, 2.0), lambda: init.Initializer()((1, 2))):
-        with pytest.raises(NotImplementedError):
-            use()
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (
+            lambda: nn.Loss()(1.0, 2.0),
+            "Loss has no method elements. Write `def elements(self, y_hat, y):` in the class, or after "
+            "@add_to_class(Loss); it returns the loss of each element: (y_hat - y) ** 2.",
+        ),
+        (
+            lambda: init.Initializer()((1, 2)),
+            "Initializer has no method __call__. Write `def __call__(self, shape):` in the class, or after "
+            "@add_to_class(Initializer); it returns an array of that shape: np.zeros(shape).",
+        ),
+    ],
+)
+def test_what_a_loss_and_an_initializer_have_to_say_themselves(use: Any, message: str) -> None:
+    with pytest.raises(NotImplementedError) as caught:
+        use()
+    assert str(caught.value) == message
 
 
 def test_a_lazy_layer_without_a_bias() -> None:

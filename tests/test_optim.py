@@ -303,7 +303,15 @@ def test_what_an_optimizer_and_a_schedule_have_to_say_themselves() -> None:
     x.attach_grad()
     optimizer = Still([x], lr=0.1, weight_decay=0.0)
     x.grad = [1.0]
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(NotImplementedError) as caught:
         optimizer.step()
-    with pytest.raises(NotImplementedError):
+    assert str(caught.value) == (
+        "Still has no method update. Write `def update(self, param, grad, state, scratch):` in the class, or "
+        "after @add_to_class(Still); it returns nothing, and changes the parameter: param -= self.lr * grad."
+    )
+    with pytest.raises(NotImplementedError) as caught:
         Unknown(optimizer).step()
+    assert str(caught.value) == (
+        "Unknown has no method lr_at. Write `def lr_at(self, epoch):` in the class, or after "
+        "@add_to_class(Unknown); it returns the learning rate: self.base_lr / (1 + epoch)."
+    )

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from .hyperparameters import HyperParameters
+from .hyperparameters import HyperParameters, missing_method
 from .lazy import is_lazy
 from .names import matmul
 from .tensor import Tensor, asarray
@@ -223,11 +223,8 @@ class DataModule(HyperParameters):
 
         Raises NotImplementedError where no subclass has written it.
         """
-        cls = type(self).__name__
-        raise NotImplementedError(
-            f"{cls} has no method get_dataloader. Write `def get_dataloader(self, train):` in the class, or "
-            f"after @add_to_class({cls}); it returns minibatches: self.get_tensorloader((X, y), train)."
-        )
+        minibatches = "minibatches: self.get_tensorloader((X, y), train)"
+        raise missing_method(self, "get_dataloader(self, train)", minibatches)
 
     def train_dataloader(self) -> Any:
         """The minibatches for training."""

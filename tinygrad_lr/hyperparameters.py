@@ -40,6 +40,26 @@ def add_to_class(cls: type) -> Callable[[T], T]:
     return add
 
 
+def missing_method(of: object, signature: str, result: str) -> NotImplementedError:
+    """The error for the method of `of` that its class has to write: it says what to write.
+
+    >>> from tinygrad_lr.hyperparameters import missing_method
+    >>> class Shape:
+    ...     def area(self):
+    ...         raise missing_method(self, "area(self)", "the area")
+    >>> class Circle(Shape):
+    ...     pass
+    >>> Circle().area()  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    NotImplementedError: Circle has no method area. Write `def area(self):` in the class, or ...
+    """
+    cls = type(of).__name__
+    return NotImplementedError(
+        f"{cls} has no method {signature.partition('(')[0]}. Write `def {signature}:` in the class, or after "
+        f"@add_to_class({cls}); it returns {result}."
+    )
+
+
 class HyperParameters:
     """A class whose `__init__` can turn its arguments into attributes."""
 

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from .hyperparameters import HyperParameters
+from .hyperparameters import HyperParameters, missing_method
 
 
 class Initializer(HyperParameters):
     """A function from a shape to an array of that shape: what a subclass has to write is `__call__`.
+
+    Raises NotImplementedError when called where no subclass has written it.
 
     >>> import numpy as np
     >>> from tinygrad_lr import init, nn
@@ -24,7 +26,7 @@ class Initializer(HyperParameters):
     """
 
     def __call__(self, shape: tuple[int, ...]) -> Any:
-        raise NotImplementedError
+        raise missing_method(self, "__call__(self, shape)", "an array of that shape: np.zeros(shape)")
 
 
 class Constant(Initializer):

@@ -14,6 +14,7 @@ import numpy as np
 from .board import ProgressBoard
 from .hyperparameters import HyperParameters as HyperParameters
 from .hyperparameters import add_to_class as add_to_class
+from .hyperparameters import missing_method
 from .optim import SGD
 from .scope import pause
 from .tensor import Tensor
@@ -67,7 +68,7 @@ class Module(HyperParameters):
         Raises NotImplementedError if there is no such attribute.
         """
         if not hasattr(self, "net"):
-            raise self._lacks("forward", "self, X", "the predictions")
+            raise missing_method(self, "forward(self, X)", "the predictions")
         return self.net(*inputs, **options)
 
     def loss(self, y_hat: Any, y: Any) -> Any:
@@ -75,7 +76,7 @@ class Module(HyperParameters):
 
         Raises NotImplementedError where no subclass has written it.
         """
-        raise self._lacks("loss", "self, y_hat, y", "the mean loss of the minibatch")
+        raise missing_method(self, "loss(self, y_hat, y)", "the mean loss of the minibatch")
 
     def configure_optimizers(self) -> Any:
         """The optimizer that trains this model, an object with a method `step`; or a pair of an optimizer and
@@ -83,14 +84,8 @@ class Module(HyperParameters):
         """
         if (lr := getattr(self, "lr", None)) is not None:
             return SGD(self.parameters(), lr)
-        raise self._lacks("configure_optimizers", "self", "an optimizer: SGD(self.parameters(), self.lr)")
-
-    def _lacks(self, name: str, arguments: str, result: str) -> NotImplementedError:
-        cls = type(self).__name__
-        return NotImplementedError(
-            f"{cls} has no method {name}. Write `def {name}({arguments}):` in the class, or after "
-            f"@add_to_class({cls}); it returns {result}."
-        )
+        optimizer = "an optimizer: SGD(self.parameters(), self.lr)"
+        raise missing_method(self, "configure_optimizers(self)", optimizer)
 
     def _returned(self, value: Any, name: str) -> Any:
         if value is None:

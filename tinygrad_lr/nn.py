@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from .hyperparameters import HyperParameters
+from .hyperparameters import HyperParameters, missing_method
 from .init import Uniform
 from .module import Module, assign
 from .npx import log_softmax, pick, relu, sigmoid, softplus
@@ -383,8 +383,12 @@ class Loss(HyperParameters):
             raise ValueError(f'reduction must be "mean", "sum" or "none", not {reduction!r}')
 
     def elements(self, y_hat: Any, y: Any) -> Any:
-        """The loss of each element."""
-        raise NotImplementedError
+        """The loss of each element.
+
+        Raises NotImplementedError where no subclass has written it.
+        """
+        losses = "the loss of each element: (y_hat - y) ** 2"
+        raise missing_method(self, "elements(self, y_hat, y)", losses)
 
     def __call__(self, y_hat: Any, y: Any) -> Tensor:
         y_hat, y = asarray(y_hat), asarray(y)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .errors import TraceError
-from .hyperparameters import HyperParameters
+from .hyperparameters import HyperParameters, missing_method
 from .scope import MODE, TRACER, TRACING
 from .tensor import Tensor
 
@@ -116,8 +116,11 @@ class Optimizer(HyperParameters):
         The gradient and what `zeros` gives of the state are arrays, and `scratch` is one to compute in. While
         a function is compiled, they are tensors, as are `self.lr` and `self.steps`, and `scratch` is None: so
         write `a *= b` for an array of the state, and `np.multiply(a, b, out=scratch)` for other results.
+
+        Raises NotImplementedError where no subclass has written it.
         """
-        raise NotImplementedError
+        change = "nothing, and changes the parameter: param -= self.lr * grad"
+        raise missing_method(self, "update(self, param, grad, state, scratch)", change)
 
     def zero_grad(self) -> None:
         """Set the gradients to zero, for parameters whose `grad_req` is "add"."""
@@ -326,8 +329,11 @@ class Schedule(HyperParameters):
         self.optimizer, self.base_lr, self.epoch = optimizer, optimizer.lr, 0
 
     def lr_at(self, epoch: int) -> float:
-        """The learning rate of an epoch, from 0."""
-        raise NotImplementedError
+        """The learning rate of an epoch, from 0.
+
+        Raises NotImplementedError where no subclass has written it.
+        """
+        raise missing_method(self, "lr_at(self, epoch)", "the learning rate: self.base_lr / (1 + epoch)")
 
     def step(self) -> None:
         """Give the optimizer the learning rate of the next epoch.
