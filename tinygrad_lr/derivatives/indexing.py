@@ -43,7 +43,6 @@ def scatter(values: Any, key: Any, shape: tuple[int, ...]) -> Any:
         return _sums(values, np.arange(math.prod(shape)).reshape(shape)[key], made)
     else:  # CuPy's arrays and others do not know the method `at`
         places = counting(made.size, values).reshape(shape)[key]
-        values = np.broadcast_to(values, places.shape)
         sums = np.bincount(np.ravel(places), np.ravel(values), minlength=made.size)
         return np.reshape(sums, shape).astype(made.dtype)
     return made
