@@ -362,10 +362,12 @@ def main() -> None:
             failed = connection.recv()
         at_import = not reach or live.isdisjoint(functions) or "" in contexts
         if failed is False and at_import:
-            reach |= {test for test in seconds if test.startswith(AT_IMPORT)}
-            reach |= set().union(*by_line.values()) & set(seconds)  # a number or a table may be read anywhere
-            tests, limit = quickest(reach, seconds, arguments.seconds)
-            failed = outcome(partial(on_import, fault, source, tests), limit)
+            anywhere = {test for test in seconds if test.startswith(AT_IMPORT)}
+            anywhere |= set().union(*by_line.values()) & set(seconds)  # where a number or a table may be read
+            for some in (reach, anywhere):  # the former are few, and would not be among the quickest
+                if some and failed is False:
+                    tests, limit = quickest(some, seconds, arguments.seconds)
+                    failed = outcome(partial(on_import, fault, source, tests), limit)
         verdict = "endless" if failed is None else "noticed" if failed else "missed"
         count[verdict] += 1
         if not failed:
