@@ -831,6 +831,20 @@ def test_methods(name: str, lies: Any, shape: tuple[int, ...]) -> None:
             assert np.shares_memory(one.array, data) == np.shares_memory(other, data)
 
 
+@pytest.mark.parametrize("axes", [[0, 2], [2, 0], [-1], [], [0, 0], [0, -3], [3]], ids=str)
+@pytest.mark.parametrize("name", ["all", "any", "max", "mean", "min", "prod", "squeeze", "std", "sum", "var"])
+def test_methods_take_a_list_of_axes_for_a_tuple(name: str, axes: list[int]) -> None:
+    data = np.array([[[0.3, -1.2]]])
+
+    def outcome(method: Any, axis: Any) -> Any:
+        try:
+            return np.asarray(method(axis=axis)).tolist()
+        except ValueError as error:
+            return type(error), str(error)
+
+    assert outcome(getattr(tensor(data), name), axes) == outcome(getattr(data, name), tuple(axes))
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_methods_have_the_gradients_of_the_functions(name: str) -> None:
     x = tensor([[0.3, -1.2, 2.0], [0.7, 0.1, -0.4]])
