@@ -490,6 +490,19 @@ def test_a_graph_is_freed_by_a_backward_that_is_compiled_as_well(run: Any) -> No
         run(twice)(tensor(3.0), False)
 
 
+def test_gradients_have_the_names_of_what_they_belong_to() -> None:
+    def f(x: Any, w: Any) -> Any:
+        x.attach_grad()
+        w.attach_grad()
+        with record():
+            y = np.sum(np.exp(x) * w)
+        return [*autograd.grad(y, [x, w])]
+
+    compiled = compile(f)
+    compiled(tensor([1.0, 2.0]), tensor([3.0, 4.0]))
+    assert "return [grad_x, grad_w]" in compiled.source
+
+
 @pytest.mark.parametrize("options", [[], ["--executed"]])
 def test_printed_step_of_the_chapter(options: list[str], capsys: Any) -> None:
     assert main(["source", *options]) == 0

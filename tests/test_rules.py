@@ -656,18 +656,20 @@ BINARY = {
     operator.eq: np.equal,
     operator.ne: np.not_equal,
 }
+OPERANDS: list[Any] = [asarray, np.asarray, list, np.float64, float, bool]
 
 
 @pytest.mark.parametrize("symbol", BINARY, ids=lambda f: f.__name__)
-@pytest.mark.parametrize("left", [asarray, np.asarray, np.float64, float, bool], ids=lambda f: f.__name__)
-@pytest.mark.parametrize("right", [asarray, np.asarray, np.float64, float, bool], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("left", OPERANDS, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("right", OPERANDS, ids=lambda f: f.__name__)
 def test_operators(symbol: Any, left: Any, right: Any) -> None:
-    """With a Tensor on either side, and an array, a NumPy scalar or a number on the other."""
+    """With a Tensor on either side, and an array, a list, a NumPy scalar or a number on the other."""
     if asarray not in (left, right):
         return
     numbers = {
         asarray: np.array([1.5, 2.5, 0.75]),
         np.asarray: np.array([2.25, 2.5, 3.5]),
+        list: [2.25, 2.5, 3.5],
         np.float64: 2.5,
         float: 2.5,
         bool: True,
@@ -700,7 +702,8 @@ def test_operators_are_left_to_an_operand_that_asks_for_it(symbol: Any, way: dic
     """With the attributes by which it asks NumPy's arrays."""
     name = symbol.__name__.strip("_")
     mirrored = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq", "ne": "ne"}.get(name, f"r{name}")
-    other = type("Other", (), {**way, f"__{mirrored}__": lambda self, left: (self, left)})()
+    likeness = {"array": np.ones(2), "tape": None, "index": 0}  # a tensor's attributes make no tensor of it
+    other = type("Other", (), {**way, **likeness, f"__{mirrored}__": lambda self, left: (self, left)})()
     x = tensor([1.5, 2.5])
     assert symbol(x, other) == (other, x)
     x.attach_grad()

@@ -447,6 +447,8 @@ def test_drop_grad_undoes_attach_grad() -> None:
     x, w = leaf(3.0), leaf(2.0)
     x.drop_grad()
     assert x.grad is None
+    with pytest.raises(AttributeError, match="no gradient to set"):
+        x.grad = 1.0
     assert not x.is_leaf
     with record():
         y = x * w
@@ -1242,6 +1244,25 @@ def test_several_heads() -> None:
             autograd.backward([a, b], head_grads)
     with pytest.raises(TypeError, match="head must be a Tensor, not float"):
         autograd.backward([a, 3.0], [None, None])
+
+
+@pytest.mark.parametrize("later", [lambda y: y[0], lambda y: 2 * y, lambda y: y.sum(), lambda y: y])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_the_gradient_of_a_head_that_another_depends_on_stays_as_it_is(later: Any, swapped: bool) -> None:
+    x, given = leaf([1.0, 2.0]), np.array([1.0, 10.0])
+    with record():
+        y = x * 3
+        z = later(y)
+    turn = slice(None, None, -1 if swapped else 1)
+    slope = leaf(y.array)
+    with record():
+        total = later(slope).sum()
+    total.backward()
+    expected = 3 * (given + slope.grad.array)
+    for head in (given, tensor(given)):
+        autograd.backward([y, z][turn], [head, None][turn], retain_graph=True)
+        same(x.grad, expected)
+        same(head, [1.0, 10.0])
 
 
 def test_a_head_gradient_of_another_dtype_is_differentiated_as_well() -> None:

@@ -251,6 +251,18 @@ def test_any_number_of_arrays(function: Any, n: int) -> None:
     assert [leaf.grad.array.flat[0] for leaf in leaves] == expected_grads
 
 
+@pytest.mark.parametrize("function", [np.stack, np.hstack])
+@pytest.mark.parametrize("n", [64, 65, 300])
+def test_a_list_of_any_number_of_arrays(function: Any, n: int) -> None:
+    leaves = [tensor([1.0]) for _ in range(n)]
+    for leaf in leaves:
+        leaf.attach_grad()
+    with record():
+        y = np.ravel(function(leaves))
+    autograd.backward([y], [np.arange(n)])
+    np.testing.assert_array_equal(np.concatenate([leaf.grad for leaf in leaves]), np.arange(n))
+
+
 @pytest.mark.parametrize("function", [np.broadcast_arrays, np.atleast_1d, np.atleast_2d, np.atleast_3d])
 @pytest.mark.parametrize("n", [2, 64, 65])
 @pytest.mark.parametrize("constant", [np.ones(2), [1.0, 1.0], 1.0, np.float32(1)], ids=repr)
