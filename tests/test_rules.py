@@ -667,9 +667,9 @@ def test_operators(symbol: Any, left: Any, right: Any) -> None:
     if asarray not in (left, right):
         return
     numbers = {
-        asarray: np.array([1.5, 2.5, 0.75]),
-        np.asarray: np.array([2.25, 2.5, 3.5]),
-        list: [2.25, 2.5, 3.5],
+        asarray: np.array([[1.5, 2.5], [0.75, 0.5]]),
+        np.asarray: np.array([[2.25, 2.5], [3.5, 0.25]]),
+        list: [[2.25, 2.5], [3.5, 0.25]],
         np.float64: 2.5,
         float: 2.5,
         bool: True,
