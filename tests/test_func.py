@@ -222,6 +222,10 @@ RULES: dict[str, tuple[Any, tuple[int, ...]]] = {
     "product along other axes": (lambda g: np.matmul(g, TALL, axes=[(1, 0), (0, 1), (0, 1)]), (7, 2)),
     "product of a vector that is cast": (lambda g: ((2 * g).astype(float) @ TALL) * SIX, (7,)),
     "product with a vector that is cast": (lambda g: (TALL.T @ (2 * g).astype(float)) * SIX, (7,)),
+    "a vector's axis by its number": (lambda g: np.transpose(g, 0) * SIX, (3,)),
+    "other shapes": (lambda g: g + np.zeros_like(g, shape=(2, 1)) + np.ones_like(g, shape=()) * 0, (2, 3)),
+    "exchanged by name": (lambda g: np.swapaxes(g, axis1=1, axis2=0), (3, 2)),
+    "summed by name": (lambda g: np.sum(a=g, axis=0), (4, 2, 3)),
     "product with itself apart": (lambda g: np.sum(g) @ SIX if np.ndim(np.sum(g)) else np.sum(g) * SIX, (2,)),
 }
 INDICES: list[Any] = [
@@ -345,6 +349,18 @@ def test_a_jacobian_is_no_view_of_what_it_was_made_of(f: Any) -> None:
     of_tensors: Any = jacobian(f)(tensor(np.ones(4)), V)
     of_tensors += 1
     np.testing.assert_array_equal(V.array, RIGHT)
+
+
+@pytest.mark.parametrize("kind", [bool, np.int8, np.uint8, np.float16, np.float32, int, float])
+@pytest.mark.parametrize("dtype", [np.float32, float])
+def test_a_jacobian_has_the_digits_of_the_gradient(kind: Any, dtype: Any) -> None:
+    """Not those of the matrix that it is: 255 + 1 is 0 in np.uint8."""
+    W, x = np.array([[100, 1, 0], [2, 60, 30]]).astype(kind), np.ones(3, dtype)
+    for f in (lambda x: W @ (-3 * x), lambda x: (-3 * x) @ W.T):
+        J = jacobian(f)(x)
+        assert J.dtype == dtype
+        np.testing.assert_array_equal(J, [grad(lambda x, i=i: f(x)[i])(x) for i in range(2)])
+        np.testing.assert_array_equal(jacobian(f)(tensor(x)).numpy(), J)
 
 
 def test_so_many_rows_at_once_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:

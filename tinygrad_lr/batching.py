@@ -116,14 +116,14 @@ def _stacked(line: Line, args: tuple[Any, ...], options: dict[str, Any]) -> Stac
     """A call with a stack among its arguments."""
     function, ndim = line.function, np.ndim(line.made[0].array)
     shape = np.shape(line.made[0].array)
-    first: Any = args[0]
+    first: Any = args[0] if args else None
     stacks = [a for a in (*args, *options.values()) if isinstance(a, Stack)]
     if not stacks:  # but in a list
         raise NotKnownError
     count = len(stacks[0].array)
     alone = stacks[0] is first and len(stacks) == 1
     elementwise = isinstance(function, np.ufunc) and function.signature is None and function.nout == 1
-    if elementwise or (function is np.where and len(args) == 3) or function in ALONE:
+    if elementwise or (function is np.where and len(args) == 3) or (function in ALONE and not options):
         if function is cast and first.array.dtype == args[1]:
             return Stack(first.array, first.ndim, first.unit)
         return Stack(function(*(_aligned(a, ndim) for a in args), **options), ndim)
@@ -141,9 +141,9 @@ def _stacked(line: Line, args: tuple[Any, ...], options: dict[str, Any]) -> Stac
     if function is np.broadcast_to:
         return Stack(np.broadcast_to(_aligned(first, ndim), (count, *shape)), ndim)
     if function is np.transpose and not options:
-        axes = args[1] if len(args) > 1 and args[1] is not None else range(inner)[::-1]
+        axes = range(inner)[::-1] if args[1:] in ((), (None,)) else np.ravel(args[1]).tolist()
         return Stack(np.transpose(x, (0, *(i % inner + 1 for i in axes))), ndim)
-    if function is np.swapaxes:
+    if function is np.swapaxes and not options:
         return Stack(np.swapaxes(x, *(i % inner + 1 for i in args[1:])), ndim)
     if function is operator.getitem and _is_plain(args[1]):
         return Stack(x[_behind(args[1])], ndim)
@@ -179,7 +179,7 @@ def _product(a: Any, b: Any) -> Any:
     if isinstance(other, Stack) or other.ndim > 2:  # both, if one is np.ones_like of it
         raise NotKnownError
     if isinstance(a, Stack):
-        return b if a.unit and a.ndim == 1 else a.array @ b
+        return cast(b, np.result_type(a.array, b)) if a.unit and a.ndim == 1 else a.array @ b
     if b.ndim == 1:
-        return np.transpose(a) if b.unit else b.array @ np.transpose(a)
+        return _product(b, np.transpose(a))
     return a @ b.array
