@@ -63,7 +63,9 @@ RANGES = [(3,), (0,), (-3,), (1, 0), (-3, 0), (0, 0), (3, 0, -1), (0, 3, 2), (1,
     ("made", "expected"),
     [
         (lambda: d2l.zeros((2, 1)), np.zeros((2, 1))),
-        (lambda: d2l.ones(3), np.ones(3)),
+        *((lambda shape=shape: d2l.ones(shape), np.ones(shape)) for shape in (3, 0, (), (0, 2), (2, 1))),
+        *((lambda shape=shape: d2l.zeros(shape), np.zeros(shape)) for shape in (3, 0, (), (0, 2))),
+        (lambda: d2l.arange(0, 3, 0.5, dtype=int), np.array([0, 0, 1, 1, 2, 2])),
         (lambda: d2l.full((2,), 7.0), np.full(2, 7.0)),
         (lambda: d2l.arange(2, 8, 2), np.arange(2.0, 8.0, 2.0)),
         (lambda: d2l.arange(3, dtype=int), np.arange(3)),
@@ -140,6 +142,13 @@ def test_random_numbers_are_those_of_numpys_generator():
 
 def test_numbers_that_are_no_arrays_stay():
     assert type(d2l.ndim([1, 2])) is type(d2l.size(d2l.ones(3))) is int
+    assert [d2l.size(x) for x in (3.0, [[1, 2], [3, 4]], [], np.ones((2, 0)), d2l.ones((2, 3)))] == [
+        1,
+        4,
+        0,
+        0,
+        6,
+    ]
     assert d2l.result_type(np.float32, np.int8) == np.float32
 
 
@@ -176,9 +185,32 @@ def test_values_out_of_a_recorded_graph_and_dtypes_within_it():
     np.testing.assert_array_equal(x.grad.numpy(), [3.0, 3.0])
 
 
+@pytest.mark.parametrize("reduce", [d2l.reduce_sum, d2l.reduce_mean, d2l.reduce_max])
+def test_reductions_are_recorded(reduce):
+    x = d2l.tensor([1.0, 3.0])
+    x.attach_grad()
+    with d2l.record():
+        y = reduce(x)
+    y.backward()
+    np.testing.assert_array_equal(
+        x.grad.numpy(), {d2l.reduce_sum: [1, 1], d2l.reduce_mean: [0.5, 0.5]}.get(reduce, [0, 1])
+    )
+
+
+def test_modules_within_modules_are_lifted_and_numpys_stay_as_they_are():
+    assert d2l.polynomial.polynomial.polyval(2.0, [1.0, 2.0]) == 5
+    assert isinstance(d2l.polynomial.polynomial.polyval(d2l.ones(2), [1.0, 2.0]), d2l.Tensor)
+    norm = np.linalg.norm
+    assert isinstance(d2l.linalg.norm(d2l.ones(2)), d2l.Tensor)
+    assert np.linalg.norm is norm
+
+
 def test_tensor_copies_and_asarray_shares():
     data = np.zeros(2)
-    assert d2l.tensor(data).array is not data
+    x = d2l.tensor(data)
+    for copy in (x.array, d2l.array(data).array, d2l.astype(x, float).array, d2l.array(x).array):
+        assert not np.may_share_memory(copy, data)
+    assert not np.may_share_memory(d2l.astype(x, float).array, x.array)
     assert d2l.asarray(data).array is data
     t = d2l.tensor(data)
     assert d2l.asarray(t) is t

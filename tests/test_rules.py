@@ -761,7 +761,7 @@ METHODS: dict[str, tuple[Any, ...]] = {
     "all": (),
     "any": (1,),
     "round": (1,),
-    "clip": (-0.5, 0.5),
+    "clip": (0.0, 0.5),
     "dot": (np.array([1.0, 2.0, 3.0]),),
     "squeeze": (),
     "swapaxes": (0, 1),
@@ -810,10 +810,11 @@ def test_every_method_that_an_array_has_too_is_tested() -> None:
 
 @pytest.mark.parametrize("shape", [(2, 3), (2, 1, 3)], ids=str)
 @pytest.mark.parametrize("lies", [np.ascontiguousarray, np.asfortranarray], ids=["C", "F"])
+@pytest.mark.parametrize("numbers", [[0.3, -1.2, 2.0, 0.7, 0.1, -0.4], [np.nan, 0, 1, 0, 3, np.nan]], ids=str)
 @pytest.mark.parametrize("name", METHODS)
-def test_methods(name: str, lies: Any, shape: tuple[int, ...]) -> None:
+def test_methods(name: str, numbers: list[float], lies: Any, shape: tuple[int, ...]) -> None:
     """Methods are NumPy's functions, and do what the methods of an array do; also with fewer arguments."""
-    data = lies(np.reshape([0.3, -1.2, 2.0, 0.7, 0.1, -0.4], shape))
+    data = lies(np.reshape(numbers, shape))
     of_tensor, of_array = getattr(asarray(data), name), getattr(data, name)
     pairs = [] if callable(of_array) else [(of_tensor, of_array)]
     calls: list[tuple[Any, Any]] = [(METHODS[name][:count], {}) for count in range(len(METHODS[name]) + 1)]
@@ -832,6 +833,30 @@ def test_methods(name: str, lies: Any, shape: tuple[int, ...]) -> None:
             assert one.array.strides == other.strides
         if name not in ("conj", "conjugate"):  # of which NumPy has a method that copies nothing
             assert np.shares_memory(one.array, data) == np.shares_memory(other, data)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        lambda x: x.conj(),
+        lambda x: x.conjugate(),
+        lambda x: x.dot(np.ones((2, 2, 3))),
+        lambda x: x.dot(2.0),
+        lambda x: abs((x * 100).real).round(-1),
+        lambda x: x.real.clip(0, 1),
+        lambda x: x.real.clip(max=0),
+    ],
+)
+def test_methods_of_complex_numbers_and_of_three_axes(method: Any) -> None:
+    data = np.array([[[0.3 + 1j, -1.26], [2.0, -1j]]])
+    np.testing.assert_array_equal(method(tensor(data)).array, method(data), strict=True)
+
+
+@pytest.mark.parametrize("digits", [(), (None,), (-1,), (0,), (1,)])
+def test_rounding_by_pythons_function(digits: Any) -> None:
+    data = np.array([123.45, 17.0, -2.5])
+    places = digits[0] or 0 if digits else 0
+    np.testing.assert_array_equal(round(tensor(data), *digits).array, np.round(data, places), strict=True)
 
 
 @pytest.mark.parametrize("axes", [[0, 2], [2, 0], [-1], [], [0, 0], [0, -3], [3]], ids=str)
