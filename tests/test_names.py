@@ -198,7 +198,7 @@ def test_reductions_are_recorded(reduce):
 
 
 def test_modules_within_modules_are_lifted_and_numpys_stay_as_they_are():
-    assert d2l.polynomial.polynomial.polyval(2.0, [1.0, 2.0]) == 5
+    assert isinstance(d2l.polynomial.polynomial.polyval([2.0], [1.0, 2.0]), d2l.Tensor)
     assert isinstance(d2l.polynomial.polynomial.polyval(d2l.ones(2), [1.0, 2.0]), d2l.Tensor)
     norm = np.linalg.norm
     assert isinstance(d2l.linalg.norm(d2l.ones(2)), d2l.Tensor)
