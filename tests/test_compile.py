@@ -490,6 +490,37 @@ def test_a_graph_is_freed_by_a_backward_that_is_compiled_as_well(run: Any) -> No
         run(twice)(tensor(3.0), False)
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.sum(np.polyder(x) ** 2),
+        lambda x: np.sum(np.linspace(x, 2 * x, 3) ** 2),
+        lambda x: np.sum(
+            np.piecewise(x, [np.array([True, False, True])], [lambda v: v * v, lambda v: 3 * v])
+        ),
+    ],
+    ids=["polyder", "linspace", "piecewise"],
+)
+def test_functions_made_of_others(f: Any) -> None:
+    x, gradient = np.array([2.0, 3.0, 4.0]), grad(f)
+    compiled = compile(gradient)
+    for factor in (1, -2, 3):
+        np.testing.assert_allclose(compiled(factor * x), gradient(factor * x))
+
+
+def test_writes_while_recording_in_compiled_functions() -> None:
+    def f(x: Any) -> Any:
+        s, total = np.sum(tensor(np.ones(2)) * x), np.sum(x)
+        with record():
+            s[...] = 5.0
+            total += 1.0
+            return s * 1, total * 2
+
+    compiled = compile(f)
+    for k in (1.0, 3.0):
+        np.testing.assert_array_equal(compiled(k * np.ones(2)), [5, 2 * (2 * k + 1)])
+
+
 def test_gradients_have_the_names_of_what_they_belong_to() -> None:
     def f(x: Any, w: Any) -> Any:
         x.attach_grad()
@@ -1532,6 +1563,7 @@ def test_how_calls_are_written(function: Any, text: str) -> None:
         lambda x, y: np.divmod(x, 2, out=(x, y), casting="unsafe"),
         lambda x, y: np.divmod(x + 5, x, out=(y, x[::-1])),
         lambda x, y: np.frexp(x, out=(x, y), casting="unsafe"),
+        lambda x, y: np.divmod(x + 2049, 2, out=(x, y), dtype=np.float16, casting="unsafe"),
     ],
 )
 def test_a_call_that_writes_into_several_arrays(write: Any) -> None:

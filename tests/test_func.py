@@ -1,6 +1,7 @@
 """Functions that make derivatives of functions: against closed forms, and against each other."""
 
 import tracemalloc
+from collections import OrderedDict
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, NamedTuple
@@ -226,6 +227,9 @@ RULES: dict[str, tuple[Any, tuple[int, ...]]] = {
     "other shapes": (lambda g: g + np.zeros_like(g, shape=(2, 1)) + np.ones_like(g, shape=()) * 0, (2, 3)),
     "exchanged by name": (lambda g: np.swapaxes(g, axis1=1, axis2=0), (3, 2)),
     "summed by name": (lambda g: np.sum(a=g, axis=0), (4, 2, 3)),
+    "summed by rows": (lambda g: np.sum(g, axis=0), (4, 2, 3)),
+    "parts in another order": (lambda g: np.concatenate(np.split(g, 3)[::-1]).T * SIX, (3, 2)),
+    "product in other digits": (lambda g: np.multiply(g, 1 / 3, dtype=np.float32), (2, 3)),
     "product with itself apart": (lambda g: np.sum(g) @ SIX if np.ndim(np.sum(g)) else np.sum(g) * SIX, (2,)),
 }
 INDICES: list[Any] = [
@@ -349,6 +353,27 @@ def test_a_jacobian_is_no_view_of_what_it_was_made_of(f: Any) -> None:
     of_tensors: Any = jacobian(f)(tensor(np.ones(4)), V)
     of_tensors += 1
     np.testing.assert_array_equal(V.array, RIGHT)
+
+
+def test_jacobians_beside_what_has_no_elements() -> None:
+    x = np.arange(1.0, 4.0)
+    for f, shape in (
+        (lambda x, y: np.concatenate([x * x, np.reshape(y, (0,))]), (0, 2)),
+        (lambda x, y: x * np.sum(np.reshape(y, (0, 3)), axis=0) + x, (3, 0)),
+    ):
+        assert [J.shape for J in jacobian(f, (0, 1))(x, np.ones(shape))] == [(3, 3), (3, *shape)]
+
+
+def test_dicts_of_any_class() -> None:
+    p = OrderedDict(a=2.0, b=3.0)
+    assert grad(lambda p: p["a"] * p["b"])(p) == {"a": 3.0, "b": 2.0}
+    value, pullback = vjp(lambda x: OrderedDict(a=x, b=x * x), 3.0)
+    assert value == {"a": 3.0, "b": 9.0}
+    assert pullback({"a": 1.0, "b": 10.0}) == (61.0,)
+    pair = vjp(lambda x: (x * x, [x]), 3.0)[0]
+    assert pair == (9.0, [3.0])
+    assert not isinstance(pair[0], Tensor)
+    assert not isinstance(pair[1][0], Tensor)
 
 
 @pytest.mark.parametrize("kind", [bool, np.int8, np.uint8, np.float16, np.float32, int, float])

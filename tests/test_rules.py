@@ -843,6 +843,7 @@ def test_methods(name: str, numbers: list[float], lies: Any, shape: tuple[int, .
         lambda x: x.dot(np.ones((2, 2, 3))),
         lambda x: x.dot(2.0),
         lambda x: abs((x * 100).real).round(-1),
+        lambda x: x.real,
         lambda x: x.real.clip(0, 1),
         lambda x: x.real.clip(max=0),
     ],
@@ -863,10 +864,11 @@ def test_rounding_by_pythons_function(digits: Any) -> None:
 @pytest.mark.parametrize("name", ["all", "any", "max", "mean", "min", "prod", "squeeze", "std", "sum", "var"])
 def test_methods_take_a_list_of_axes_for_a_tuple(name: str, axes: list[int]) -> None:
     data = np.array([[[0.3, -1.2]]])
+    options: list[Any] = [{}] if name == "squeeze" else [{}, {"keepdims": True}]
 
     def outcome(method: Any, axis: Any) -> Any:
         try:
-            return np.asarray(method(axis=axis)).tolist()
+            return [np.asarray(method(axis=axis, **beside)).tolist() for beside in options]
         except ValueError as error:
             return type(error), str(error)
 

@@ -2616,6 +2616,7 @@ CONSTANTS: list[Callable[[Any], Any]] = [
     lambda t: np.logical_and(t > 0, t < 1),
     lambda t: ~(t > 0) | (t < 1) & (t > 2) ^ (t == 1),
     lambda t: np.piecewise(t, [t > 0], [1.0, 2.0]),
+    lambda t: np.where(t, 1.0, 2.0),
     lambda t: np.apply_along_axis(np.sign, 0, t),
 ]
 
@@ -4085,10 +4086,11 @@ def test_operators_give_what_those_of_arrays_give(function: Any) -> None:
     for dtype, which in itertools.product(dtypes, range(3)):
         a, b = np.array([1, 2, 3]).astype(dtype), np.array([2, 1, 2]).astype(dtype)
         other: Any = (b, 2, 2.5)[which]
-        for x, y in ((a, other), (other, a)):
+        for x, y in ((a, other), (other, a), (a, a)):
             if not isinstance(x, np.ndarray) and function in OPERATORS[-4:]:
                 continue
             given = [tensor(v) if isinstance(v, np.ndarray) else v for v in (x, y)]
+            given = given[:1] * 2 if x is y else given
             for scope in (record, pause):
                 try:
                     expected = function(x, y)
@@ -4711,3 +4713,185 @@ def test_a_list_may_be_long(joined: Any) -> None:
         y = np.sum(weights * np.ravel(joined(rows)))
     y.backward()
     same(np.concatenate([row.grad for row in rows]), weights)
+
+
+# ---- what one does not think of ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        *(
+            lambda x: x + 0,
+            lambda x: 0 + x,
+            lambda x: x - 0,
+            lambda x: x * 1,
+            lambda x: 1 * x,
+            lambda x: x / 1,
+        ),
+        *(lambda x: x**1, lambda x: +x, lambda x: x + False, lambda x: x @ np.eye(2)),
+    ],
+)
+@pytest.mark.parametrize("scope", [record, pause])
+def test_what_changes_nothing_makes_an_array_of_its_own(function: Any, scope: Any) -> None:
+    x = tensor([1.0, 2.0])
+    with scope():
+        assert not np.may_share_memory(function(x).array, x.array)
+
+
+def test_numbers_of_python_are_cut_off_as_python_does() -> None:
+    assert [int(tensor(v)) for v in (-1.5, 1.5, -0.0)] == [-1, 1, 0]
+    assert not tensor([1.0]).asnumpy().flags.writeable
+    assert repr(np.sum(tensor([1.0, 2.0], dtype=np.float32))) == "tensor(3., dtype=float32)"
+    assert tensor(np.ones(2, ">f8")).dtype == np.dtype(">f8")
+    with pytest.raises(AttributeError, match="requires_gard"):
+        tensor([1.0]).requires_gard = True  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("number", [int, float, complex])
+def test_a_number_of_a_leaf_loses_its_gradient_too(number: Any) -> None:
+    x = leaf(1.5)
+    with record(), pytest.raises(LostGradientError):
+        number(x)
+    assert number(x) == number(1.5)
+
+
+def test_lists_of_tensors_are_written_into_a_tensor() -> None:
+    made = tensor([0.0, 0.0])
+    assert np.concatenate([tensor([1.0]), tensor([2.0])], out=made) is made
+    same(made, [1, 2])
+
+
+def test_options_of_a_call_of_what_another_thread_has_computed() -> None:
+    x = leaf([[1.0, 2.0], [3.0, 4.0]])
+
+    def compute() -> Any:
+        with record():
+            return x * 3
+
+    with record():
+        _ = x * 2
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            y = pool.submit(compute).result()
+        z = np.sum(np.sum(y, axis=0) * np.array([1.0, 10.0]))
+    z.backward()
+    same(x.grad, [[3, 30], [3, 30]])
+
+
+def test_one_array_twice_among_the_results() -> None:
+    def twice(x: Any) -> Any:
+        y = np.multiply(x, 1)
+        return y, y
+
+    x = leaf([1.0, 2.0])
+    with record():
+        one, other = differentiable(lambda g, y, x: g[0] + 10 * g[1])(twice)(x)
+        total = np.sum(one) + np.sum(2 * other)
+    total.backward()
+    same(x.grad, [21, 21])
+
+
+@pytest.mark.filterwarnings("ignore:'where' used without 'out'")
+def test_an_unknown_option_beside_a_known_one() -> None:
+    x = leaf([1.0, 2.0])
+    with record(), pytest.raises(errors.OptionError, match="where="):
+        np.exp(x, where=np.array([True, False]), dtype=float)
+
+
+def test_what_the_second_argument_loses_is_noticed() -> None:
+    x, made = leaf([1.0, 2.0]), np.zeros(1)
+    with record(), pytest.raises(errors.LostInWriteError, match="`x`"):
+        np.compress([True, False], x, out=made)
+
+
+@pytest.mark.parametrize("mode", [train_mode, predict_mode])
+def test_training_alone_does_not_record(mode: Any) -> None:
+    x = leaf([1.0, 2.0])
+    with mode():
+        y = np.sum(np.exp(x))
+    assert y.node is None
+    with pytest.raises(NotRecordedError):
+        y.backward()
+
+
+def test_what_a_list_was_made_of_is_forgotten_without_the_garbage_collector() -> None:
+    x = leaf(np.ones(10))
+    gc.collect()
+    gc.disable()
+    try:
+        with record():
+            y = x * 2
+            z = np.concatenate([y, y])
+        array = weakref.ref(y.array)
+        del y, z
+        assert array() is None
+    finally:
+        gc.enable()
+
+
+def test_selections_beside_other_uses() -> None:
+    x, v = leaf([1.0, 2.0]), leaf([3.0, -4.0])
+    with record():
+        u = x * 1.0
+        y = (u * 2 + np.maximum(v, 0) + np.maximum(u, 0)).sum()
+    y.backward()
+    same(x.grad, [3, 3])
+    same(v.grad, [1, 0])
+
+
+def test_an_attached_step_before_what_is_left_out() -> None:
+    x = leaf([0.0, 1.0])
+    with record():
+        y = np.sqrt(x)
+        y.attach_grad()
+        z = np.where([False, True], y, 0.0).sum()
+    z.backward()
+    same(x.grad, [0, 0.5])
+    same(y.grad, [0, 1])
+
+
+def test_a_selection_of_what_was_freed() -> None:
+    x = leaf([1.0, 2.0])
+    with record():
+        y = np.exp(x)
+        z = y.sum()
+    z.backward()
+    with record():
+        chosen = np.where([True, False], y, 0).sum()
+    with pytest.raises(GraphFreedError):
+        chosen.backward()
+
+
+def test_a_rule_may_return_a_tuple_for_a_list_and_a_number_for_an_array() -> None:
+    a, b = leaf([1.0]), leaf([2.0])
+    weighted = differentiable(lambda g, y, arrays: (g * 2, g * 3))(
+        lambda arrays: arrays[0] * 2 + arrays[1] * 3
+    )
+    with record():
+        y = weighted([a * 1.0, b]).sum()
+    y.backward()
+    same(a.grad, [2])
+    same(b.grad, [3])
+    with record():
+        y = differentiable(lambda g, y, x: 0.0)(lambda x: x * 0)(a).sum()
+    y.backward()
+    same(a.grad, [0])
+
+
+def test_functions_are_left_to_an_operand_with_the_protocol_of_ufuncs() -> None:
+    class Foreign:
+        def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> str:
+            return f"{ufunc.__name__} of mine"
+
+    assert np.add(tensor([1.0, 2.0]), Foreign()) == "add of mine"
+
+
+def test_a_scope_ends_with_its_generator() -> None:
+    def recording() -> Iterator[None]:
+        with record():
+            yield
+
+    generator = recording()
+    next(generator)
+    generator.close()  # type: ignore[attr-defined]
+    assert not is_recording()
