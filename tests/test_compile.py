@@ -532,6 +532,9 @@ def test_gradients_have_the_names_of_what_they_belong_to() -> None:
     compiled = compile(f)
     compiled(tensor([1.0, 2.0]), tensor([3.0, 4.0]))
     assert "return [grad_x, grad_w]" in compiled.source
+    cubes = compile(grad(lambda x: np.sum(x**3)))
+    cubes(np.ones(2))
+    assert "return grad_x" in cubes.source
 
 
 @pytest.mark.parametrize("options", [[], ["--executed"]])

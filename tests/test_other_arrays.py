@@ -242,6 +242,24 @@ def test_a_copy_of_an_array_of_an_unknown_type_is_its_own() -> None:
     assert asarray(array).array is array
 
 
+def test_dask_arrays_stay_what_they_are() -> None:
+    x = asarray(dask.array.full(3, 1.5, chunks=2))
+    for made, dtype in (
+        (tensor(x), float),
+        (asarray(x, int), int),
+        (asarray(x.array, int), int),
+        (tensor(x, int), int),
+    ):
+        assert isinstance(made.array, dask.array.Array)
+        assert made.dtype == dtype
+    x.attach_grad()
+    with record():
+        y = x + 0.0
+    y.backward(np.array([1.0, 2.0, 3.0]))
+    assert isinstance(x.grad.array, dask.array.Array)
+    np.testing.assert_array_equal(x.grad.array, [1, 2, 3])
+
+
 def test_what_is_not_lazy_needs_no_dask(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dask", None)  # as if it were not installed
     t, array = tensor(A), np.ones(2)

@@ -1,5 +1,6 @@
 """The engine's promises, one by one: what is recorded, what backward does, what raises an error."""
 
+import _thread
 import asyncio
 import concurrent.futures
 import contextlib
@@ -11,6 +12,7 @@ import itertools
 import math
 import operator
 import pickle
+import queue
 import re
 import sys
 import threading
@@ -4895,3 +4897,75 @@ def test_a_scope_ends_with_its_generator() -> None:
     next(generator)
     generator.close()  # type: ignore[attr-defined]
     assert not is_recording()
+
+
+def test_a_parameter_is_a_tensor_and_a_buffer_is_copied() -> None:
+    parameter = Parameter(np.ones(2))
+    assert asarray(parameter) is parameter
+    buffer = memoryview(bytearray(16)).cast("d")
+    x = tensor(buffer)
+    buffer[0] = 9.0
+    same(x, [0, 0])
+
+
+def test_heads_that_have_no_graph_are_named_as_such() -> None:
+    x = leaf([1.0, 2.0])
+    outside = x.sum()
+    with record():
+        y = x.sum()
+        with pytest.raises(NotRecordedError):
+            outside.backward()
+        with pytest.raises(NothingAttachedError):
+            autograd.backward([y, tensor(2.0)])
+    y.backward()
+    with pytest.raises(NotRecordedError):
+        x.grad.backward()
+
+
+def test_what_a_sweep_records_has_its_number() -> None:
+    x = leaf(2.0)
+    with record():
+        y = np.exp(x * x)
+    slope = autograd.grad(y, x, create_graph=True)
+    assert [a.sweep for a in slope.origin.arguments if isinstance(a, Tensor)] == [slope.sweep]
+    assert slope.sweep > 0
+
+
+def test_a_tensor_is_named_by_its_own_variable_among_many() -> None:
+    space: dict[str, Any] = {f"v{i}": i for i in range(60)}
+    space |= {"tensor": tensor, "np": np}
+    exec("one = tensor([1])\nother = one.detach()", space)
+    with pytest.raises(errors.NotFloatingError, match=r"^`other`"):
+        exec("other.attach_grad()", space)
+
+
+def test_a_tensor_is_named_in_the_outermost_frame() -> None:
+    """Of a thread that Python starts without a frame of its own."""
+    messages: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def attach() -> None:
+        alone = tensor([1])
+        try:
+            alone.attach_grad()
+        except TypeError as error:
+            messages.put(str(error))
+
+    _thread.start_new_thread(attach, ())
+    assert messages.get(timeout=60).startswith("`alone`")
+
+
+def test_a_copied_context_has_no_tape_of_its_own_in_another_thread() -> None:
+    x = leaf(np.ones(10))
+    with record():
+        context = contextvars.copy_context()
+
+    def compute() -> bool:
+        _ = x * 2
+        with record():
+            y = np.exp(x * 1.0)
+        made = weakref.ref(y.array)
+        del y
+        return made() is None
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        assert pool.submit(context.run, compute).result()
