@@ -4969,3 +4969,27 @@ def test_a_copied_context_has_no_tape_of_its_own_in_another_thread() -> None:
 
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         assert pool.submit(context.run, compute).result()
+
+
+def test_every_attached_step_of_a_tape_gets_its_gradient() -> None:
+    x = leaf([1.0, 2.0])
+    steps = []
+    with record():
+        y = x * 2
+        for _ in range(3):
+            y.attach_grad()
+            steps.append(y)
+            y = y * 3
+    y.backward()
+    for step, slope in zip((x, *steps), (54, 27, 9, 3), strict=True):
+        same(step.grad, [slope, slope])
+
+
+@pytest.mark.parametrize("scope", [record, pause])
+def test_a_function_of_ones_own_is_given_arrays(scope: Any) -> None:
+    given: list[type] = []
+    function = differentiable(lambda g, y, x, c: g)(lambda x, c: given.append(type(x)) or x + c)
+    with scope():
+        for x in (tensor([1.0, 2.0]), leaf([1.0, 2.0])):
+            same(function(x, tensor(1.0)), [2, 3])
+    assert given == [np.ndarray, np.ndarray]
