@@ -4885,6 +4885,9 @@ def test_functions_are_left_to_an_operand_with_the_protocol_of_ufuncs() -> None:
         def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> str:
             return f"{ufunc.__name__} of mine"
 
+        def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+            return np.ones(2)
+
     assert np.add(tensor([1.0, 2.0]), Foreign()) == "add of mine"
 
 
