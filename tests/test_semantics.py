@@ -4915,7 +4915,7 @@ def test_heads_that_have_no_graph_are_named_as_such() -> None:
     x = leaf([1.0, 2.0])
     outside = x.sum()
     with record():
-        y = x.sum()
+        y = np.exp(x * x)
         with pytest.raises(NotRecordedError):
             outside.backward()
         with pytest.raises(NothingAttachedError):
@@ -4963,9 +4963,9 @@ def test_a_copied_context_has_no_tape_of_its_own_in_another_thread() -> None:
         context = contextvars.copy_context()
 
     def compute() -> bool:
-        _ = x * 2
+        _ = np.multiply(x, 2)
         with record():
-            y = np.exp(x * 1.0)
+            y = np.exp(np.positive(x))
         made = weakref.ref(y.array)
         del y
         return made() is None
