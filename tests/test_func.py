@@ -225,6 +225,8 @@ RULES: dict[str, tuple[Any, tuple[int, ...]]] = {
     "product with a vector that is cast": (lambda g: (TALL.T @ (2 * g).astype(float)) * SIX, (7,)),
     "a vector's axis by its number": (lambda g: np.transpose(g, 0) * SIX, (3,)),
     "other shapes": (lambda g: g + np.zeros_like(g, shape=(2, 1)) + np.ones_like(g, shape=()) * 0, (2, 3)),
+    "axes in an array": (lambda g: np.transpose(g, np.array([1, 0])) * SIX, (3, 2)),
+    "axes of None": (lambda g: np.transpose(g, None) * SIX, (3, 2)),
     "exchanged by name": (lambda g: np.swapaxes(g, axis1=1, axis2=0), (3, 2)),
     "summed by name": (lambda g: np.sum(a=g, axis=0), (4, 2, 3)),
     "summed by rows": (lambda g: np.sum(g, axis=0), (4, 2, 3)),

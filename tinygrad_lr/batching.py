@@ -141,7 +141,8 @@ def _stacked(line: Line, args: tuple[Any, ...], options: dict[str, Any]) -> Stac
     if function is np.broadcast_to:
         return Stack(np.broadcast_to(_aligned(first, ndim), (count, *shape)), ndim)
     if function is np.transpose and not options:
-        axes = range(inner)[::-1] if args[1:] in ((), (None,)) else np.ravel(args[1]).tolist()
+        given = args[1] if len(args) > 1 else None
+        axes = range(inner)[::-1] if given is None else np.ravel(given).tolist()
         return Stack(np.transpose(x, (0, *(i % inner + 1 for i in axes))), ndim)
     if function is np.swapaxes and not options:
         return Stack(np.swapaxes(x, *(i % inner + 1 for i in args[1:])), ndim)
